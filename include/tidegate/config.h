@@ -1,0 +1,113 @@
+/* config.h: from a libconfig file to an immutable snapshot.
+ *
+ * Control core only. Reading reports every error of the file in one run, each with its line;
+ * nothing is guessed or silently defaulted. A snapshot is one generation of everything that may
+ * change at a reload (listeners, virtual hosts, clusters) in one block of memory; what is fixed at
+ * start (dataplane, admin, ports, ip_routes) is in it too, and tg_config_static_diff() tells what a
+ * reload cannot change.
+ *
+ * Life: the control core makes it, each worker adopts it between two turns, exchanges pin it; it is
+ * freed when no worker and no exchange uses it any more: pins[] is written by one worker each and
+ * read by the control core.
+ */
+#ifndef TIDEGATE_CONFIG_H
+#define TIDEGATE_CONFIG_H
+
+#include <stdio.h>
+
+#include <tidegate/addr.h>
+#include <tidegate/http1.h>
+#include <tidegate/log.h>
+#include <tidegate/route.h>
+#include <tidegate/stats.h>
+
+struct tg_port_conf {
+	const char *name, *device; /* DPDK device string ("net_af_xdp0,iface=x") or PCI address */
+	uint32_t queues;           /* 0: one a worker where the device can */
+	uint16_t mtu, vlan;        /* 1500, 0 = untagged */
+	uint32_t n_addrs;
+	struct tg_ip_prefix *addrs;
+};
+
+struct tg_ip_route_conf {
+	struct tg_ip_prefix destination;
+	struct tg_ip via;
+};
+
+struct tg_dataplane_conf {
+	uint32_t workers; /* 1.. TG_MAX_WORKERS */
+	uint32_t n_cpus;  /* cpus = [1, 2]: worker i runs on cpus[i]; none: chosen at start */
+	uint32_t *cpus;
+	enum { TG_IDLE_SPIN, TG_IDLE_ADAPTIVE } idle;
+	uint64_t memory;          /* bytes of packet buffers and pools in all; 512 MiB */
+	const char *eal;          /* extra EAL arguments */
+	uint32_t max_connections; /* TCP connections, all workers; 0: as memory allows */
+	uint64_t drain_time;      /* ns; 600 s as Envoy's */
+	const char *user;         /* privileges are dropped to this user after start; "" = stay */
+};
+
+struct tg_admin_conf {
+	const char *socket; /* path; "" = none */
+	bool has_address;
+	struct tg_sockaddr address;    /* kernel TCP */
+	const char *access_log;        /* path, "" = none, "-" = standard output */
+	const char *access_log_format; /* NULL: Envoy's default */
+};
+
+enum tg_listener_protocol { TG_PROTOCOL_HTTP, TG_PROTOCOL_TCP };
+
+struct tg_listener_conf {
+	const char *name;
+	uint32_t id; /* dense over the snapshot */
+	struct tg_sockaddr addr;
+	enum tg_listener_protocol protocol;
+	uint32_t buffer_limit; /* per_connection_buffer_limit_bytes; 256 KiB */
+	/* ns; 0 = off. Defaults of Envoy: 1 h, 5 min, off, off, off, 1 s */
+	uint64_t idle_timeout, stream_idle_timeout, request_timeout, request_headers_timeout,
+		max_connection_duration, delayed_close_timeout;
+	/* http */
+	struct tg_h1_limits limits;
+	bool use_remote_address; /* true by default: the peer's address is appended to XFF */
+	uint32_t xff_num_trusted_hops;
+	bool generate_request_id; /* true */
+	const char *server_name;  /* "tidegate" */
+	const struct tg_host_table *hosts;
+	/* tcp */
+	const struct tg_cluster *cluster;
+	struct tg_listener_stats *stats; /* [worker]; survives reloads */
+};
+
+struct tg_snapshot {
+	uint64_t generation; /* 1, 2, ... */
+	struct tg_dataplane_conf dataplane;
+	struct tg_admin_conf admin;
+	uint32_t n_ports, n_ip_routes, n_listeners, n_vhosts, n_clusters, n_endpoints;
+	struct tg_port_conf *ports;
+	struct tg_ip_route_conf *ip_routes;
+	struct tg_listener_conf *listeners;
+	struct tg_vhost *vhosts;
+	struct tg_cluster *clusters;
+	const char *source; /* the file's text, for /config_dump */
+	uint64_t loaded_at; /* CLOCK_REALTIME, ns */
+	/* Written by worker i only, read by the control core with acquire: exchanges and listeners
+	 * of that worker that use this snapshot. Each in a cache line of its own. */
+	struct {
+		uint64_t pins;
+	} __attribute__((aligned(64))) worker[TG_MAX_WORKERS];
+};
+
+/* Reads, validates, compiles. NULL: at least one error; all of them went to `err` as `FILE:LINE:
+ * message`, one a line. stats: where named statistics come from (NULL with --check). */
+struct tg_snapshot *tg_config_load(const char *path, struct tg_stats *stats, FILE *err);
+/* The same from memory; name stands for the file in messages. @include is refused. For tests and
+ * fuzzing. */
+struct tg_snapshot *tg_config_parse(
+	const char *name, const char *text, struct tg_stats *stats, FILE *err);
+void tg_snapshot_free(struct tg_snapshot *s);
+
+/* What differs in the part that is fixed at start; prints a line for each to err and returns how
+ * many. */
+uint32_t tg_config_static_diff(
+	const struct tg_snapshot *running, const struct tg_snapshot *next, FILE *err);
+
+#endif

@@ -1,0 +1,124 @@
+/* conn.h: an ordered byte stream, whatever carries it (TCP, later TLS over TCP, memory in tests).
+ *
+ * Owner: the worker that created it; nobody else may touch it. Bounds: receive and send buffer,
+ * fixed at creation. Nothing calls up from inside an op: what happens goes on the worker's ready
+ * list as event bits, and the worker's turn calls on_ready() for each conn in it once.
+ *
+ *        accept / connect                              user calls detach() or abort()
+ *   --> [ opening ] --OPEN--> [ open ] --EOF, FAILED--> ... -----------------------> gone
+ *
+ * Life: a conn exists until its user calls detach() or abort(), exactly one of them, after which
+ * the pointer is dead. Until then it stays valid, also after FAILED. Backpressure is the absence of
+ * rx_consume: the peer's window is opened by nothing else.
+ *
+ * Not here: HTTP, timeouts of the application, connection pools.
+ */
+#ifndef TIDEGATE_CONN_H
+#define TIDEGATE_CONN_H
+
+#include <tidegate/addr.h>
+#include <tidegate/view.h>
+#include <tidegate/why.h>
+
+struct tg_conn;
+
+/* Event bits, OR-ed until on_ready() takes them all. They say "look again", not how much. */
+enum tg_ev {
+	TG_EV_OPEN = 1 << 0,     /* handshake done (active: connect succeeded; passive: accepted) */
+	TG_EV_READABLE = 1 << 1, /* more bytes than at the last look */
+	TG_EV_WRITABLE =
+		1 << 2,         /* tx_space() grew after a tx_write() that took less than offered */
+	TG_EV_EOF = 1 << 3,     /* the peer's FIN is behind the readable bytes */
+	TG_EV_FAILED = 1 << 4,  /* reset, timeout ...: see info.why. Unread bytes stay readable */
+	TG_EV_DRAINED = 1 << 5, /* everything written (and our FIN, if any) has been acknowledged */
+};
+
+struct tg_conn_info {
+	struct tg_sockaddr local, remote;
+	enum tg_why why;     /* after FAILED: the reason */
+	uint64_t tx_written; /* stream bytes accepted by tx_write so far */
+	uint64_t tx_acked; /* stream bytes that the peer's TCP is proven to have received, so far */
+	/* True once the peer closed or reset in a way that proves that it will never acknowledge
+	 * beyond tx_acked: its FIN or in-window RST arrived and tx_acked did not cover more. The
+	 * retry rule of the proxy needs it: tx_acked == 0 here means that no byte was delivered. */
+	bool tx_final;
+	uint32_t srtt_us; /* smoothed round trip; 0 = not yet known */
+};
+
+/* At most eight slots. "Cheap" = a few loads. */
+struct tg_conn_ops {
+	/* Views of the unread bytes in order, at most cnt of them; returns how many it filled (0:
+	 * none now). They stay valid until the next rx_consume, detach or abort. Cheap. */
+	uint32_t (*rx_peek)(struct tg_conn *c, struct tg_view *v, uint32_t cnt);
+	/* Drops n bytes (at most what is readable) from the front. The only call that opens the
+	 * receive window. */
+	void (*rx_consume)(struct tg_conn *c, uint32_t n);
+	/* Bytes that tx_write would take now; 0 before OPEN, after tx_finish and after FAILED.
+	 * Cheap. */
+	uint32_t (*tx_space)(const struct tg_conn *c);
+	/* Copies the views' bytes to the send queue, as many as fit; returns how many. Segments
+	 * leave at the end of the turn, so several writes share packets. */
+	uint32_t (*tx_write)(struct tg_conn *c, const struct tg_view *v, uint32_t cnt);
+	/* FIN (close_notify for TLS) after everything written. Reading goes on: a half-close. */
+	void (*tx_finish)(struct tg_conn *c);
+	/* RST now, whatever is queued, and the pointer is dead. why is counted. */
+	void (*abort)(struct tg_conn *c, enum tg_why why);
+	/* The user is done: unsent bytes and FIN (sent if tx_finish was not called) still go out
+	 * under the stack's own timeouts; bytes that come later are answered with RST. Pointer is
+	 * dead. */
+	void (*detach)(struct tg_conn *c);
+	void (*info)(const struct tg_conn *c, struct tg_conn_info *out);
+};
+
+/* What a user of conns hands over; one static object a kind of user. */
+struct tg_conn_user {
+	void (*on_ready)(struct tg_conn *c, uint32_t events);
+};
+
+/* Embedded at the front of each implementation. 40 bytes. */
+struct tg_conn {
+	const struct tg_conn_ops *ops;
+	const struct tg_conn_user *user;
+	void *owner;                /* the user's: its connection object or listener */
+	struct tg_conn *ready_next; /* ready.h's */
+	uint8_t events;             /* enum tg_ev, pending */
+	uint8_t ready_state;        /* ready.h's */
+	uint8_t impl[6];            /* the implementation's, free to use */
+};
+_Static_assert(sizeof(struct tg_conn) == 40, "idle connections are counted in bytes");
+
+/* Sugar, so that callers read well. */
+static inline uint32_t tg_conn_peek(struct tg_conn *c, struct tg_view *v, uint32_t cnt)
+{
+	return c->ops->rx_peek(c, v, cnt);
+}
+static inline void tg_conn_consume(struct tg_conn *c, uint32_t n)
+{
+	c->ops->rx_consume(c, n);
+}
+static inline uint32_t tg_conn_space(const struct tg_conn *c)
+{
+	return c->ops->tx_space(c);
+}
+static inline uint32_t tg_conn_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt)
+{
+	return c->ops->tx_write(c, v, cnt);
+}
+static inline void tg_conn_finish(struct tg_conn *c)
+{
+	c->ops->tx_finish(c);
+}
+static inline void tg_conn_abort(struct tg_conn *c, enum tg_why why)
+{
+	c->ops->abort(c, why);
+}
+static inline void tg_conn_detach(struct tg_conn *c)
+{
+	c->ops->detach(c);
+}
+static inline void tg_conn_info(const struct tg_conn *c, struct tg_conn_info *out)
+{
+	c->ops->info(c, out);
+}
+
+#endif

@@ -1,0 +1,72 @@
+/* proxy.h: where both sides meet. Listeners, exchanges, the byte pump, upstream pools, retries.
+ *
+ * One struct tg_proxy a worker, which owns all that is in it; it sees TCP only through tg_conn.
+ * Bounds: exchanges, downstream and upstream connection objects come from pools made at start. Each
+ * request ends with exactly one log record, one set of counters and one call of release, however it
+ * ends. See docs/architecture.md for the exchange's states.
+ */
+#ifndef TIDEGATE_PROXY_H
+#define TIDEGATE_PROXY_H
+
+#include <tidegate/config.h>
+#include <tidegate/conn.h>
+#include <tidegate/log.h>
+#include <tidegate/pool.h>
+#include <tidegate/rng.h>
+#include <tidegate/wheel.h>
+
+struct tg_proxy;
+
+/* How the proxy opens and accepts connections: TCP in the program, memory in tests. */
+struct tg_proxy_net {
+	/* As tg_tcp_connect(); on_ready comes later. */
+	int (*connect)(void *ctx, const struct tg_sockaddr *to, uint64_t timeout, uint32_t buf,
+		const struct tg_conn_user *user, void *owner, struct tg_conn **out);
+	/* Conns accepted at addr get user and owner. TG_EEXIST, TG_ENOMEM. *handle for unlisten. */
+	int (*listen)(void *ctx, const struct tg_sockaddr *addr, uint32_t buf,
+		const struct tg_conn_user *user, void *owner, void **handle);
+	void (*unlisten)(void *ctx, void *handle);
+	void *ctx;
+};
+
+struct tg_proxy_conf {
+	uint32_t worker, n_workers;
+	uint32_t max_downstream, max_upstream, max_exchanges; /* objects in the pools */
+	struct tg_proxy_net net;
+	struct tg_wheel *wheel;
+	struct tg_core_stats *stats;
+	struct tg_log_ring *log;  /* NULL: no access log */
+	uint64_t realtime_offset; /* ns: CLOCK_REALTIME = wheel->now + this */
+	uint64_t seed;
+};
+
+struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_errbuf *e);
+void tg_proxy_destroy(struct tg_proxy *p);
+
+/* Uses s from now on: new listeners listen, gone ones stop, the others change under their
+ * connections from the next request on. Requests under way keep the snapshot that they began with.
+ * Returns 0, or the number of listeners that could not be opened (they are counted and named in
+ * /listeners). The old snapshot is unpinned when its last exchange ends. */
+int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s);
+
+/* Stop accepting; finish what is under way (`Connection: close` on each response); idle connections
+ * are closed now. */
+void tg_proxy_drain(struct tg_proxy *p);
+/* The drain time is over: everything left is aborted. */
+void tg_proxy_abort_all(struct tg_proxy *p);
+/* True when no downstream connection is left. */
+bool tg_proxy_idle(const struct tg_proxy *p);
+
+/* For /memory. Fills up to n pools, returns how many there are. */
+uint32_t tg_proxy_pools(const struct tg_proxy *p, const struct tg_pool **out, uint32_t n);
+
+/* For /clusters: this worker's view of an endpoint. Read by the control core while it changes:
+ * plain counters. */
+struct tg_endpoint_view {
+	uint64_t cx_active, cx_idle, rq_active, rq_total, rq_error, cx_connect_fail, cx_total;
+};
+bool tg_proxy_endpoint(const struct tg_proxy *p, const char *cluster,
+	const struct tg_sockaddr *addr, struct tg_endpoint_view *out);
+bool tg_proxy_validate(const struct tg_proxy *p);
+
+#endif

@@ -1,0 +1,65 @@
+#include <tidegate/ready.h>
+
+/* ready_state of a conn */
+enum {
+	IDLE,   /* not in the list */
+	QUEUED, /* in the list */
+	GONE,   /* in the list, its user has left: to be reaped */
+};
+
+void tg_ready_init(struct tg_ready *r)
+{
+	*r = (struct tg_ready){0};
+}
+
+static void append(struct tg_ready *r, struct tg_conn *c)
+{
+	c->ready_next = NULL;
+	if (r->tail)
+		r->tail->ready_next = c;
+	else
+		r->head = c;
+	r->tail = c;
+	r->queued++;
+}
+
+void tg_ready_raise(struct tg_ready *r, struct tg_conn *c, uint32_t events)
+{
+	c->events |= (uint8_t)events;
+	if (c->ready_state != IDLE)
+		return;
+	c->ready_state = QUEUED;
+	append(r, c);
+}
+
+bool tg_ready_cancel(struct tg_ready *r, struct tg_conn *c)
+{
+	(void)r;
+	if (c->ready_state == IDLE)
+		return false;
+	c->ready_state = GONE;
+	return true;
+}
+
+uint32_t tg_ready_drain(struct tg_ready *r, uint32_t budget, tg_reap_fn *reap, void *ctx)
+{
+	uint32_t handled = 0;
+
+	while (r->head && (!budget || handled < budget)) {
+		struct tg_conn *c = r->head;
+		uint8_t state = c->ready_state, events = c->events;
+
+		r->head = c->ready_next;
+		if (!r->head)
+			r->tail = NULL;
+		r->queued--;
+		c->ready_state = IDLE;
+		c->events = 0;
+		if (state == GONE)
+			reap(ctx, c);
+		else
+			c->user->on_ready(c, events);
+		handled++;
+	}
+	return handled;
+}
