@@ -1,9 +1,10 @@
 /* hist.h: how often which duration, in fixed memory.
  *
- * Log-linear buckets (as HDR histograms have): 64 to each doubling, so a value is known to within one part in 64 whatever
- * its size, from 1 ns to 73 min; longer ones count as the longest. One writer, which needs neither atomics nor floating
- * point; any other thread may merge it into a copy of its own at any time and sees at most the record under way missing.
- * All zero is the empty histogram. Not here: rendering (stats.h), windows of time.
+ * Log-linear buckets (as HDR histograms have): 64 to each doubling, so a value is known to within
+ * one part in 64 whatever its size, from 1 ns to 73 min; longer ones count as the longest. One
+ * writer, which needs neither atomics nor floating point; any other thread may merge it into a copy
+ * of its own at any time and sees at most the record under way missing. All zero is the empty
+ * histogram. Not here: rendering (stats.h), windows of time.
  */
 #ifndef TIDEGATE_HIST_H
 #define TIDEGATE_HIST_H
@@ -51,10 +52,11 @@ void tg_hist_merge(struct tg_hist *dst, const struct tg_hist *src);
 
 /* The rest reads a histogram that nobody writes: a merged copy. */
 uint64_t tg_hist_count(const struct tg_hist *h);
-/* The value below or at which `percent` (0 .. 100) of the values lie, ns: the middle of its bucket, thus at most 1/128 away
- * from the true one, and never above the maximum. 0 when empty. */
+/* The value below or at which `percent` (0 .. 100) of the values lie, ns: the middle of its bucket,
+ * thus at most 1/128 away from the true one, and never above the maximum. 0 when empty. */
 uint64_t tg_hist_percentile(const struct tg_hist *h, double percent);
-/* How many values are at most ns, values in the bucket that ns cuts counted only if it ends there. */
+/* How many values are at most ns, values in the bucket that ns cuts counted only if it ends there.
+ */
 uint64_t tg_hist_at_most(const struct tg_hist *h, uint64_t ns);
 
 #endif

@@ -70,12 +70,18 @@
 	X(neighbours, "entries in the neighbour table") \
 	X(http_exchanges, "requests in progress")
 
+/* Histograms of durations, ns: tg_hist_record(&stats->rq_duration, ns) when an exchange ends. */
+#define TG_CORE_HISTS(X) X(rq_duration, "first byte of a request to the last of its response")
+
 struct tg_core_stats {
 #define X(name, text) uint64_t name;
 	TG_CORE_COUNTERS(X)
 	TG_CORE_GAUGES(X)
 #undef X
-		uint64_t why[TG_WHY_MAX];
+	uint64_t why[TG_WHY_MAX];
+#define X(name, text) struct tg_hist name;
+	TG_CORE_HISTS(X)
+#undef X
 } __attribute__((aligned(64)));
 
 /* cluster.<name>.*, Envoy's names. */
@@ -148,16 +154,18 @@ struct tg_listener_stats {
 #undef X
 } __attribute__((aligned(64)));
 
-/* The registry. Blocks are found or made by name and live until it is destroyed; each returned array has n_workers elements,
- * one for each worker to write. NULL: out of memory. Not for workers; any other thread (a mutex inside keeps the admin
- * thread's walk and the control core's reload apart). */
+/* The registry. Blocks are found or made by name and live until it is destroyed; each returned
+ * array has n_workers elements, one for each worker to write. NULL: out of memory. Not for workers;
+ * any other thread (a mutex inside keeps the admin thread's walk and the control core's reload
+ * apart). */
 struct tg_stats;
 struct tg_stats *tg_stats_create(uint32_t n_workers); /* 1 .. TG_MAX_WORKERS */
 void tg_stats_destroy(struct tg_stats *s);
 struct tg_core_stats *tg_stats_cores(struct tg_stats *s);
 struct tg_cluster_stats *tg_stats_cluster(struct tg_stats *s, const char *name);
 struct tg_listener_stats *tg_stats_listener(struct tg_stats *s, const char *name);
-/* Says how a listener is shown beside listener.<name>.*: as http.<name>.* (at first) or as tcp.<name>.*. */
+/* Says how a listener is shown beside listener.<name>.*: as http.<name>.* (at first) or as
+ * tcp.<name>.*. */
 void tg_stats_listener_is_tcp(struct tg_stats *s, const char *name, bool tcp);
 
 /* One value in a walk. `scope` and `who`:
@@ -165,8 +173,8 @@ void tg_stats_listener_is_tcp(struct tg_stats *s, const char *name, bool tcp);
  *   "cluster"   its name (sums over the workers, as all below)
  *   "listener"  its name: connections;  "http" and "tcp": what it is shown as besides
  *   "why"       "pkt", "seg", "txp", "conn", "req": the reason's class; name is the reason
- * Other scopes ("server", "pool") come from the caller of tg_stats_render(). Gauges may be read as int64_t: one that two
- * workers write (+1 here, -1 there) is right only as a sum. */
+ * Other scopes ("server", "pool") come from the caller of tg_stats_render(). Gauges may be read as
+ * int64_t: one that two workers write (+1 here, -1 there) is right only as a sum. */
 struct tg_stat {
 	const char *scope, *who, *name, *text;
 	uint64_t value;
@@ -176,8 +184,9 @@ typedef void tg_stat_fn(void *ctx, const struct tg_stat *s);
 /* Calls fn for every counter and gauge, with the registry locked: fn must not call back into it. */
 void tg_stats_walk(const struct tg_stats *s, tg_stat_fn *fn, void *ctx);
 
-/* The dotted name of /stats into buf, truncated: "cluster.v1.upstream_rq_total", "server.rx_packets" (the sum), "worker.0.rx_packets",
- * "drop.ip_bad_checksum". Bytes that would break the line become '_'. Returns buf. */
+/* The dotted name of /stats into buf, truncated: "cluster.v1.upstream_rq_total",
+ * "server.rx_packets" (the sum), "worker.0.rx_packets", "drop.ip_bad_checksum". Bytes that would
+ * break the line become '_'. Returns buf. */
 #define TG_STAT_NAME_MAX 320
 char *tg_stat_name(const struct tg_stat *s, char buf[static TG_STAT_NAME_MAX]);
 
@@ -188,14 +197,15 @@ enum tg_stats_format { TG_STATS_TEXT, TG_STATS_PROMETHEUS, TG_STATS_JSON };
 struct tg_stats_query {
 	enum tg_stats_format format;
 	bool used_only;     /* leave out what is zero */
-	const char *filter; /* POSIX extended regular expression searched in the dotted name; NULL: all */
+	const char *filter; /* POSIX extended regular expression searched in the dotted name; NULL:
+			       all */
 	const struct tg_stat *extra; /* the caller's own values, printed first */
 	uint32_t n_extra;
 };
-/* Writes them to out. TG_EINVAL with text: the filter is no acceptable expression (braces and back references are refused:
- * they let a short filter take unbounded time or memory). */
-int tg_stats_render(const struct tg_stats *s, const struct tg_stats_query *q, FILE *out,
-	struct tg_errbuf *e);
+/* Writes them to out. TG_EINVAL with text: the filter is no acceptable expression (braces and back
+ * references are refused: they let a short filter take unbounded time or memory). */
+int tg_stats_render(
+	const struct tg_stats *s, const struct tg_stats_query *q, FILE *out, struct tg_errbuf *e);
 
 /* The packet ledger over all workers at this instant. It balances exactly when the workers rest; a
  * reader that races with them sees at most the packets of a turn. */
