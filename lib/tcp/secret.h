@@ -17,7 +17,7 @@
 
 struct tg_secret {
 	uint8_t isn[16], ts[16], cookie1[16], cookie2[16], port1[16], port2[16];
-	uint16_t port_counter[TG_SECRET_PORT_COUNTERS];
+	uint32_t port_counter[TG_SECRET_PORT_COUNTERS];
 };
 
 void tg_secret_init(struct tg_secret *s, const uint8_t secret[32]);
@@ -64,7 +64,7 @@ uint16_t tg_cookie_check(const struct tg_secret *s, const struct tg_flow *f, uin
  * ts_now is the clock without tg_secret_ts_offset(); the caller adds that afterwards. */
 uint32_t tg_cookie_ts(uint32_t ts_now, const struct tg_cookie_opts *o);
 
-/* And back, from TSecr minus tg_secret_ts_offset(). False: not a value that tg_cookie_ts makes. */
-bool tg_cookie_ts_parse(uint32_t ts, struct tg_cookie_opts *o);
+/* And back, from TSecr minus tg_secret_ts_offset(). Believe it only after tg_cookie_check(). */
+void tg_cookie_ts_parse(uint32_t ts, struct tg_cookie_opts *o);
 
 #endif
