@@ -38,9 +38,10 @@ struct tg_conn_info {
 	enum tg_why why;     /* after FAILED: the reason */
 	uint64_t tx_written; /* stream bytes accepted by tx_write so far */
 	uint64_t tx_acked; /* stream bytes that the peer's TCP is proven to have received, so far */
-	/* True once the peer closed or reset in a way that proves that it will never acknowledge
-	 * beyond tx_acked: its FIN or in-window RST arrived and tx_acked did not cover more. The
-	 * retry rule of the proxy needs it: tx_acked == 0 here means that no byte was delivered. */
+	/* The proof that bytes beyond tx_acked never reached the peer's user, and never will: its
+	 * FIN arrived, then its RST, and nothing acknowledged more. (RST alone proves nothing: the
+	 * ACK may have been lost.) Also true for a connection that never opened. The proxy's replay
+	 * rule. */
 	bool tx_final;
 	uint32_t srtt_us; /* smoothed round trip; 0 = not yet known */
 };

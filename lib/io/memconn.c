@@ -12,7 +12,7 @@ struct end {
 	uint64_t written; /* by us */
 	uint64_t acked;   /* of it, what the peer took while it was not deaf */
 	bool deaf;        /* we acknowledge nothing */
-	bool fin_sent, eof, failed, starved, gone, final;
+	bool fin_sent, fin_seen, failed, starved, gone, final;
 	enum tg_why why;
 };
 
@@ -92,6 +92,7 @@ static uint32_t m_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt
 
 	if (e->failed || e->fin_sent)
 		return 0;
+	e->starved |= cnt == 0;
 	for (uint32_t i = 0; i < cnt; i++) {
 		/* Like TCP with a peer that vanished in silence: bytes are taken and never
 		 * acknowledged. */
@@ -119,8 +120,7 @@ static void m_finish(struct tg_conn *c)
 		return;
 	e->fin_sent = true;
 	if (e->peer) {
-		e->peer->eof = true;
-		e->peer->final = true;
+		e->peer->fin_seen = true;
 		raise(e->peer, TG_EV_EOF);
 	}
 }
@@ -141,7 +141,7 @@ void tg_memconn_fail(struct tg_conn *c, enum tg_why why)
 	if (e->failed)
 		return;
 	e->failed = true;
-	e->final = true;
+	e->final = e->fin_seen;
 	e->why = why;
 	raise(e, TG_EV_FAILED);
 }

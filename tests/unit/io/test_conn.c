@@ -144,6 +144,9 @@ static void deaf_peers_prove_nothing(void)
 	CU_ASSERT_EQUAL(info.tx_acked, 2);
 	CU_ASSERT_EQUAL(info.tx_written, 5);
 	CU_ASSERT_FALSE(info.tx_final);
+	tg_conn_finish(ends[1]);
+	tg_conn_info(ends[0], &info);
+	CU_ASSERT_FALSE(info.tx_final);
 	tg_conn_abort(ends[1], TG_WHY_conn_aborted);
 	tg_conn_info(ends[0], &info);
 	CU_ASSERT_TRUE(info.tx_final);
