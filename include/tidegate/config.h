@@ -21,6 +21,11 @@
 #include <tidegate/route.h>
 #include <tidegate/stats.h>
 
+#define TG_PORTS_MAX 16       /* as TG_NETIF_MAX */
+#define TG_PORT_ADDRS_MAX 31  /* TG_NETIF_ADDRS_MAX without the link-local one */
+#define TG_IP_ROUTES_MAX 1024 /* as tg_net_create() */
+#define TG_LISTENERS_MAX 1024 /* as tg_tcp_listen() */
+
 struct tg_port_conf {
 	const char *name, *device; /* DPDK device string ("net_af_xdp0,iface=x") or PCI address */
 	uint32_t queues;           /* 0: one a worker where the device can */
@@ -78,7 +83,7 @@ struct tg_listener_conf {
 };
 
 struct tg_snapshot {
-	uint64_t generation; /* 1, 2, ... */
+	uint64_t generation; /* 1 as loaded; who adopts it counts on from the running one */
 	struct tg_dataplane_conf dataplane;
 	struct tg_admin_conf admin;
 	uint32_t n_ports, n_ip_routes, n_listeners, n_vhosts, n_clusters, n_endpoints;
@@ -87,7 +92,7 @@ struct tg_snapshot {
 	struct tg_listener_conf *listeners;
 	struct tg_vhost *vhosts;
 	struct tg_cluster *clusters;
-	const char *source; /* the file's text, for /config_dump */
+	const char *source; /* the file's text, @include expanded, for /config_dump */
 	uint64_t loaded_at; /* CLOCK_REALTIME, ns */
 	/* Written by worker i only, read by the control core with acquire: exchanges and listeners
 	 * of that worker that use this snapshot. Each in a cache line of its own. */
@@ -97,17 +102,36 @@ struct tg_snapshot {
 };
 
 /* Reads, validates, compiles. NULL: at least one error; all of them went to `err` as `FILE:LINE:
- * message`, one a line. stats: where named statistics come from (NULL with --check). */
+ * message`, one a line, in the order of the text. Relative paths in the file, @include's too, start
+ * at the file's own directory. stats: where named statistics come from (NULL with --check: see
+ * tg_snapshot_bind_stats). */
 struct tg_snapshot *tg_config_load(const char *path, struct tg_stats *stats, FILE *err);
 /* The same from memory; name stands for the file in messages. @include is refused. For tests and
  * fuzzing. */
 struct tg_snapshot *tg_config_parse(
 	const char *name, const char *text, struct tg_stats *stats, FILE *err);
 void tg_snapshot_free(struct tg_snapshot *s);
+/* Gives every cluster and listener its statistics, for a snapshot loaded without (the registry
+ * wants to know the number of workers, which is in the snapshot). TG_ENOMEM. */
+int tg_snapshot_bind_stats(struct tg_snapshot *s, struct tg_stats *stats);
 
 /* What differs in the part that is fixed at start; prints a line for each to err and returns how
  * many. */
 uint32_t tg_config_static_diff(
 	const struct tg_snapshot *running, const struct tg_snapshot *next, FILE *err);
+
+/* The schema, for documentation and tests: every key that is known, in the order of the reference
+ * file. */
+struct tg_config_key {
+	const char *path;  /* "listeners.address" */
+	const char *type;  /* "duration", "list of groups" ... */
+	const char *range; /* "1 .. 64", "http | tcp"; "" = any */
+	const char *dflt;  /* default as one would write it; NULL: none */
+	const char *doc;   /* one sentence */
+	bool required;
+	bool supported; /* false: known by name, refused by this version */
+};
+typedef void tg_config_key_fn(void *ctx, const struct tg_config_key *k);
+void tg_config_walk_keys(tg_config_key_fn *fn, void *ctx);
 
 #endif

@@ -4,8 +4,10 @@
  * immutable, read by every worker. Matching neither allocates nor writes. What changes (round-robin
  * position, counters) is per worker and handed in.
  *
- * Cost: one hash lookup for the host (exact), one for each label of a wildcard; a trie walk for the
- * path; predicates only of the candidates. First match in configured order wins (Envoy).
+ * Cost: one hash lookup for the host (exact), one for each label of a wildcard; one hash lookup for
+ * each segment of the path, however many routes there are; predicates only of the candidates. First
+ * match in configured order wins (Envoy). A peer's input bounds the work: names of hosts end at 255
+ * bytes, and the walk ends where the configured paths end.
  */
 #ifndef TIDEGATE_ROUTE_H
 #define TIDEGATE_ROUTE_H
@@ -19,6 +21,7 @@ struct tg_endpoint {
 	struct tg_sockaddr addr;
 	uint32_t weight;         /* 1.. */
 	uint32_t id;             /* dense over the snapshot: index of per-worker arrays */
+	uint32_t upto;           /* set by tg_cluster_compile(): weights up to and with this one */
 	char text[TG_ADDR_TEXT]; /* "10.77.2.2:8080", for logs and /clusters */
 };
 
@@ -28,10 +31,11 @@ struct tg_cluster {
 	uint64_t connect_timeout, idle_timeout; /* ns; 0 = off. Defaults 5 s, 1 h */
 	uint32_t max_requests_per_connection;   /* 0: no limit */
 	uint32_t max_connections, max_pending_requests,
-		max_requests;  /* per worker's share; 1024 each */
+		max_requests;  /* one worker's share: the configured 1024 / workers */
 	uint32_t buffer_limit; /* per_connection_buffer_limit_bytes */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
+	uint32_t total_weight, stride;  /* set by tg_cluster_compile() */
 	struct tg_cluster_stats *stats; /* [worker]; survives reloads */
 };
 
@@ -43,8 +47,11 @@ enum tg_header_match_kind {
 	TG_HEADER_PRESENT
 };
 
+/* Envoy's rules: several lines of one field are compared as one value, joined by ","; a field that
+ * is missing matches only an inverted PRESENT, whatever the kind. The names ":method" and
+ * ":authority" stand for these parts of the request. */
 struct tg_header_match {
-	struct tg_view name, value;
+	struct tg_view name, value; /* name in any case; PRESENT has no value */
 	enum tg_header_match_kind kind;
 	bool invert;
 };
@@ -53,19 +60,19 @@ struct tg_route {
 	const char *name; /* may be "" */
 	enum tg_match_kind kind;
 	struct tg_view match;
-	uint32_t order; /* position in its virtual host: the smallest wins */
+	uint32_t order; /* set by tg_vhost_compile(): index in routes[]; the smallest wins */
 	uint32_t n_headers;
 	struct tg_header_match *headers; /* all must hold */
 	const struct tg_cluster *cluster;
-	uint64_t timeout;      /* ns; 0 = off. Default 15 s */
-	uint64_t idle_timeout; /* ns without a byte either way; UINT64_MAX: the listener's; 0 = off
-				*/
+	uint64_t timeout; /* ns; 0 = off. Default 15 s */
+	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
+	uint64_t idle_timeout;
 };
 
 struct tg_vhost {
 	const char *name;
 	uint32_t n_domains;
-	struct tg_view *domains; /* lower case */
+	struct tg_view *domains; /* "shop.example", "*.shop.example", "*": lower case, no port */
 	uint32_t n_routes;
 	struct tg_route *routes;
 	struct tg_route_trie *trie; /* private to lib/route */
@@ -73,22 +80,31 @@ struct tg_vhost {
 
 struct tg_host_table; /* private */
 
-/* Build: control core; memory comes from alloc (the snapshot's), NULL only when it fails. */
+/* Build: control core; memory comes from alloc (the snapshot's, any alignment of max_align_t), and
+ * stays referenced together with v's routes. TG_ENOMEM. A virtual host that was not compiled has no
+ * routes. */
 typedef void *tg_alloc_fn(void *ctx, size_t n);
 int tg_vhost_compile(struct tg_vhost *v, tg_alloc_fn *alloc, void *ctx);
+/* NULL with e->text: the same domain twice, or no memory. */
 struct tg_host_table *tg_host_table_build(struct tg_vhost *const *vhosts, uint32_t n,
-	tg_alloc_fn *alloc, void *ctx,
-	struct tg_errbuf *e); /* NULL + text: the same domain twice */
+	tg_alloc_fn *alloc, void *ctx, struct tg_errbuf *e);
+/* Weights for the balancer. TG_ERANGE: a weight of 0, or a sum beyond 32 bits. */
+int tg_cluster_compile(struct tg_cluster *c);
 
-/* Exact, then the longest `*.suffix`, then `*`. authority is host[:port]; the port is ignored, case
- * folded. NULL. */
+/* Exact, then the longest `*.suffix`, then `*`; NULL: none. authority is host[:port]; the port is
+ * ignored, case folded. An authority that is not one (RFC 3986 section 3.2, without userinfo), or
+ * a host beyond 255 bytes, matches nothing; the empty one (HTTP/1.0 without Host) only `*`. */
 const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_view authority);
-/* The first route in configured order that matches path and fields; NULL. */
+/* The first route in configured order that matches m->path, as it stands, and the fields; NULL. */
 const struct tg_route *tg_route_find(const struct tg_vhost *v, const struct tg_msg *m);
+/* Whether all n predicates hold. */
+bool tg_headers_match(const struct tg_header_match *h, uint32_t n, const struct tg_msg *m);
 
-/* Weighted round robin, no state shared between workers. pos: this worker's position in this
- * cluster, zero at first; `avoid`: an endpoint not to take if there is another (NULL: none). NULL
- * only if there is no endpoint. */
+/* Weighted round robin, no state shared between workers. Over total_weight picks each endpoint is
+ * chosen exactly as often as its weight says, spread evenly. pos: this worker's position in this
+ * cluster, zero at first, any value is fine (a reload may change the cluster under it); `avoid`: an
+ * endpoint not to take if there is another (NULL: none). NULL only if there is no endpoint. A
+ * cluster that was not compiled is taken to have equal weights. */
 const struct tg_endpoint *tg_lb_round_robin(
 	const struct tg_cluster *c, uint32_t *pos, const struct tg_endpoint *avoid);
 

@@ -1,0 +1,286 @@
+#include <stdlib.h>
+#include <time.h>
+
+#include "../tgtest.h"
+#include "reference.h"
+#include "tests.h"
+
+static struct tg_view copy_view(struct test_memory *mem, const char *s)
+{
+	size_t n = strlen(s);
+
+	return tg_view_of(memcpy(test_alloc(mem, n), s, n), n);
+}
+
+static struct tg_route path_route(const char *s)
+{
+	return (struct tg_route){.kind = TG_MATCH_PATH, .match = tg_view_str(s)};
+}
+
+static struct tg_route prefix_route(const char *s)
+{
+	return (struct tg_route){.kind = TG_MATCH_PREFIX, .match = tg_view_str(s)};
+}
+
+static int find(const struct tg_vhost *v, const char *path)
+{
+	struct tg_msg m = {.path = tg_view_str(path)};
+	const struct tg_route *r = tg_route_find(v, &m);
+
+	CU_ASSERT_PTR_EQUAL(r, reference_find(v, &m));
+	return r ? (int)(r - v->routes) : -1;
+}
+
+static void first_in_order(void)
+{
+	struct tg_route r[] = {path_route("/a"), prefix_route("/api/v1/us"), prefix_route("/api"),
+		path_route("/api/v1/users"), prefix_route("/a/"), path_route("/a/"),
+		path_route("/b//c/"), prefix_route("/averyverylongsegmentindeed/x"),
+		path_route("*"), prefix_route("/zz"), path_route("/zzz"), prefix_route("/")};
+	struct tg_vhost v = {.n_routes = TG_ARRAY_LEN(r), .routes = r};
+	struct test_memory mem = {0};
+
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+	CU_ASSERT_EQUAL(find(&v, "/a"), 0);
+	CU_ASSERT_EQUAL(find(&v, "/api/v1/users"), 1);
+	CU_ASSERT_EQUAL(find(&v, "/api/v1/u"), 2);
+	CU_ASSERT_EQUAL(find(&v, "/apix"), 2);
+	CU_ASSERT_EQUAL(find(&v, "/a/"), 4);
+	CU_ASSERT_EQUAL(find(&v, "/a/b"), 4);
+	CU_ASSERT_EQUAL(find(&v, "/b//c/"), 6);
+	CU_ASSERT_EQUAL(find(&v, "/b//c"), 11);
+	CU_ASSERT_EQUAL(find(&v, "/averyverylongsegmentindeed/xy"), 7);
+	CU_ASSERT_EQUAL(find(&v, "/averyverylongsegmentindeee/x"), 11);
+	CU_ASSERT_EQUAL(find(&v, "*"), 8);
+	CU_ASSERT_EQUAL(find(&v, "**"), -1);
+	CU_ASSERT_EQUAL(find(&v, "/zzz"), 9);
+	CU_ASSERT_EQUAL(find(&v, "/z"), 11);
+	CU_ASSERT_EQUAL(find(&v, "/"), 11);
+	CU_ASSERT_EQUAL(find(&v, ""), -1);
+	CU_ASSERT_EQUAL(find(&v, "x"), -1);
+	test_memory_free(&mem);
+}
+
+static void no_routes(void)
+{
+	struct tg_vhost v = {.n_routes = 0};
+	struct test_memory mem = {0};
+
+	CU_ASSERT_EQUAL(find(&v, "/"), -1);
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+	CU_ASSERT_EQUAL(find(&v, "/"), -1);
+	CU_ASSERT_EQUAL(find(&v, "/a/b"), -1);
+	test_memory_free(&mem);
+}
+
+static void no_memory(void)
+{
+	struct tg_route r[] = {prefix_route("/")};
+	struct tg_vhost v = {.n_routes = 1, .routes = r};
+	struct test_memory mem = {0};
+
+	for (uint32_t left = 0;; left++) {
+		int rc;
+
+		mem.n = TG_ARRAY_LEN(mem.block) - left;
+		memset(mem.block, 0, sizeof(mem.block));
+		rc = tg_vhost_compile(&v, test_alloc, &mem);
+		test_memory_free(&mem);
+		if (rc == 0)
+			break;
+		CU_ASSERT_EQUAL(rc, TG_ENOMEM);
+		CU_ASSERT_PTR_NULL(v.trie);
+	}
+}
+
+static bool matches(struct tg_header_match h, struct tg_field *fields, uint16_t n)
+{
+	struct tg_msg m = {.fields = fields,
+		.n_fields = n,
+		.method_name = TG_VIEW("GET"),
+		.authority = TG_VIEW("shop.example:80")};
+	bool yes = tg_headers_match(&h, 1, &m);
+
+	if (h.name.p[0] != ':')
+		CU_ASSERT_EQUAL(yes, reference_header(&h, &m));
+	return yes;
+}
+
+#define H(name, value, kind, invert) \
+	((struct tg_header_match){TG_VIEW(name), TG_VIEW(value), TG_HEADER_##kind, invert})
+
+static void predicates(void)
+{
+	struct tg_field f[] = {
+		{TG_VIEW("X-Group"), TG_VIEW("beta"), 0, false},
+		{TG_VIEW("Empty"), TG_VIEW_NONE, 0, false},
+		{TG_VIEW("Accept"), TG_VIEW("text/html"), 0, false},
+		{TG_VIEW("gone"), TG_VIEW("x"), 0, true},
+		{TG_VIEW("accept"), TG_VIEW("text/plain"), 0, false},
+	};
+
+	CU_ASSERT(matches(H("x-group", "beta", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "bet", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "betas", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "Beta", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "beta", EXACT, true), f, 5));
+	CU_ASSERT(matches(H("x-group", "bet", PREFIX, false), f, 5));
+	CU_ASSERT(matches(H("x-group", "eta", CONTAINS, false), f, 5));
+	CU_ASSERT(matches(H("x-group", "gamma", CONTAINS, true), f, 5));
+	CU_ASSERT(matches(H("empty", "", EXACT, false), f, 5));
+	CU_ASSERT(matches(H("empty", "", PRESENT, false), f, 5));
+	CU_ASSERT(!matches(H("empty", "", PRESENT, true), f, 5));
+	/* missing: no, whatever is asked, but for inverted presence */
+	CU_ASSERT(!matches(H("missing", "", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H("missing", "x", EXACT, true), f, 5));
+	CU_ASSERT(matches(H("missing", "", PRESENT, true), f, 5));
+	CU_ASSERT(matches(H("gone", "", PRESENT, true), f, 5));
+	/* two lines count as one */
+	CU_ASSERT(!matches(H("accept", "text/html", EXACT, false), f, 5));
+	CU_ASSERT(matches(H("accept", "text/html,text/plain", EXACT, false), f, 5));
+	CU_ASSERT(matches(H("accept", "text/html,t", PREFIX, false), f, 5));
+	CU_ASSERT(matches(H("accept", "plain", CONTAINS, false), f, 5));
+	CU_ASSERT(matches(H("accept", "html,text", CONTAINS, false), f, 5));
+	CU_ASSERT(matches(H("accept", "l,t", CONTAINS, false), f, 5));
+	CU_ASSERT(!matches(H("accept", "htmltext", CONTAINS, false), f, 5));
+	/* parts of the request */
+	CU_ASSERT(matches(H(":method", "GET", EXACT, false), f, 5));
+	CU_ASSERT(!matches(H(":method", "GET", EXACT, true), f, 5));
+	CU_ASSERT(matches(H(":authority", "shop.", PREFIX, false), f, 5));
+	CU_ASSERT(matches(H(":authority", "example", CONTAINS, false), f, 5));
+	CU_ASSERT(!matches(H(":status", "200", EXACT, true), f, 5));
+}
+
+/* Text over a small alphabet, so that prefixes, slashes and joints meet often. */
+static void random_text(struct tg_rng *r, const char *alphabet, uint32_t max, char *out)
+{
+	uint32_t n = tg_rng_below(r, max + 1);
+
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = alphabet[tg_rng_below(r, (uint32_t)strlen(alphabet))];
+	out[n] = 0;
+}
+
+static struct tg_header_match random_header(struct tg_rng *r, struct test_memory *mem)
+{
+	struct tg_header_match h = {.kind = tg_rng_below(r, 4), .invert = tg_rng_below(r, 4) == 0};
+	char text[16];
+
+	h.name = copy_view(mem, tg_rng_below(r, 2) ? "x" : "y");
+	random_text(r, "ab,", 4, text);
+	h.value = copy_view(mem, text);
+	return h;
+}
+
+static void random_table(struct tg_rng *r, struct test_memory *mem, struct tg_vhost *v)
+{
+	v->n_routes = 1 + tg_rng_below(r, 40);
+	v->routes = test_alloc(mem, v->n_routes * sizeof(*v->routes));
+	for (uint32_t i = 0; i < v->n_routes; i++) {
+		struct tg_route *t = &v->routes[i];
+		char text[64] = "/";
+
+		random_text(r, "aab/", tg_rng_below(r, 8) ? 7 : 40, text + 1);
+		memset(t, 0, sizeof(*t));
+		t->kind = tg_rng_below(r, 2) ? TG_MATCH_PATH : TG_MATCH_PREFIX;
+		t->match = copy_view(mem, tg_rng_below(r, 30) ? text : text + 1);
+		t->n_headers = tg_rng_below(r, 3) ? 0 : 1 + tg_rng_below(r, 2);
+		t->headers = test_alloc(mem, 2 * sizeof(*t->headers));
+		for (uint32_t k = 0; k < t->n_headers; k++)
+			t->headers[k] = random_header(r, mem);
+	}
+}
+
+static void random_request(struct tg_rng *r, char text[8][64], struct tg_field *f, struct tg_msg *m)
+{
+	m->n_fields = (uint16_t)tg_rng_below(r, 4);
+	m->fields = f;
+	for (uint32_t i = 0; i < m->n_fields; i++) {
+		random_text(r, "ab,", 6, text[i]);
+		f[i] = (struct tg_field){tg_rng_below(r, 2) ? TG_VIEW("X") : TG_VIEW("Y"),
+			tg_view_str(text[i]), 0, tg_rng_below(r, 8) == 0};
+	}
+	text[7][0] = '/';
+	random_text(r, "aab/", tg_rng_below(r, 8) ? 9 : 50, text[7] + 1);
+	m->path = tg_view_str(text[7] + (tg_rng_below(r, 30) == 0));
+}
+
+/* Random tables against the reference; a failure prints the seed, which goes into `first`. */
+static void differential(void)
+{
+	const uint64_t first = 1;
+
+	for (uint64_t seed = first; seed < first + 1500; seed++) {
+		struct test_memory mem = {0};
+		struct tg_vhost v = {0};
+		struct tg_rng r;
+		uint32_t wrong = 0;
+
+		tg_rng_seed(&r, seed);
+		random_table(&r, &mem, &v);
+		CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+		for (int i = 0; i < 200; i++) {
+			char text[8][64];
+			struct tg_field f[4];
+			struct tg_msg m = {0};
+
+			random_request(&r, text, f, &m);
+			if (tg_route_find(&v, &m) != reference_find(&v, &m))
+				wrong++;
+		}
+		if (wrong)
+			printf("seed %llu: %u requests differ\n", (unsigned long long)seed, wrong);
+		CU_ASSERT_EQUAL(wrong, 0);
+		test_memory_free(&mem);
+	}
+}
+
+static double seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* 100,000 routes compile, and each of them is found. The time is printed; perf/ measures it. */
+static void hundred_thousand(void)
+{
+	enum { N = 100000 };
+	struct test_memory mem = {0};
+	struct tg_vhost v = {.n_routes = N};
+	char(*text)[40] = malloc(N * sizeof(*text));
+	double t0;
+	uint32_t wrong = 0;
+
+	v.routes = calloc(N, sizeof(*v.routes));
+	for (uint32_t i = 0; i < N; i++) {
+		snprintf(text[i], sizeof(text[i]),
+			i % 3 ? "/team%u/service-%05u/" : "/team%u/s-%05u", i % 100, i);
+		v.routes[i] = i % 2 ? path_route(text[i]) : prefix_route(text[i]);
+	}
+	t0 = seconds();
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+	printf("compiled in %.3f s ", seconds() - t0);
+	t0 = seconds();
+	for (uint32_t i = 0; i < N; i++) {
+		struct tg_msg m = {.path = v.routes[i].match};
+
+		wrong += tg_route_find(&v, &m) != &v.routes[i];
+	}
+	printf("found in %.0f ns each ", (seconds() - t0) * 1e9 / N);
+	CU_ASSERT_EQUAL(wrong, 0);
+	test_memory_free(&mem);
+	free(v.routes);
+	free(text);
+}
+
+TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes", no_routes},
+	{"no memory", no_memory}, {"predicates over fields", predicates},
+	{"random tables against the reference", differential},
+	{"a hundred thousand routes", hundred_thousand}, {"host: exact, suffix, any", host_order},
+	{"host: bad authority", host_bad_authority}, {"host: without *", host_without_any},
+	{"host: duplicates", host_duplicates}, {"host: many", host_many},
+	{"balance: equal weights", balance_equal}, {"balance: weights", balance_weights},
+	{"balance: avoid", balance_avoid}, {"balance: any position", balance_any_position},
+	{"balance: bad weights", balance_bad_weights})

@@ -1,0 +1,15 @@
+#ifndef TEST_ROUTE_TESTS_H
+#define TEST_ROUTE_TESTS_H
+
+void host_order(void);
+void host_bad_authority(void);
+void host_without_any(void);
+void host_duplicates(void);
+void host_many(void);
+void balance_equal(void);
+void balance_weights(void);
+void balance_avoid(void);
+void balance_any_position(void);
+void balance_bad_weights(void);
+
+#endif
