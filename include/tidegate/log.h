@@ -15,8 +15,9 @@
 /* Envoy's response flags, in the order in which the log prints them: enum suffix, letters. */
 #define TG_FLAG_LIST(X) \
 	X(UH) \
-	X(UF) X(UO) X(NR) X(URX) X(NC) X(DT) X(DC) X(UT) X(LR) X(UR) X(UC) X(DI) X(FI) X(RL) \
-		X(UAEX) X(IH) X(SI) X(DPE) X(UPE) X(OM)
+	X(UF) \
+	X(UO) X(NR) X(URX) X(NC) X(DT) X(DC) X(UT) X(LR) X(UR) X(UC) X(DI) X(FI) X(RL) X(UAEX) \
+		X(IH) X(SI) X(DPE) X(UPE) X(OM)
 
 enum tg_flag_bit {
 #define X(f) TG_FLAG_BIT_##f,
@@ -42,10 +43,12 @@ struct tg_log_record {
 	uint32_t flags;                      /* TG_FLAG bits */
 	uint16_t status;                     /* 0: none was sent */
 	uint8_t version_minor;
-	bool tcp;            /* an L4 connection: no request in it */
-	const char *details; /* static string: response code details, "via_upstream",
-				"route_not_found" ... */
-	struct tg_sockaddr downstream, upstream; /* upstream.port 0: none */
+	bool tcp;                      /* an L4 connection: no request in it */
+	const char *details;           /* static string: response code details, "via_upstream",
+					  "route_not_found" ... */
+	struct tg_sockaddr downstream; /* the client */
+	struct tg_sockaddr local;      /* the address that it reached; port 0: not filled in */
+	struct tg_sockaddr upstream;   /* port 0: none */
 	struct tg_log_text method, authority, user_agent, xff, request_id, route, cluster, listener;
 	uint16_t path_n;
 	uint8_t path[TG_LOG_PATH_MAX];
@@ -70,17 +73,23 @@ static inline void tg_log_text_set(struct tg_log_text *t, struct tg_view v)
 		memcpy(t->b, v.p, t->n);
 }
 
-/* A compiled access-log format: Envoy's %OPERATORS% (those that apply; docs/access-log.md). */
+/* A compiled access-log format: Envoy's %OPERATORS% (those that apply; docs/access-log.md).
+ * Immutable. */
 struct tg_log_format;
 extern const char tg_log_default_format[]; /* Envoy's default */
-/* NULL with text: an operator that is not known. */
+#define TG_LOG_FORMAT_MAX 4096             /* bytes of a format's text */
+#define TG_LOG_LINE_MAX 8192               /* enough for any line of the default format */
+/* NULL with text: an operator that is not known, or one whose value is not recorded. */
 struct tg_log_format *tg_log_format_compile(const char *text, struct tg_errbuf *e);
 void tg_log_format_free(struct tg_log_format *f);
-/* Writes one line, without NUL, at most cap bytes; returns its length. Control and other bytes that
- * would break the line are escaped \xNN; an empty value is "-". */
+/* Writes one line, without NUL, at most cap (>= 1) bytes; returns its length. It ends with the one
+ * newline that is in it, also when it had to be cut, and also when the format does not have one:
+ * whatever a client sends, a record is a line and a line a record. In values, everything but
+ * printable ASCII, and '"' and '\\', is written as \xNN; an empty value is "-". */
 uint32_t tg_log_format_line(
 	const struct tg_log_format *f, const struct tg_log_record *r, char *out, uint32_t cap);
 /* "UF,URX" or "-". Returns out. */
-char *tg_log_flags_text(uint32_t flags, char out[static 64]);
+#define TG_LOG_FLAGS_TEXT 80 /* all of them, and the NUL */
+char *tg_log_flags_text(uint32_t flags, char out[static TG_LOG_FLAGS_TEXT]);
 
 #endif

@@ -1,0 +1,133 @@
+/* Prints docs/statistics.md from the X-lists. With the name of a file: exit 1 unless it has just
+ * that text. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tables.h"
+
+static const char intro[] =
+	"# Statistics\n\n"
+	"Printed by `build/lib/telem/tg_statdoc`; do not edit. The lists are in "
+	"`include/tidegate/stats.h` and `why.h`.\n\n"
+	"`/stats` prints `name: value`, `/stats?format=json` the same as JSON, `/stats/prometheus` "
+	"the Prometheus text format.\n"
+	"`filter=REGEX` (searched in the dotted name) and `usedonly` narrow each of them down. "
+	"What Envoy counts too has\n"
+	"Envoy's name, in Prometheus as well "
+	"(`envoy_cluster_upstream_rq_total{envoy_cluster_name=\"v1\"}`); all else begins with\n"
+	"`tidegate_`. Counters only grow, as long as the process runs, over reloads too; gauges go "
+	"both ways.\n";
+
+/* Shown as another family in Prometheus than by its plain name. */
+static void prom_name(FILE *out, const char *scope, const struct tg_desc *d, uint8_t as)
+{
+	size_t n = strlen(d->name);
+	bool total = n > 6 && strcmp(d->name + n - 6, "_total") == 0;
+
+	if ((d->envoy & as) && d->rq_class)
+		fprintf(out, "`envoy_%s_%.*sxx{envoy_response_code_class=\"%c\"}`", scope,
+			(int)(n - 3), d->name, d->rq_class);
+	else if (d->envoy & as)
+		fprintf(out, "`envoy_%s_%s`", scope, d->name);
+	else
+		fprintf(out, "`tidegate_%s%s%s%s`", scope, scope[0] ? "_" : "", d->name,
+			d->gauge || total ? "" : "_total");
+}
+
+static void table(FILE *out, const char *scope, const struct tg_desc_table *t, uint8_t as)
+{
+	fputs("| name | kind | what | in Prometheus |\n|---|---|---|---|\n", out);
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct tg_desc *d = &t->d[i];
+
+		if (as && !(d->shown & as))
+			continue;
+		fprintf(out, "| `%s` | %s | %s | ", d->name, d->gauge ? "gauge" : "counter",
+			d->text);
+		if (as == TG_IN_LISTENER && !(d->envoy & TG_IN_LISTENER))
+			fputs("with `http` or `tcp` below", out);
+		else
+			prom_name(out, scope, d, as);
+		fputs(" |\n", out);
+	}
+}
+
+static void reasons(FILE *out)
+{
+	fputs("\n## `drop.<reason>`\n\n"
+	      "Every packet, segment, connection and request that does not go the good way ends "
+	      "with exactly one\n"
+	      "reason. In Prometheus: `tidegate_drops_total{reason=\"...\",class=\"...\"}`. "
+	      "Classes: `pkt` a received packet ends\n"
+	      "here, `seg` a received TCP segment is not used, `txp` a packet of ours is not sent, "
+	      "`conn` a connection does not\n"
+	      "start or ends other than by FINs, `req` a request is answered by Tidegate itself or "
+	      "cut. `/drops` shows the\n"
+	      "ledger: received = delivered + sum(`pkt`) + sum(`seg`) + in flight.\n\n"
+	      "| reason | class | what |\n|---|---|---|\n",
+		out);
+	for (uint32_t w = TG_WHY_none + 1; w < TG_WHY_MAX; w++)
+		fprintf(out, "| `%s` | %s | %s |\n", tg_why_name(w),
+			tg_why_class_name(tg_why_class(w)), tg_why_text(w));
+}
+
+static void document(FILE *out)
+{
+	fputs(intro, out);
+	fputs("\n## `server.<name>` and `worker.<n>.<name>`\n\n"
+	      "Counted by each worker; `server.` is the sum. Prometheus has one sample for each "
+	      "`worker`.\n\n",
+		out);
+	table(out, "", &tg_core_table, 0);
+	fputs("\nHistograms, in `/stats` as percentiles in microseconds (`server.<name>_us`), in "
+	      "Prometheus as\n"
+	      "`tidegate_<name>_seconds`:\n\n| name | what |\n|---|---|\n",
+		out);
+	for (uint32_t i = 0; i < tg_core_hist_table.n; i++)
+		fprintf(out, "| `%s` | %s |\n", tg_core_hist_table.d[i].name,
+			tg_core_hist_table.d[i].text);
+	fputs("\n## `listener.<listener>.<name>`\n\n", out);
+	table(out, "listener", &tg_listener_table, TG_IN_LISTENER);
+	fputs("\n## `http.<listener>.<name>`\n\nOf listeners with `protocol = \"http\"`.\n\n", out);
+	table(out, "http", &tg_listener_table, TG_IN_HTTP);
+	fputs("\n## `tcp.<listener>.<name>`\n\nOf listeners with `protocol = \"tcp\"`.\n\n", out);
+	table(out, "tcp", &tg_listener_table, TG_IN_TCP);
+	fputs("\n## `cluster.<cluster>.<name>`\n\n", out);
+	table(out, "cluster", &tg_cluster_table, TG_IN_CLUSTER);
+	reasons(out);
+}
+
+static int check(const char *path, const char *want, size_t n)
+{
+	FILE *f = fopen(path, "r");
+	char *have = malloc(n + 1);
+	size_t got = f && have ? fread(have, 1, n + 1, f) : 0;
+	int same = got == n && memcmp(have, want, n) == 0;
+
+	if (f)
+		fclose(f);
+	free(have);
+	if (!same)
+		fprintf(stderr, "%s is out of date: run tg_statdoc > docs/statistics.md\n", path);
+	return same ? 0 : 1;
+}
+
+int main(int argc, char **argv)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&text, &n);
+	int rc = 0;
+
+	if (!out)
+		return 2;
+	document(out);
+	fclose(out);
+	if (argc > 1)
+		rc = check(argv[1], text, n);
+	else
+		fwrite(text, 1, n, stdout);
+	free(text);
+	return rc;
+}
