@@ -75,6 +75,10 @@ struct tg_h1_scan {
 	uint32_t start;  /* leading empty lines skipped (RFC 9112 section 2.2: at most 2, CRLF only)
 			  */
 	uint8_t refusal; /* enum tg_h1_refusal, once a parse returned < 0 */
+	/* private: where in the head `seen` is */
+	uint8_t phase;
+	uint16_t n_fields;
+	uint32_t token, target; /* offsets where the token under way and the target begin */
 };
 
 /* Parses a request head at buf[0 .. len). m->fields and m->field_cap are the caller's; all else in
@@ -102,6 +106,7 @@ struct tg_h1_body {
 	uint8_t *trailers; /* caller's memory for the trailer section; NULL: trailers are checked,
 			      then dropped */
 	uint32_t trailers_cap;
+	uint8_t name[32], name_len; /* private: the trailer field's name so far */
 };
 
 #define TG_H1_CHUNK_LINE_MAX 256 /* bytes of a chunk-size line with its extensions */

@@ -1,0 +1,226 @@
+/* head.c: what request and response heads have in common (RFC 9112 sections 2 and 5). */
+#include "head.h"
+#include "names.h"
+
+/* Windows of 512 bytes: most heads need one or two, and a body behind a short head is not scanned
+ * for nothing. */
+void tg_head_refill(struct tg_head *h, uint32_t pos)
+{
+	uint32_t n = h->len - pos, blocks = n / TG_SCAN_BLOCK, tail = n % TG_SCAN_BLOCK;
+	uint8_t last[TG_SCAN_BLOCK];
+
+	if (blocks > TG_HEAD_BLOCKS)
+		blocks = TG_HEAD_BLOCKS;
+	h->base = pos;
+	h->window_end = pos + TG_HEAD_BLOCKS * TG_SCAN_BLOCK;
+	tg_scan->classify(h->buf + pos, blocks, h->not_token, h->stops);
+	if (blocks == TG_HEAD_BLOCKS || !tail)
+		return;
+	if (h->len >= TG_SCAN_BLOCK) {
+		/* The block that ends with the buffer, shifted: nothing beyond it is read. */
+		tg_scan->classify(h->buf + h->len - TG_SCAN_BLOCK, 1, h->not_token + blocks,
+			h->stops + blocks);
+		h->not_token[blocks] >>= TG_SCAN_BLOCK - tail;
+		h->stops[blocks] >>= TG_SCAN_BLOCK - tail;
+		return;
+	}
+	memset(last, 0, sizeof(last));
+	memcpy(last, h->buf + pos, tail);
+	tg_scan->classify(last, 1, h->not_token, h->stops);
+	h->not_token[0] &= (1ull << tail) - 1;
+	h->stops[0] &= (1ull << tail) - 1;
+}
+
+/* One byte at a time, because it may end anywhere; the digits decide only when all of it is there.
+ */
+static int version_slow(struct tg_head *h, uint32_t at)
+{
+	static const char form[] = "HTTP/d.d";
+	const uint8_t *p = h->buf + at;
+
+	for (uint32_t i = 0; i < 8; i++) {
+		if (at + i >= h->len)
+			return 0;
+		if (form[i] == 'd' ? !(tg_byte_class[p[i]] & TG_BYTE_DIGIT) : p[i] != form[i])
+			return tg_head_refuse(h, TG_H1_BAD_VERSION);
+	}
+	if (p[5] != '1')
+		return tg_head_refuse(h, TG_H1_VERSION_NOT_SUPPORTED);
+	/* RFC 9110 section 2.5: a higher minor version is processed as the highest that we know. */
+	h->m->version_minor = p[7] != '0';
+	return 1;
+}
+
+int tg_head_version(struct tg_head *h, uint32_t at)
+{
+	if (tg_likely(at + 8 <= h->len) && tg_likely(!memcmp(h->buf + at, "HTTP/1.1", 8))) {
+		h->m->version_minor = 1;
+		return 1;
+	}
+	return version_slow(h, at);
+}
+
+/* CGI and its heirs read '_' as '-': what looks like a framing field to them must not pass. */
+static bool is_lookalike(struct tg_view name)
+{
+	static const struct tg_view framing[] = {{(const uint8_t *)"content-length", 14},
+		{(const uint8_t *)"transfer-encoding", 17}};
+
+	for (uint32_t k = 0; k < TG_ARRAY_LEN(framing); k++) {
+		uint32_t i = 0;
+
+		while (i < name.n && name.n == framing[k].n &&
+			(name.p[i] == '_' ? '-' : tg_ascii_lower(name.p[i])) == framing[k].p[i])
+			i++;
+		if (i == framing[k].n)
+			return true;
+	}
+	return false;
+}
+
+static int field_name(struct tg_head *h, struct tg_field *f)
+{
+	uint32_t start = h->s->token, end = tg_head_next(h, h->not_token, h->pos);
+
+	h->pos = end;
+	if (tg_unlikely(end == h->len))
+		return 0;
+	if (tg_unlikely(h->buf[end] != ':' || end == start))
+		return tg_head_refuse(
+			h, h->buf[end] == '\n' ? TG_H1_BARE_LF : TG_H1_BAD_FIELD_NAME);
+	f->name = tg_view_of(h->buf + start, end - start);
+	f->id = (uint16_t)tg_field_id_of_token(f->name);
+	f->removed = false;
+	if (f->id == TG_FIELD_UNKNOWN && (f->name.n == 14 || f->name.n == 17) &&
+		tg_unlikely(is_lookalike(f->name)))
+		return tg_head_refuse(h, TG_H1_BAD_FIELD_NAME);
+	h->s->token = h->pos = end + 1;
+	return 1;
+}
+
+static int field_value(struct tg_head *h, struct tg_field *f)
+{
+	uint32_t start = h->s->token, end = tg_head_next(h, h->stops, h->pos);
+	int rc;
+
+	h->pos = end;
+	if (tg_unlikely(end == h->len))
+		return 0;
+	if (tg_unlikely(h->buf[end] != '\r'))
+		return tg_head_refuse(
+			h, h->buf[end] == '\n' ? TG_H1_BARE_LF : TG_H1_BAD_FIELD_VALUE);
+	rc = tg_head_crlf(h);
+	if (tg_unlikely(rc <= 0))
+		return rc;
+	while (start < end && (h->buf[start] == ' ' || h->buf[start] == '\t'))
+		start++;
+	while (start < end && (h->buf[end - 1] == ' ' || h->buf[end - 1] == '\t'))
+		end--;
+	f->value = tg_view_of(h->buf + start, end - start);
+	h->ids |= 1ull << f->id;
+	return 1;
+}
+_Static_assert(TG_FIELD_MAX <= 64, "ids is a bit set");
+
+/* At the start of a line: 1 it is a field, 0 more bytes, -1 refused, 2 the empty line was taken. */
+static int line_start(struct tg_head *h)
+{
+	uint32_t cap = h->m->field_cap;
+	int rc;
+
+	if (tg_unlikely(h->pos == h->len))
+		return 0;
+	switch (h->buf[h->pos]) {
+	case '\r':
+		rc = tg_head_crlf(h);
+		return rc == 1 ? 2 : rc;
+	case '\n':
+		return tg_head_refuse(h, TG_H1_BARE_LF);
+	case ' ':
+	case '\t':
+		return tg_head_refuse(h, TG_H1_OBS_FOLD);
+	default:
+		break;
+	}
+	if (cap > h->limits->max_fields)
+		cap = h->limits->max_fields;
+	if (tg_unlikely(h->s->n_fields >= cap))
+		return tg_head_refuse(h, TG_H1_TOO_MANY_FIELDS);
+	h->s->token = h->pos;
+	return 1;
+}
+
+int tg_head_fields(struct tg_head *h)
+{
+	struct tg_h1_scan *s = h->s;
+	int rc;
+
+	for (;;) {
+		struct tg_field *f = &h->m->fields[s->n_fields];
+
+		if (s->phase == TG_HEAD_LINE) {
+			rc = line_start(h);
+			if (rc != 1)
+				return rc == 2 ? 1 : rc;
+			s->phase = TG_HEAD_NAME;
+		}
+		if (s->phase == TG_HEAD_NAME) {
+			rc = field_name(h, f);
+			if (tg_unlikely(rc <= 0))
+				return rc;
+			s->phase = TG_HEAD_VALUE;
+		}
+		rc = field_value(h, f);
+		if (tg_unlikely(rc <= 0))
+			return rc;
+		s->phase = TG_HEAD_LINE;
+		s->n_fields++;
+	}
+}
+
+static int run(struct tg_head *h, tg_head_fn *start_line)
+{
+	struct tg_msg *m = h->m;
+	int rc;
+
+	*m = (struct tg_msg){.fields = m->fields, .field_cap = m->field_cap};
+	h->pos = h->s->seen;
+	h->ids = 0;
+	if (h->s->phase < TG_HEAD_LINE) {
+		rc = start_line(h);
+		if (rc <= 0)
+			return rc;
+		h->s->phase = TG_HEAD_LINE;
+	}
+	rc = tg_head_fields(h);
+	m->n_fields = h->s->n_fields;
+	return rc;
+}
+
+int32_t tg_head_parse(struct tg_head *h, uint8_t first_phase, tg_head_fn *start_line,
+	enum tg_h1_refusal (*finish)(struct tg_head *h))
+{
+	struct tg_h1_scan *s = h->s;
+	bool resumed = s->seen > 0;
+	enum tg_h1_refusal r;
+	int rc;
+
+	if (s->refusal)
+		return -1;
+	if (h->len > h->limits->max_head)
+		h->len = h->limits->max_head;
+	if (!resumed)
+		s->phase = first_phase;
+	rc = run(h, start_line);
+	if (rc == 1 && resumed) {
+		*s = (struct tg_h1_scan){.phase = first_phase};
+		rc = run(h, start_line);
+	}
+	s->seen = h->pos;
+	if (rc == 0 && h->len == h->limits->max_head)
+		rc = tg_head_refuse(h, TG_H1_HEAD_TOO_BIG);
+	if (rc <= 0)
+		return rc;
+	r = finish(h);
+	return r == TG_H1_OK ? (int32_t)h->pos : tg_head_refuse(h, r);
+}
