@@ -134,7 +134,9 @@ struct tg_dst {
 /* Sends one TCP segment: m->data at its TCP header (checksum field anything), m->pkt_len its whole
  * length, ports, sequence and flags filled. tos: DSCP and ECN bits. Consumes m in every case; when
  * m's reference count is above one the caller keeps its own reference, and must not touch headroom
- * or payload until the count is back at one (the device or a neighbour queue still reads it).
+ * or payload until the count is back at one (the device or a neighbour queue still reads it). Net
+ * moves m->data to the start of the frame: who sends m again sets data_off and lengths anew. One
+ * segment is one buffer (not every device takes chains); headroom of 58 is used.
  * Returns 0, or TG_ENOROUTE, TG_ETOOBIG (larger than the path MTU now known), TG_ENOMEM (counted).
  */
 int tg_net_output(struct tg_net *n, struct rte_mbuf *m, const struct tg_flow *f, uint8_t tos,

@@ -20,6 +20,7 @@
 	X(eth_short, PKT, "frame shorter than its headers") \
 	X(eth_other_host, PKT, "destination MAC is not ours") \
 	X(eth_vlan, PKT, "VLAN tag that this port does not carry, or two tags") \
+	X(rx_too_long, PKT, "longer than one packet buffer") \
 	X(eth_type, PKT, "EtherType that Tidegate does not speak") \
 	X(arp_bad, PKT, "malformed or spoofed ARP") \
 	X(nd_bad, PKT, "malformed or spoofed neighbour discovery (RFC 4861 section 7.1)") \
@@ -32,6 +33,7 @@
 	X(ip_protocol, PKT, "IP protocol that Tidegate does not speak") \
 	X(ip6_ext_header, PKT, "IPv6 extension headers malformed, too many or out of place") \
 	X(frag_bad, PKT, "fragment malformed, overlapping or too small (RFC 5722, 1858)") \
+	X(frag_duplicate, PKT, "fragment that had arrived already") \
 	X(frag_timeout, PKT, "fragments not complete in time (RFC 8200 section 4.5)") \
 	X(frag_table_full, PKT, "no room for another datagram in the reassembly table") \
 	X(icmp_bad, PKT, "malformed ICMP or ICMPv6, or checksum wrong") \
@@ -66,6 +68,7 @@
 	X(tx_no_mbuf, TXP, "no packet buffer left to build a packet") \
 	X(tx_no_route, TXP, "no route towards the destination") \
 	X(tx_no_neighbour, TXP, "next hop did not answer ARP or ND") \
+	X(tx_neigh_full, TXP, "no room in the neighbour table: all entries in use") \
 	X(tx_pending_full, TXP, "too many packets wait for the next hop's address") \
 	X(tx_too_big, TXP, "larger than the path MTU") \
 	X(tx_ring_full, TXP, "device took no more packets") \
