@@ -16,8 +16,9 @@
 #define TG_FLAG_LIST(X) \
 	X(UH) \
 	X(UF) \
-	X(UO) X(NR) X(URX) X(NC) X(DT) X(DC) X(UT) X(LR) X(UR) X(UC) X(DI) X(FI) X(RL) X(UAEX) \
-		X(IH) X(SI) X(DPE) X(UPE) X(OM)
+	X(UO) \
+	X(NR) X(URX) X(NC) X(DT) X(DC) X(UT) X(LR) X(UR) X(UC) X(DI) X(FI) X(RL) X(UAEX) X(IH) \
+		X(SI) X(DPE) X(UPE) X(OM)
 
 enum tg_flag_bit {
 #define X(f) TG_FLAG_BIT_##f,
@@ -65,6 +66,9 @@ void tg_log_commit(struct tg_log_ring *r);
 /* Consumer: the oldest record, or NULL; valid until release. */
 const struct tg_log_record *tg_log_peek(struct tg_log_ring *r);
 void tg_log_release(struct tg_log_ring *r);
+/* Any thread, for /memory: records that fit, and those that wait now. */
+uint32_t tg_log_ring_size(const struct tg_log_ring *r);
+uint32_t tg_log_ring_used(const struct tg_log_ring *r);
 
 static inline void tg_log_text_set(struct tg_log_text *t, struct tg_view v)
 {

@@ -83,3 +83,16 @@ void tg_log_release(struct tg_log_ring *r)
 {
 	__atomic_store_n(&r->consumer.tail, r->consumer.tail + 1, __ATOMIC_RELEASE);
 }
+
+uint32_t tg_log_ring_size(const struct tg_log_ring *r)
+{
+	return r->mask + 1;
+}
+
+uint32_t tg_log_ring_used(const struct tg_log_ring *r)
+{
+	uint32_t tail = __atomic_load_n(&r->consumer.tail, __ATOMIC_RELAXED);
+
+	/* The producer may be ahead of what this reads, never behind: at most a full ring. */
+	return (__atomic_load_n(&r->producer.head, __ATOMIC_RELAXED) - tail) % (2 * (r->mask + 1));
+}

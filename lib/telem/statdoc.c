@@ -72,6 +72,25 @@ static void reasons(FILE *out)
 			tg_why_class_name(tg_why_class(w)), tg_why_text(w));
 }
 
+/* Counted by the program itself (dpdk_app/admin_stats.c), not by these lists. */
+static const char program[] =
+	"\n## From the program\n\n"
+	"| name | what | in Prometheus |\n|---|---|---|\n"
+	"| `server.live`, `.state`, `.uptime`, `.concurrency` | as Envoy's: 1 when ready; 0 live, "
+	"1 draining, 2 starting; "
+	"seconds; workers | `envoy_server_live` ... |\n"
+	"| `config.generation`, `.reloads`, `.reload_failures` | the configuration in use, applied "
+	"and refused ones | "
+	"`tidegate_config_generation`, `tidegate_config_reloads_total` ... |\n"
+	"| `pool.<pool>.count`, `.in_use`, `.refused` | sums over the workers; `/memory` has each "
+	"| "
+	"`tidegate_pool_in_use{pool=\"tcb\"}` ... |\n"
+	"| `port.<port>.link_up`, `.missed`, `.rx_errors`, `.tx_errors` | what the device says | "
+	"`tidegate_port_missed_total{port=\"north\"}` ... |\n"
+	"| `access_log.lines`, `.bytes`, `.lines_lost`, `.writes_failed`, `.reopened`, "
+	"`.reopen_failed` | the sink; lines are "
+	"lost when the disk is full | `tidegate_access_log_lines_total` ... |\n";
+
 static void document(FILE *out)
 {
 	fputs(intro, out);
@@ -95,6 +114,7 @@ static void document(FILE *out)
 	table(out, "tcp", &tg_listener_table, TG_IN_TCP);
 	fputs("\n## `cluster.<cluster>.<name>`\n\n", out);
 	table(out, "cluster", &tg_cluster_table, TG_IN_CLUSTER);
+	fputs(program, out);
 	reasons(out);
 }
 

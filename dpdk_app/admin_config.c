@@ -1,0 +1,225 @@
+/* /clusters, /listeners, /config_dump: what the snapshot in use says, and how its endpoints fare.
+ */
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin_req.h"
+
+static struct tg_endpoint_view endpoint_sum(
+	const struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
+{
+	struct tg_endpoint_view sum = {0}, v;
+
+	for (uint32_t i = 0; i < tg_admin_workers(q); i++) {
+		const struct tg_proxy *p = q->app->workers[i].proxy;
+
+		if (!p || !tg_proxy_endpoint(p, c->name, &ep->addr, &v))
+			continue;
+		sum.cx_active += v.cx_active;
+		sum.cx_idle += v.cx_idle;
+		sum.rq_active += v.rq_active;
+		sum.rq_total += v.rq_total;
+		sum.rq_error += v.rq_error;
+		sum.cx_connect_fail += v.cx_connect_fail;
+		sum.cx_total += v.cx_total;
+	}
+	return sum;
+}
+
+/* Read at different moments, the difference can come out below zero. */
+static uint64_t rq_success(const struct tg_endpoint_view *v)
+{
+	uint64_t other = v->rq_error + v->rq_active;
+
+	return v->rq_total > other ? v->rq_total - other : 0;
+}
+
+static const struct {
+	const char *name;
+	bool gauge;
+	size_t offset;
+} columns[] = {
+	{"cx_active", true, offsetof(struct tg_endpoint_view, cx_active)},
+	{"cx_connect_fail", false, offsetof(struct tg_endpoint_view, cx_connect_fail)},
+	{"cx_idle", true, offsetof(struct tg_endpoint_view, cx_idle)},
+	{"cx_total", false, offsetof(struct tg_endpoint_view, cx_total)},
+	{"rq_active", true, offsetof(struct tg_endpoint_view, rq_active)},
+	{"rq_error", false, offsetof(struct tg_endpoint_view, rq_error)},
+	{"rq_total", false, offsetof(struct tg_endpoint_view, rq_total)},
+};
+
+static uint64_t column(const struct tg_endpoint_view *v, size_t i)
+{
+	uint64_t n;
+
+	memcpy(&n, (const char *)v + columns[i].offset, sizeof(n));
+	return n;
+}
+
+static void endpoint_text(
+	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
+{
+	struct tg_endpoint_view v = endpoint_sum(q, c, ep);
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(columns); i++)
+		fprintf(q->out, "%s::%s::%s::%" PRIu64 "\n", c->name, ep->text, columns[i].name,
+			column(&v, i));
+	fprintf(q->out, "%s::%s::rq_success::%" PRIu64 "\n", c->name, ep->text, rq_success(&v));
+	fprintf(q->out, "%s::%s::health_flags::healthy\n", c->name, ep->text);
+	fprintf(q->out, "%s::%s::weight::%u\n", c->name, ep->text, ep->weight);
+}
+
+static void cluster_text(struct tg_admin_req *q, const struct tg_cluster *c)
+{
+	fprintf(q->out, "%s::observability_name::%s\n", c->name, c->name);
+	fprintf(q->out, "%s::default_priority::max_connections::%u\n", c->name, c->max_connections);
+	fprintf(q->out, "%s::default_priority::max_pending_requests::%u\n", c->name,
+		c->max_pending_requests);
+	fprintf(q->out, "%s::default_priority::max_requests::%u\n", c->name, c->max_requests);
+	fprintf(q->out, "%s::added_via_api::false\n", c->name);
+	for (uint32_t i = 0; i < c->n_endpoints; i++)
+		endpoint_text(q, c, &c->endpoints[i]);
+}
+
+/* 64-bit numbers are strings, as in Envoy's (protobuf's) JSON. */
+static json_t *stat_json(const char *name, bool gauge, uint64_t value)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	return json_pack("{s:s, s:s, s:s}", "type", gauge ? "GAUGE" : "COUNTER", "name", name,
+		"value", text);
+}
+
+static json_t *endpoint_json(
+	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
+{
+	struct tg_endpoint_view v = endpoint_sum(q, c, ep);
+	json_t *stats = json_array();
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(columns); i++)
+		json_array_append_new(
+			stats, stat_json(columns[i].name, columns[i].gauge, column(&v, i)));
+	json_array_append_new(stats, stat_json("rq_success", false, rq_success(&v)));
+	return json_pack("{s:o, s:o, s:{s:s}, s:i}", "address", tg_admin_sockaddr(&ep->addr),
+		"stats", stats, "health_status", "eds_health_status", "HEALTHY", "weight",
+		(int)ep->weight);
+}
+
+static json_t *cluster_json(struct tg_admin_req *q, const struct tg_cluster *c)
+{
+	json_t *hosts = json_array();
+
+	for (uint32_t i = 0; i < c->n_endpoints; i++)
+		json_array_append_new(hosts, endpoint_json(q, c, &c->endpoints[i]));
+	return json_pack("{s:s, s:b, s:s, s:o, s:{s:[{s:s, s:I, s:I, s:I}]}}", "name", c->name,
+		"added_via_api", 0, "observability_name", c->name, "host_statuses", hosts,
+		"circuit_breakers", "thresholds", "priority", "DEFAULT", "max_connections",
+		(json_int_t)c->max_connections, "max_pending_requests",
+		(json_int_t)c->max_pending_requests, "max_requests", (json_int_t)c->max_requests);
+}
+
+unsigned int tg_admin_clusters(struct tg_admin_req *q)
+{
+	unsigned int status;
+	bool json = tg_admin_wants_json(q, &status);
+	json_t *list = json ? json_array() : NULL;
+	const struct tg_snapshot *s;
+
+	if (status != MHD_HTTP_OK)
+		return status;
+	s = tg_app_hold(q->app);
+	for (uint32_t i = 0; i < s->n_clusters; i++) {
+		if (json)
+			json_array_append_new(list, cluster_json(q, &s->clusters[i]));
+		else
+			cluster_text(q, &s->clusters[i]);
+	}
+	tg_app_release(q->app);
+	return json ? tg_admin_json(q, json_pack("{s:o}", "cluster_statuses", list)) : status;
+}
+
+static uint32_t listeners_failed(const struct tg_admin_req *q)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < tg_admin_workers(q); i++)
+		n += atomic_load(&q->app->workers[i].listeners_failed);
+	return n;
+}
+
+unsigned int tg_admin_listeners(struct tg_admin_req *q)
+{
+	unsigned int status;
+	bool json = tg_admin_wants_json(q, &status);
+	json_t *list = json ? json_array() : NULL;
+	uint32_t failed = listeners_failed(q);
+	const struct tg_snapshot *s;
+	char text[TG_ADDR_TEXT];
+
+	if (status != MHD_HTTP_OK)
+		return status;
+	s = tg_app_hold(q->app);
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct tg_listener_conf *l = &s->listeners[i];
+
+		if (json)
+			json_array_append_new(
+				list, json_pack("{s:s, s:o, s:s}", "name", l->name, "local_address",
+					      tg_admin_sockaddr(&l->addr), "protocol",
+					      l->protocol == TG_PROTOCOL_TCP ? "tcp" : "http"));
+		else
+			fprintf(q->out, "%s::%s\n", l->name, tg_sockaddr_format(&l->addr, text));
+	}
+	tg_app_release(q->app);
+	if (json)
+		return tg_admin_json(q, json_pack("{s:o, s:i}", "listener_statuses", list,
+						"not_open", (int)failed));
+	if (failed)
+		fprintf(q->out, "not_open::%u\n", failed);
+	return status;
+}
+
+/* A file in another encoding is still shown: bytes that JSON cannot hold become '?'. */
+static json_t *source_json(const char *source)
+{
+	json_t *j = json_string(source);
+	char *copy;
+
+	if (j)
+		return j;
+	copy = strdup(source);
+	for (char *c = copy; c && *c; c++)
+		if ((uint8_t)*c >= 0x80)
+			*c = '?';
+	j = json_string(copy ? copy : "");
+	free(copy);
+	return j;
+}
+
+unsigned int tg_admin_config_dump(struct tg_admin_req *q)
+{
+	const char *format = tg_admin_arg(q, "format");
+	char at[TG_ADMIN_TIME];
+	const struct tg_snapshot *s;
+	json_t *j;
+
+	if (format && strcmp(format, "text") != 0 && strcmp(format, "json") != 0) {
+		fputs("usage: ?format=json or ?format=text\n", q->out);
+		return MHD_HTTP_BAD_REQUEST;
+	}
+	s = tg_app_hold(q->app);
+	if (format && strcmp(format, "text") == 0) {
+		fputs(s->source ? s->source : "", q->out);
+		tg_app_release(q->app);
+		return MHD_HTTP_OK;
+	}
+	j = json_pack("{s:[{s:s, s:I, s:s, s:s, s:o}]}", "configs", "@type", "tidegate.ConfigDump",
+		"generation", (json_int_t)s->generation, "last_updated",
+		tg_admin_time(s->loaded_at, at), "file", q->app->config_path, "source",
+		source_json(s->source ? s->source : ""));
+	tg_app_release(q->app);
+	return tg_admin_json(q, j);
+}

@@ -1,0 +1,247 @@
+/* /stats, /stats/prometheus, /drops. */
+#include <inttypes.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "admin_req.h"
+#include "sink.h"
+
+#define EXTRAS_MAX 512
+
+/* What the registry does not know: the process, its pools, ports and log. docs/statistics.md
+ * (statdoc.c) lists them. */
+struct extras {
+	struct tg_stat v[EXTRAS_MAX];
+	uint32_t n;
+};
+
+static void put(struct extras *x, const char *scope, const char *who, const char *name,
+	const char *text, uint64_t value, bool gauge)
+{
+	if (x->n < EXTRAS_MAX)
+		x->v[x->n++] = (struct tg_stat){scope, who, name, text, value, gauge};
+}
+
+/* Envoy's numbers for server.state. */
+static uint64_t state_number(const char *state)
+{
+	return strcmp(state, "LIVE") == 0 ? 0 : strcmp(state, "DRAINING") == 0 ? 1 : 2;
+}
+
+static void put_server(struct extras *x, struct tg_admin_req *q)
+{
+	const char *state = tg_admin_state(q);
+	struct tg_app *app = q->app;
+	uint64_t generation = tg_app_hold(app)->generation;
+
+	tg_app_release(app);
+	put(x, "server", "", "live", "1 when /ready answers 200", strcmp(state, "LIVE") == 0, true);
+	put(x, "server", "", "state", "0 live, 1 draining, 2 pre-initializing", state_number(state),
+		true);
+	put(x, "server", "", "uptime", "seconds since start", tg_admin_uptime_ns(app) / 1000000000u,
+		true);
+	put(x, "server", "", "concurrency", "workers", app->n_workers, true);
+	put(x, "config", "", "generation", "number of the configuration in use", generation, true);
+	put(x, "config", "", "reloads", "configurations applied after the first",
+		atomic_load(&app->reloads), false);
+	put(x, "config", "", "reload_failures", "configurations refused",
+		atomic_load(&app->reload_failures), false);
+}
+
+static void put_ports(struct extras *x, const struct tg_admin_req *q)
+{
+	for (uint32_t i = 0; tg_admin_workers(q) && i < q->app->n_ports; i++) {
+		struct tg_port *p = &q->app->ports[i];
+		const char *who = p->conf->name;
+
+		put(x, "port", who, "link_up", "1 when the link was last seen up",
+			atomic_load(&p->link_up), true);
+		put(x, "port", who, "missed", "packets that the device could not deliver",
+			atomic_load(&p->missed), false);
+		put(x, "port", who, "rx_errors", "receive errors of the device",
+			atomic_load(&p->rx_errors), false);
+		put(x, "port", who, "tx_errors", "transmit errors of the device",
+			atomic_load(&p->tx_errors), false);
+	}
+}
+
+/* Sums over the workers: /memory has each. */
+static void put_pools(
+	struct extras *x, const struct tg_admin_req *q, struct tg_admin_pool *pools, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		struct tg_admin_pool *p = &pools[i];
+
+		if (!p->name)
+			continue;
+		for (uint32_t j = i + 1; j < n; j++) {
+			if (!pools[j].name || strcmp(pools[j].name, p->name) != 0)
+				continue;
+			p->count += pools[j].count;
+			p->in_use += pools[j].in_use;
+			p->refused += pools[j].refused;
+			pools[j].name = NULL;
+		}
+		put(x, "pool", p->name, "count", "objects in all", p->count, true);
+		put(x, "pool", p->name, "in_use", "objects handed out", p->in_use, true);
+		put(x, "pool", p->name, "refused", "takes that found it empty", p->refused, false);
+	}
+}
+
+static void put_log(struct extras *x, const struct tg_admin_req *q)
+{
+	struct tg_sink_counts c;
+
+	tg_sink_counts(q->app, &c);
+	put(x, "access_log", "", "lines", "lines written", c.lines, false);
+	put(x, "access_log", "", "bytes", "bytes written", c.bytes, false);
+	put(x, "access_log", "", "lines_lost", "lines that could not be written", c.lines_lost,
+		false);
+	put(x, "access_log", "", "writes_failed", "writes that failed", c.writes_failed, false);
+	put(x, "access_log", "", "reopened", "times that the file was opened anew", c.reopened,
+		false);
+	put(x, "access_log", "", "reopen_failed", "times that this failed", c.reopen_failed, false);
+}
+
+/* A listener's protocol may change at a reload: said anew each time. */
+static void mark_protocols(struct tg_app *app)
+{
+	const struct tg_snapshot *s = tg_app_hold(app);
+
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		tg_stats_listener_is_tcp(app->stats, s->listeners[i].name,
+			s->listeners[i].protocol == TG_PROTOCOL_TCP);
+	tg_app_release(app);
+}
+
+static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
+{
+	enum { POOLS_MAX = 2048 };
+	struct extras *x = malloc(sizeof(*x));
+	struct tg_admin_pool *pools = calloc(POOLS_MAX, sizeof(*pools));
+	struct tg_errbuf e = {""};
+	const char *filter = tg_admin_arg(q, "filter");
+	uint32_t n;
+	int rc;
+
+	if (!x || !pools) {
+		free(x);
+		free(pools);
+		return MHD_HTTP_INTERNAL_SERVER_ERROR;
+	}
+	x->n = 0;
+	mark_protocols(q->app);
+	put_server(x, q);
+	put_ports(x, q);
+	n = tg_admin_pools(q, pools, POOLS_MAX);
+	put_pools(x, q, pools, n < POOLS_MAX ? n : POOLS_MAX);
+	put_log(x, q);
+	rc = tg_stats_render(q->app->stats,
+		&(struct tg_stats_query){
+			.format = format,
+			.used_only = tg_admin_arg(q, "usedonly") != NULL,
+			.filter = filter && filter[0] ? filter : NULL,
+			.extra = x->v,
+			.n_extra = x->n,
+		},
+		q->out, &e);
+	free(x);
+	free(pools);
+	if (rc < 0) {
+		fprintf(q->out, "%s\n", e.text);
+		return MHD_HTTP_BAD_REQUEST;
+	}
+	if (format == TG_STATS_PROMETHEUS)
+		q->type = "text/plain; version=0.0.4; charset=utf-8";
+	else if (format == TG_STATS_JSON)
+		q->type = "application/json";
+	return MHD_HTTP_OK;
+}
+
+unsigned int tg_admin_stats(struct tg_admin_req *q)
+{
+	const char *format = tg_admin_arg(q, "format");
+
+	if (!format || strcmp(format, "text") == 0)
+		return render(q, TG_STATS_TEXT);
+	if (strcmp(format, "json") == 0)
+		return render(q, TG_STATS_JSON);
+	if (strcmp(format, "prometheus") == 0)
+		return render(q, TG_STATS_PROMETHEUS);
+	fputs("usage: /stats?format=text, json or prometheus\n", q->out);
+	return MHD_HTTP_BAD_REQUEST;
+}
+
+unsigned int tg_admin_prometheus(struct tg_admin_req *q)
+{
+	return render(q, TG_STATS_PROMETHEUS);
+}
+
+static uint64_t why_count(struct tg_app *app, enum tg_why w)
+{
+	const struct tg_core_stats *c = tg_stats_cores(app->stats);
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < app->n_workers; i++)
+		n += __atomic_load_n(&c[i].why[w], __ATOMIC_RELAXED);
+	return n;
+}
+
+/* While packets flow, a reader sees a turn half counted; looked at some times, the books are soon
+ * seen closed. */
+static struct tg_ledger look(struct tg_app *app)
+{
+	struct tg_ledger l = tg_stats_ledger(app->stats);
+
+	for (uint32_t i = 0; i < 64 && tg_ledger_missing(&l) != 0; i++)
+		l = tg_stats_ledger(app->stats);
+	return l;
+}
+
+static unsigned int drops_json(struct tg_admin_req *q, const struct tg_ledger *l, bool used_only)
+{
+	json_t *reasons = json_array();
+
+	for (uint32_t w = TG_WHY_none + 1; w < TG_WHY_MAX; w++) {
+		uint64_t n = why_count(q->app, w);
+
+		if (n || !used_only)
+			json_array_append_new(
+				reasons, json_pack("{s:s, s:s, s:I, s:s}", "reason", tg_why_name(w),
+						 "class", tg_why_class_name(tg_why_class(w)),
+						 "count", (json_int_t)n, "text", tg_why_text(w)));
+	}
+	return tg_admin_json(
+		q, json_pack("{s:{s:I, s:I, s:I, s:I, s:I, s:b}, s:o}", "ledger", "received",
+			   (json_int_t)l->received, "delivered", (json_int_t)l->delivered,
+			   "dropped", (json_int_t)l->dropped, "in_flight", (json_int_t)l->in_flight,
+			   "missing", (json_int_t)tg_ledger_missing(l), "balanced",
+			   tg_ledger_missing(l) == 0, "reasons", reasons));
+}
+
+unsigned int tg_admin_drops(struct tg_admin_req *q)
+{
+	unsigned int status;
+	bool json = tg_admin_wants_json(q, &status);
+	bool used_only = tg_admin_arg(q, "usedonly") != NULL;
+	struct tg_ledger l = look(q->app);
+
+	if (json)
+		return drops_json(q, &l, used_only);
+	if (status != MHD_HTTP_OK)
+		return status;
+	fprintf(q->out,
+		"received: %" PRIu64 "\ndelivered: %" PRIu64 "\ndropped: %" PRIu64
+		"\nin_flight: %" PRId64 "\nmissing: %" PRId64 "\nbalanced: %s\n\n",
+		l.received, l.delivered, l.dropped, (int64_t)l.in_flight, tg_ledger_missing(&l),
+		tg_ledger_missing(&l) == 0 ? "yes" : "no");
+	for (uint32_t w = TG_WHY_none + 1; w < TG_WHY_MAX; w++) {
+		uint64_t n = why_count(q->app, w);
+
+		if (n || !used_only)
+			fprintf(q->out, "%-24s %-4s %12" PRIu64 "  %s\n", tg_why_name(w),
+				tg_why_class_name(tg_why_class(w)), n, tg_why_text(w));
+	}
+	return MHD_HTTP_OK;
+}

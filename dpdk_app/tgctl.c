@@ -1,0 +1,388 @@
+/* tgctl: the command line of the admin interface. One request over its unix socket (HTTP/1.0 in all
+ * but name: one answer, then the connection is closed), shown as a table or, with --json, as it
+ * came. */
+#include "tgctl.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define DEFAULT_SOCKET "/run/tidegate/admin.sock"
+#define ANSWER_MAX (256u * 1024 * 1024)
+
+/* Exit codes, as --help says. */
+enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
+
+struct options {
+	const char *socket;
+	bool json, all;
+	unsigned int timeout_s;
+};
+
+struct command {
+	const char *name, *arg; /* arg: its name; "[X]" optional, "X" required, NULL none */
+	const char *method, *path;
+	const char *json_query; /* what makes the path answer in JSON; NULL: it is text */
+	tgctl_show_fn *show;    /* NULL: printed as it comes */
+	const char *text;
+};
+
+static const struct command commands[] = {
+	{"ready", NULL, "GET", "/ready", NULL, NULL,
+		"is it serving? prints the state; exit 0 only when LIVE"},
+	{"info", NULL, "GET", "/server_info", "", tgctl_show_info,
+		"version, state, uptime, workers"},
+	{"stats", "[REGEX]", "GET", "/stats", "format=json", tgctl_show_stats,
+		"counters and gauges whose name matches; those at zero only with --all"},
+	{"drops", NULL, "GET", "/drops", "format=json", tgctl_show_drops,
+		"the packet ledger, and why packets and requests were dropped"},
+	{"clusters", NULL, "GET", "/clusters", "format=json", tgctl_show_clusters,
+		"upstream clusters, their endpoints, connections and requests"},
+	{"listeners", NULL, "GET", "/listeners", "format=json", tgctl_show_listeners,
+		"where clients can connect"},
+	{"ports", NULL, "GET", "/ports", "format=json", tgctl_show_ports,
+		"network ports of the dataplane"},
+	{"memory", NULL, "GET", "/memory", "format=json", tgctl_show_memory,
+		"every pool: size, in use now, most ever in use"},
+	{"config", NULL, "GET", "/config_dump?format=text", NULL, NULL, "the configuration in use"},
+	{"reload", NULL, "POST", "/reload", NULL, NULL,
+		"read the configuration file again; errors are printed and change nothing"},
+	{"drain", NULL, "POST", "/drain", NULL, NULL,
+		"finish what is under way, then end the process"},
+	{"quit", NULL, "POST", "/quitquitquit", NULL, NULL, "end the process now"},
+	{"healthcheck", "ok|fail", "POST", "/healthcheck/", NULL, NULL,
+		"make /ready say LIVE or DRAINING"},
+	{"reopen-logs", NULL, "POST", "/reopen_logs", NULL, NULL,
+		"open the access log anew, after a rotation"},
+	{"get", "PATH", "GET", "", NULL, NULL, "any path of the admin interface; /help lists them"},
+	{"post", "PATH", "POST", "", NULL, NULL, "the same with POST"},
+};
+#define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static void usage(FILE *out)
+{
+	fprintf(out, "usage: tgctl [-s SOCKET] [--json] [--all] [-t SECONDS] COMMAND [ARGUMENT]\n\n"
+		     "Asks a running tidegate through its admin socket (admin.socket in its "
+		     "configuration).\n\n");
+	for (size_t i = 0; i < N_COMMANDS; i++) {
+		char head[40];
+
+		snprintf(head, sizeof(head), "%s%s%s", commands[i].name, commands[i].arg ? " " : "",
+			commands[i].arg ? commands[i].arg : "");
+		fprintf(out, "  %-20s %s\n", head, commands[i].text);
+	}
+	fprintf(out, "\n  -s, --socket SOCKET  default: $TIDEGATE_ADMIN, else " DEFAULT_SOCKET "\n"
+		     "  -j, --json           the answer as it came, for programs\n"
+		     "  -a, --all            also what is zero (stats, drops, clusters, memory)\n"
+		     "  -t, --timeout N      seconds to wait for an answer (10)\n"
+		     "  -h, --help           this text;  -V, --version\n\n"
+		     "Exit status: 0 done; 1 refused or not ready (the answer says why); 2 wrong "
+		     "usage; 3 nobody answers.\n\n"
+		     "Examples:\n"
+		     "  tgctl drops                         what was dropped, and does the ledger "
+		     "balance?\n"
+		     "  tgctl stats 'cluster\\.v1\\..*_5xx'    only what matches\n"
+		     "  tgctl --json memory | jq '.pools[] | select(.refused > 0)'\n");
+}
+
+/* Percent-encodes what a query value cannot hold. */
+static void put_encoded(FILE *out, const char *s)
+{
+	for (; *s; s++) {
+		if ((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+			(*s >= '0' && *s <= '9') || strchr("-._~", *s))
+			fputc(*s, out);
+		else
+			fprintf(out, "%%%02X", (uint8_t)*s);
+	}
+}
+
+static char *make_target(const struct command *c, const char *arg, const struct options *o)
+{
+	char *target = NULL, sep = strchr(c->path, '?') ? '&' : '?';
+	size_t n = 0;
+	FILE *out = open_memstream(&target, &n);
+
+	if (!out)
+		return NULL;
+	fputs(c->path, out);
+	if (c->show == tgctl_show_stats) {
+		/* Narrowed down at the source: there may be a hundred thousand of them. */
+		fprintf(out, "?%s", c->json_query);
+		if (!o->all)
+			fputs("&usedonly", out);
+		if (arg) {
+			fputs("&filter=", out);
+			put_encoded(out, arg);
+		}
+	} else {
+		if (arg)
+			fputs(arg, out);
+		if (c->json_query && c->json_query[0])
+			fprintf(out, "%c%s", sep, c->json_query);
+	}
+	fclose(out);
+	return target;
+}
+
+static int dial(const struct options *o)
+{
+	struct sockaddr_un sun = {.sun_family = AF_UNIX};
+	struct timeval tv = {(time_t)o->timeout_s, 0};
+	int fd;
+
+	if (strlen(o->socket) >= sizeof(sun.sun_path)) {
+		fprintf(stderr, "tgctl: socket path too long: %s\n", o->socket);
+		return -1;
+	}
+	strcpy(sun.sun_path, o->socket);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0) {
+		(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
+		(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	}
+	if (fd < 0 || connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0) {
+		fprintf(stderr, "tgctl: %s: %s\n", o->socket, strerror(errno));
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			fputs("tgctl: is tidegate running? -s SOCKET says where its admin.socket "
+			      "is\n",
+				stderr);
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static bool send_all(int fd, const char *p, size_t n)
+{
+	while (n) {
+		ssize_t got = send(fd, p, n, MSG_NOSIGNAL);
+
+		if (got <= 0)
+			return false;
+		p += got;
+		n -= (size_t)got;
+	}
+	return true;
+}
+
+/* Everything until the peer closes, with a NUL behind it; NULL: no whole answer (said). */
+static char *receive_all(int fd, size_t *n)
+{
+	size_t cap = 1u << 16;
+	char *buf = malloc(cap);
+	ssize_t got = 1;
+
+	*n = 0;
+	while (buf && got > 0) {
+		got = recv(fd, buf + *n, cap - 1 - *n, 0);
+		if (got < 0) {
+			fprintf(stderr, "tgctl: no answer: %s\n",
+				errno == EAGAIN ? "timed out" : strerror(errno));
+			free(buf);
+			return NULL;
+		}
+		*n += (size_t)got;
+		if (*n == cap - 1 && cap < ANSWER_MAX) {
+			char *more = realloc(buf, cap * 2);
+
+			cap *= 2;
+			if (!more)
+				free(buf);
+			buf = more;
+		}
+	}
+	if (!buf)
+		fputs("tgctl: out of memory\n", stderr);
+	else
+		buf[*n] = '\0';
+	return buf;
+}
+
+struct answer {
+	char *buf; /* all of it; to be freed */
+	char *body;
+	size_t n;
+	int status;
+};
+
+/* True if the head is HTTP's and the body is as long as it says. */
+static bool parse_answer(struct answer *a, size_t n)
+{
+	char *end = strstr(a->buf, "\r\n\r\n"), *length;
+
+	if (!end || sscanf(a->buf, "HTTP/1.%*1[01] %3d", &a->status) != 1)
+		return false;
+	*end = '\0';
+	a->body = end + 4;
+	a->n = n - (size_t)(a->body - a->buf);
+	length = strcasestr(a->buf, "\r\nContent-Length:");
+	return !length || strtoull(length + 17, NULL, 10) == a->n;
+}
+
+static bool ask(const struct options *o, const char *method, const char *target, struct answer *a)
+{
+	char *request = NULL;
+	int fd = dial(o);
+	size_t n;
+	bool ok;
+
+	if (fd < 0)
+		return false;
+	n = asprintf(&request, "%s %s HTTP/1.1\r\nHost: tidegate\r\nConnection: close\r\n%s\r\n",
+		    method, target, strcmp(method, "POST") == 0 ? "Content-Length: 0\r\n" : "") < 0
+		    ? 0
+		    : strlen(request);
+	ok = n && send_all(fd, request, n);
+	if (!ok)
+		fprintf(stderr, "tgctl: cannot send: %s\n", strerror(errno));
+	free(request);
+	a->buf = ok ? receive_all(fd, &n) : NULL;
+	close(fd);
+	if (a->buf && !parse_answer(a, n)) {
+		fputs("tgctl: the answer is not complete\n", stderr);
+		free(a->buf);
+		a->buf = NULL;
+	}
+	return a->buf != NULL;
+}
+
+static int show(const struct command *c, const struct options *o, const struct answer *a)
+{
+	json_error_t err;
+	json_t *j;
+
+	if (a->status != 200 || !c->show || o->json) {
+		fwrite(a->body, 1, a->n, a->status < 400 || a->status == 503 ? stdout : stderr);
+		return a->status / 100 == 2 ? 0 : EXIT_REFUSED;
+	}
+	j = json_loadb(a->body, a->n, 0, &err);
+	if (!j) {
+		fprintf(stderr, "tgctl: the answer is not JSON: %s\n", err.text);
+		return EXIT_UNREACHABLE;
+	}
+	c->show(j, o->all);
+	json_decref(j);
+	return 0;
+}
+
+static int run(const struct command *c, const char *arg, const struct options *o)
+{
+	struct answer a = {0};
+	char *target = make_target(c, arg, o);
+	int rc = EXIT_UNREACHABLE;
+
+	if (target && ask(o, c->method, target, &a))
+		rc = show(c, o, &a);
+	free(target);
+	free(a.buf);
+	return rc;
+}
+
+static const struct command *find_command(const char *name)
+{
+	for (size_t i = 0; i < N_COMMANDS; i++)
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+/* Whether the words behind the command are what it takes; says what is wrong. */
+static bool check_args(const struct command *c, int n, char **args)
+{
+	bool needed = c->arg && c->arg[0] != '[';
+
+	if (n > (c->arg ? 1 : 0) || (needed && n == 0)) {
+		fprintf(stderr, "usage: tgctl %s%s%s\n", c->name, c->arg ? " " : "",
+			c->arg ? c->arg : "");
+		return false;
+	}
+	if (strcmp(c->name, "healthcheck") == 0 && strcmp(args[0], "ok") != 0 &&
+		strcmp(args[0], "fail") != 0) {
+		fputs("usage: tgctl healthcheck ok|fail\n", stderr);
+		return false;
+	}
+	if (c->path[0] == '\0' && (args[0][0] != '/' || strpbrk(args[0], " \r\n\t"))) {
+		fputs("tgctl: a path begins with / and has no spaces\n", stderr);
+		return false;
+	}
+	return true;
+}
+
+/* < 0: go on. */
+static int parse_options(int argc, char **argv, struct options *o)
+{
+	static const struct option longs[] = {
+		{"socket", required_argument, NULL, 's'},
+		{"json", no_argument, NULL, 'j'},
+		{"all", no_argument, NULL, 'a'},
+		{"timeout", required_argument, NULL, 't'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{NULL, 0, NULL, 0},
+	};
+	char *end;
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "s:jat:hV", longs, NULL)) != -1) {
+		switch (opt) {
+		case 's':
+			o->socket = optarg;
+			break;
+		case 'j':
+			o->json = true;
+			break;
+		case 'a':
+			o->all = true;
+			break;
+		case 't':
+			o->timeout_s = (unsigned int)strtoul(optarg, &end, 10);
+			if (*end || o->timeout_s < 1 || o->timeout_s > 3600) {
+				fprintf(stderr, "tgctl: --timeout is 1 to 3600 seconds\n");
+				return EXIT_USAGE;
+			}
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		case 'V':
+			puts("tgctl " TG_VERSION);
+			return 0;
+		default:
+			return EXIT_USAGE; /* getopt said why */
+		}
+	}
+	return -1;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.socket = getenv("TIDEGATE_ADMIN"), .timeout_s = 10};
+	const struct command *c;
+	int rc = parse_options(argc, argv, &o);
+
+	if (rc >= 0)
+		return rc;
+	if (!o.socket || !o.socket[0])
+		o.socket = DEFAULT_SOCKET;
+	if (optind >= argc) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	c = find_command(argv[optind]);
+	if (!c) {
+		fprintf(stderr, "tgctl: no command '%s'; tgctl --help lists them\n", argv[optind]);
+		return EXIT_USAGE;
+	}
+	if (!check_args(c, argc - optind - 1, argv + optind + 1))
+		return EXIT_USAGE;
+	return run(c, argv[optind + 1], &o);
+}
