@@ -67,7 +67,7 @@
 	X(tcp_connections, "connections in the flow table") \
 	X(tcp_embryonic, "handshakes in progress") \
 	X(tcp_time_wait, "connections in TIME-WAIT") \
-	X(rx_in_flight, "received fragments held for reassembly") \
+	X(rx_in_flight, "received packets held: reassembly and steering rings") \
 	X(neighbours, "entries in the neighbour table") \
 	X(http_exchanges, "requests in progress")
 
@@ -214,7 +214,8 @@ struct tg_ledger {
 	uint64_t received;  /* rx_packets */
 	uint64_t delivered; /* ARP, ND, ICMP and TCP that was used, fragments absorbed */
 	uint64_t dropped;   /* sum of PKT and SEG reasons, without rx_no_buffer (never received) */
-	uint64_t in_flight; /* rx_in_flight, and in steering rings: rx_steered_out - rx_steered_in */
+	uint64_t in_flight; /* held for reassembly, in steering rings: who puts one in a ring adds
+				one, who takes it out subtracts one, so a worker's own may be < 0 */
 };
 struct tg_ledger tg_stats_ledger(const struct tg_stats *s);
 /* Packets received but not accounted for; 0 is balance, negative: accounted for twice. */

@@ -384,5 +384,6 @@ bool tg_frag_validate(const struct tg_net *n)
 			return false;
 	}
 	return used == t->n && pieces == t->n_pieces && rte_hash_count(t->hash) == (int)used &&
-	       n->stats->rx_in_flight == pieces;
+	       n->stats->rx_in_flight ==
+		       pieces + n->stats->rx_steered_out - n->stats->rx_steered_in;
 }

@@ -19,6 +19,8 @@ enum tg_why tg_rx_steer(struct tg_net *n, struct tg_rx *p, uint32_t owner)
 	if (rte_ring_mp_enqueue(n->rings[owner], m) != 0)
 		return TG_WHY_steer_full;
 	n->stats->rx_steered_out++;
+	n->stats->rx_in_flight++; /* the owner's gauge takes it off: the sum over workers is right
+				   */
 	p->m = NULL;
 	return TG_WHY_none;
 }
@@ -115,6 +117,7 @@ static enum tg_why input_steered_one(struct tg_net *n, struct tg_rx *p)
 		return tg_ip6_input(n, p);
 	}
 	n->stats->rx_steered_in++;
+	n->stats->rx_in_flight--;
 	p->steered = true;
 	/* Ethernet and IP were checked by the worker that received it; the second look at the
 	 * headers costs little and keeps one way in. */

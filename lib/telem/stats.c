@@ -276,7 +276,7 @@ struct tg_ledger tg_stats_ledger(const struct tg_stats *s)
 		l.received += LOAD(rx_packets);
 		l.delivered += LOAD(rx_arp) + LOAD(rx_nd) + LOAD(rx_icmp) + LOAD(rx_tcp_segments) +
 			       LOAD(rx_absorbed_fragments);
-		l.in_flight += LOAD(rx_in_flight) + LOAD(rx_steered_out) - LOAD(rx_steered_in);
+		l.in_flight += LOAD(rx_in_flight);
 #undef LOAD
 	}
 	for (uint32_t w = TG_WHY_none + 1; w < TG_WHY_MAX; w++) {
