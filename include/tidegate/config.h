@@ -75,6 +75,7 @@ struct tg_listener_conf {
 	bool use_remote_address; /* true by default: the peer's address is appended to XFF */
 	uint32_t xff_num_trusted_hops;
 	bool generate_request_id; /* true */
+	bool preserve_external_request_id; /* false: at the edge a client's id is replaced */
 	const char *server_name;  /* "tidegate" */
 	const struct tg_host_table *hosts;
 	/* tcp */

@@ -1,0 +1,327 @@
+/* down.c: the client's connection: accept, deadlines, close. */
+#include "internal.h"
+
+static void on_down_ready(struct tg_conn *c, uint32_t ev);
+static const struct tg_conn_user down_user = {on_down_ready};
+
+static struct tg_proxy *proxy_of(const struct px_down *d)
+{
+	return d->ln->proxy;
+}
+
+static void free_down(struct px_down *d)
+{
+	struct px_listener *ln = d->ln;
+	struct tg_proxy *p = ln->proxy;
+
+	tg_timer_stop(p->wheel, &d->timer);
+	tg_list_del(&d->link);
+	ln->stats->downstream_cx_destroy++;
+	ln->stats->downstream_cx_active--;
+	d->used = false;
+	tg_pool_put(&p->downs, d);
+	if (--ln->conns == 0 && ln->pinned) {
+		px_unpin(p, ln->pinned);
+		ln->pinned = NULL;
+		ln->used = false;
+		tg_pool_put(&p->listener_pool, ln);
+	}
+}
+
+void px_down_close(struct px_down *d)
+{
+	tg_conn_detach(d->conn);
+	free_down(d);
+}
+
+void px_down_abort(struct px_down *d, enum tg_why why)
+{
+	tg_conn_abort(d->conn, why);
+	free_down(d);
+}
+
+bool px_shed_idle(struct tg_proxy *p)
+{
+	if (tg_list_empty(&p->idle))
+		return false;
+	px_why(p, TG_WHY_conn_shed);
+	px_down_close(TG_CONTAINER(p->idle.next, struct px_down, link));
+	return true;
+}
+
+void px_down_set(struct px_down *d, enum px_down_state s)
+{
+	struct tg_proxy *p = proxy_of(d);
+
+	d->state = (uint8_t)s;
+	d->since = px_now(p);
+	tg_list_del(&d->link);
+	tg_list_push(s == PX_DOWN_IDLE ? &p->idle : &p->busy, &d->link);
+}
+
+/* Absolute time of a timeout that runs from `from`; 0 switches it off. */
+static uint64_t at(uint64_t from, uint64_t timeout)
+{
+	return timeout ? from + timeout : UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t next_deadline(const struct px_down *d)
+{
+	const struct tg_listener_conf *lc = d->ln->conf;
+	uint64_t max_age = d->close_soon ? UINT64_MAX : at(d->opened, lc->max_connection_duration);
+
+	switch (d->state) {
+	case PX_DOWN_IDLE:
+		return earlier(max_age, at(d->since, lc->idle_timeout));
+	case PX_DOWN_LINGER:
+		return d->since + (lc->delayed_close_timeout ? lc->delayed_close_timeout : 1);
+	case PX_DOWN_L4:
+		return earlier(
+			at(d->opened, lc->max_connection_duration), px_l4_next_deadline(d->l4));
+	default:
+		return earlier(max_age, px_exch_next_deadline(d->ex));
+	}
+}
+
+void px_down_arm(struct px_down *d)
+{
+	struct tg_proxy *p = proxy_of(d);
+	uint64_t due = next_deadline(d), now = px_now(p);
+
+	if (due == UINT64_MAX)
+		return;
+	/* A timer that is early is left alone: when it fires it is set anew. */
+	if (tg_timer_running(&d->timer) && tg_timer_deadline(&d->timer) <= due)
+		return;
+	tg_timer_start(p->wheel, &d->timer, p->down_kind, due > now ? due - now : 0);
+}
+
+static void idle_deadline(struct px_down *d, bool too_old)
+{
+	struct tg_proxy *p = proxy_of(d);
+
+	if (too_old) {
+		px_why(p, TG_WHY_conn_max_duration);
+	} else {
+		px_why(p, TG_WHY_conn_idle);
+		d->ln->stats->downstream_cx_idle_timeout++;
+	}
+	px_down_close(d);
+}
+
+/* A client that still takes its answer, however slowly, is given time; TCP ends one that is stuck.
+ */
+static void linger_deadline(struct px_down *d)
+{
+	struct tg_proxy *p = proxy_of(d);
+	struct tg_conn_info info;
+
+	tg_conn_info(d->conn, &info);
+	if ((uint32_t)info.tx_acked != d->acked_mark) {
+		d->acked_mark = (uint32_t)info.tx_acked;
+		d->since = px_now(p);
+		px_down_arm(d);
+		return;
+	}
+	px_why(p, TG_WHY_conn_linger);
+	px_down_close(d);
+}
+
+static void on_timer(void *ctx, struct tg_timer *t)
+{
+	struct px_down *d = TG_CONTAINER(t, struct px_down, timer);
+	const struct tg_listener_conf *lc = d->ln->conf;
+	struct tg_proxy *p = ctx;
+	uint64_t now = px_now(p);
+	bool too_old = now >= at(d->opened, lc->max_connection_duration);
+
+	if (now < next_deadline(d)) {
+		px_down_arm(d);
+		return;
+	}
+	switch (d->state) {
+	case PX_DOWN_IDLE:
+		idle_deadline(d, too_old);
+		return;
+	case PX_DOWN_LINGER:
+		linger_deadline(d);
+		return;
+	case PX_DOWN_L4:
+		if (too_old)
+			px_l4_end(d->l4, TG_WHY_conn_max_duration);
+		else
+			px_l4_deadline(d->l4, now);
+		return;
+	default:
+		/* Too old with a request under way: it is the last one. */
+		if (too_old && !d->close_soon) {
+			px_why(p, TG_WHY_conn_max_duration);
+			d->close_soon = true;
+		}
+		if (now >= px_exch_next_deadline(d->ex)) {
+			px_exch_deadline(d->ex, now); /* may free d */
+			if (d->used && d->state == PX_DOWN_BUSY)
+				px_down_run(d);
+		}
+		if (d->used)
+			px_down_arm(d);
+	}
+}
+
+int px_down_init(struct tg_proxy *p)
+{
+	int kind = tg_wheel_kind(p->wheel, on_timer, p);
+
+	p->down_kind = (uint8_t)kind;
+	return kind < 0 ? kind : 0;
+}
+
+void px_down_linger(struct px_down *d)
+{
+	if (d->eof && !tg_conn_peek(d->conn, &(struct tg_view){0}, 1)) {
+		px_down_close(d);
+		return;
+	}
+	tg_conn_finish(d->conn);
+	px_down_set(d, PX_DOWN_LINGER);
+	d->discarded = d->acked_mark = 0;
+	px_down_arm(d);
+	px_down_run(d);
+}
+
+/* Reads and forgets, so that our last answer is not destroyed by a RST for unread bytes. */
+static void run_linger(struct px_down *d)
+{
+	struct tg_view v[8];
+	uint32_t cnt;
+
+	while ((cnt = tg_conn_peek(d->conn, v, TG_ARRAY_LEN(v)))) {
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; i < cnt; i++)
+			n += v[i].n;
+		tg_conn_consume(d->conn, n);
+		d->discarded += n;
+		if (d->discarded > TG_PX_DISCARD_MAX) {
+			px_down_abort(d, TG_WHY_conn_linger);
+			return;
+		}
+	}
+	if (d->eof)
+		px_down_close(d);
+}
+
+/* True: there is an exchange now. False: nothing to do, or d is gone. */
+static bool next_request(struct px_down *d)
+{
+	if (tg_conn_peek(d->conn, &(struct tg_view){0}, 1))
+		return px_exch_begin(d);
+	if (d->eof)
+		px_down_close(d);
+	return false;
+}
+
+/* Pipelined requests follow each other in a loop, not by recursion: their number is the client's
+ * choice. The send buffer bounds the rounds. */
+static void run_http(struct px_down *d)
+{
+	do {
+		if (d->state == PX_DOWN_IDLE && !next_request(d))
+			return;
+		px_exch_run(d->ex);
+	} while (d->used && d->state == PX_DOWN_IDLE);
+}
+
+void px_down_run(struct px_down *d)
+{
+	if (d->state == PX_DOWN_L4)
+		px_l4_run(d->l4);
+	else if (d->state == PX_DOWN_LINGER)
+		run_linger(d);
+	else
+		run_http(d);
+}
+
+static void failed(struct px_down *d)
+{
+	struct tg_proxy *p = proxy_of(d);
+	struct tg_conn_info info;
+
+	tg_conn_info(d->conn, &info);
+	if (d->state == PX_DOWN_L4) {
+		d->l4->flags |= TG_FLAG(DC);
+		px_l4_end(d->l4, info.why);
+		return;
+	}
+	if (d->state == PX_DOWN_BUSY)
+		px_exch_downstream_gone(d->ex);
+	px_why(p, info.why);
+	px_down_close(d);
+}
+
+static void on_down_ready(struct tg_conn *c, uint32_t ev)
+{
+	struct px_down *d = c->owner;
+
+	if (ev & TG_EV_EOF)
+		d->eof = true;
+	if (ev & TG_EV_FAILED)
+		failed(d);
+	else
+		px_down_run(d);
+}
+
+static struct px_down *take_down(struct tg_proxy *p)
+{
+	struct px_down *d = tg_pool_take(&p->downs);
+
+	/* The order of refusals: an idle connection goes before a new one is turned away. */
+	if (!d && px_shed_idle(p))
+		d = tg_pool_take(&p->downs);
+	return d;
+}
+
+static void on_accept(struct tg_conn *c, uint32_t ev)
+{
+	struct px_listener *ln = c->owner;
+	struct tg_proxy *p = ln->proxy;
+	struct px_down *d;
+
+	if (ev & TG_EV_FAILED) {
+		tg_conn_detach(c);
+		return;
+	}
+	d = p->draining || !ln->handle ? NULL : take_down(p);
+	if (!d) {
+		ln->stats->downstream_cx_overflow++;
+		tg_conn_abort(c, TG_WHY_conn_no_memory);
+		return;
+	}
+	memset(d, 0, sizeof(*d));
+	d->used = true;
+	d->conn = c;
+	d->ln = ln;
+	d->opened = px_now(p);
+	tg_list_init(&d->link);
+	ln->conns++;
+	ln->stats->downstream_cx_total++;
+	ln->stats->downstream_cx_active++;
+	c->user = &down_user;
+	c->owner = d;
+	if (ln->conf->protocol == TG_PROTOCOL_TCP) {
+		px_l4_begin(d); /* may free d */
+		if (!d->used)
+			return;
+	} else {
+		px_down_set(d, PX_DOWN_IDLE);
+		px_down_arm(d);
+	}
+	on_down_ready(c, ev & ~(uint32_t)TG_EV_OPEN);
+}
+
+const struct tg_conn_user px_accept_user = {on_accept};

@@ -1,0 +1,493 @@
+/* exchange.c: the life of a request, from its first byte to its log record. */
+#include "internal.h"
+
+static void log_text(struct tg_log_text *t, const struct tg_msg *m, enum tg_field_id id)
+{
+	const struct tg_field *f = tg_msg_find(m, id);
+
+	tg_log_text_set(t, f ? f->value : TG_VIEW_NONE);
+}
+
+static void log_exchange(struct px_exch *ex)
+{
+	struct tg_proxy *p = ex->proxy;
+	struct tg_log_record *r;
+	struct tg_conn_info info;
+	uint64_t now = px_now(p);
+
+	if (!p->conf.log)
+		return;
+	r = tg_log_reserve(p->conf.log);
+	if (!r) {
+		p->stats->log_dropped++;
+		return;
+	}
+	memset(r, 0, offsetof(struct tg_log_record, method));
+	tg_conn_info(ex->down->conn, &info);
+	r->start_ns = ex->start + p->conf.realtime_offset;
+	r->duration_ns = now - ex->start;
+	r->bytes_received = ex->req_pump.content;
+	r->bytes_sent = ex->resp_pump.content;
+	r->upstream_ns = ex->resp_head_at && ex->sent ? (int64_t)(ex->resp_head_at - ex->sent) : -1;
+	r->flags = ex->flags;
+	r->status = ex->status;
+	r->version_minor = ex->req.version_minor;
+	r->details = ex->details ? ex->details : "via_upstream";
+	r->downstream = info.remote;
+	if (ex->ep)
+		r->upstream = ex->ep->addr;
+	tg_log_text_set(&r->method, ex->req.method_name);
+	tg_log_text_set(&r->authority, ex->req.authority);
+	log_text(&r->user_agent, &ex->req, TG_FIELD_USER_AGENT);
+	tg_log_text_set(&r->xff, ex->xff);
+	tg_log_text_set(&r->request_id, ex->request_id);
+	tg_log_text_set(&r->route, ex->route ? tg_view_str(ex->route->name) : TG_VIEW_NONE);
+	tg_log_text_set(&r->cluster, ex->cluster ? tg_view_str(ex->cluster->name) : TG_VIEW_NONE);
+	tg_log_text_set(&r->listener, tg_view_str(ex->lc->name));
+	r->path_n = (uint16_t)(ex->target.n < TG_LOG_PATH_MAX ? ex->target.n : TG_LOG_PATH_MAX);
+	if (r->path_n)
+		memcpy(r->path, ex->target.p, r->path_n);
+	tg_log_commit(p->conf.log);
+	p->stats->log_records++;
+}
+
+static void count_end(struct px_exch *ex)
+{
+	struct tg_listener_stats *ls = ex->down->ln->stats;
+
+	ls->downstream_rq_completed++;
+	ls->downstream_rq_active--;
+	if (ex->state == PX_EX_TUNNEL)
+		ls->downstream_cx_upgrades_active--;
+	ls->downstream_cx_rx_bytes_total += ex->head_bytes + ex->req_pump.taken;
+	ls->downstream_cx_tx_bytes_total += ex->answer_bytes + ex->resp_pump.content;
+	if (ex->cluster) {
+		struct tg_cluster_stats *cs = &ex->cluster->stats[ex->proxy->conf.worker];
+
+		cs->upstream_cx_tx_bytes_total += ex->out_head.n + ex->req_pump.content;
+		cs->upstream_cx_rx_bytes_total += ex->resp_pump.taken;
+		cs->upstream_rq_completed += ex->status && !ex->why;
+	}
+	switch (ex->status / 100) {
+	case 1:
+		ls->downstream_rq_1xx++;
+		break;
+	case 2:
+		ls->downstream_rq_2xx++;
+		break;
+	case 3:
+		ls->downstream_rq_3xx++;
+		break;
+	case 4:
+		ls->downstream_rq_4xx++;
+		break;
+	case 5:
+		ls->downstream_rq_5xx++;
+		break;
+	}
+	if (ex->why != TG_WHY_none)
+		px_why(ex->proxy, ex->why);
+	tg_hist_record(&ex->proxy->stats->rq_duration, px_now(ex->proxy) - ex->start);
+	ex->proxy->stats->http_exchanges--;
+}
+
+struct px_exch *px_exch_begin(struct px_down *d)
+{
+	struct tg_proxy *p = d->ln->proxy;
+	struct px_exch *ex = tg_pool_take(&p->exchs);
+
+	if (!ex) {
+		/* Without an exchange there is nobody to write a 503 properly: a reset says "now"
+		 * best. */
+		px_why(p, TG_WHY_req_no_memory);
+		d->ln->stats->downstream_cx_overflow++;
+		px_down_abort(d, TG_WHY_conn_no_memory);
+		return NULL;
+	}
+	memset(ex, 0, sizeof(*ex));
+	ex->used = true;
+	ex->proxy = p;
+	ex->down = d;
+	ex->lc = d->ln->conf;
+	ex->snap = d->ln->pinned ? d->ln->pinned : p->snap;
+	px_pin(p, ex->snap);
+	tg_list_init(&ex->link);
+	tg_arena_init(&ex->arena, &p->arenas, TG_PX_EXCHANGE_BYTES);
+	ex->start = ex->last_activity = px_now(p);
+	p->stats->http_exchanges++;
+	d->ln->stats->downstream_rq_total++;
+	d->ln->stats->downstream_rq_active++;
+	d->requests++;
+	d->ex = ex;
+	px_down_set(d, PX_DOWN_BUSY);
+	px_down_arm(d);
+	return ex;
+}
+
+void px_exch_end(struct px_exch *ex)
+{
+	struct tg_proxy *p = ex->proxy;
+
+	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	log_exchange(ex);
+	count_end(ex);
+	if (ex->ep)
+		px_endpoint_put(ex->ep);
+	ex->down->ex = NULL;
+	tg_arena_reset(&ex->arena);
+	px_unpin(p, ex->snap);
+	ex->used = false;
+	tg_pool_put(&p->exchs, ex);
+}
+
+void px_exch_drop_upstream(struct px_exch *ex, enum tg_why why)
+{
+	if (ex->state == PX_EX_WAIT)
+		px_up_leave_queue(ex);
+	if (ex->up)
+		px_up_abort(ex->up, why);
+}
+
+void px_exch_downstream_gone(struct px_exch *ex)
+{
+	if (!ex->resp_done) {
+		ex->flags |= TG_FLAG(DC);
+		ex->why = TG_WHY_req_downstream_gone;
+		ex->details = "downstream_remote_disconnect";
+		ex->down->ln->stats->downstream_rq_rx_reset++;
+	}
+	px_exch_end(ex);
+}
+
+void px_exch_cut(struct px_exch *ex, enum tg_why why, uint32_t flag, const char *details)
+{
+	struct px_down *d = ex->down;
+
+	ex->flags |= flag;
+	ex->why = why;
+	ex->details = details;
+	px_exch_end(ex);
+	/* The client must see that the response is not whole, whatever its framing: a reset. */
+	px_down_abort(d, TG_WHY_conn_peer_gone);
+}
+
+static void finished(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+	bool again =
+		!d->close_soon && ex->req.keep_alive && ex->req_done && !d->ln->proxy->draining;
+
+	if (again && d->ln->pinned)
+		again = false; /* its listener is gone */
+	px_exch_end(ex);
+	if (!again) {
+		if (d->ln->proxy->draining || d->ln->pinned)
+			d->ln->stats->downstream_cx_drain_close++;
+		px_down_linger(d);
+		return;
+	}
+	px_down_set(d, PX_DOWN_IDLE);
+	px_down_arm(d);
+}
+
+static uint64_t at(uint64_t from, uint64_t timeout)
+{
+	return from && timeout ? from + timeout : UINT64_MAX;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t idle_limit(const struct px_exch *ex)
+{
+	if (ex->route && ex->route->idle_timeout != UINT64_MAX)
+		return ex->route->idle_timeout;
+	return ex->lc->stream_idle_timeout;
+}
+
+uint64_t px_exch_next_deadline(const struct px_exch *ex)
+{
+	uint64_t due = at(ex->last_activity, idle_limit(ex));
+
+	if (ex->state == PX_EX_TUNNEL)
+		return due;
+	if (!ex->req_ready)
+		due = earlier(due, at(ex->start, ex->lc->request_headers_timeout));
+	if (!ex->req_complete)
+		due = earlier(due, at(ex->start, ex->lc->request_timeout));
+	else if (ex->route && ex->state != PX_EX_LOCAL)
+		due = earlier(due, at(ex->req_complete, ex->route->timeout));
+	return due;
+}
+
+static void timed_out(struct px_exch *ex, enum px_reply reply, enum tg_why cut, uint32_t flag,
+	const char *details)
+{
+	if (ex->state < PX_EX_RESPONSE)
+		px_reply(ex, reply);
+	else
+		px_exch_cut(ex, cut, flag, details);
+}
+
+void px_exch_deadline(struct px_exch *ex, uint64_t now)
+{
+	struct tg_listener_stats *ls = ex->down->ln->stats;
+
+	if (!ex->req_ready && now >= at(ex->start, ex->lc->request_headers_timeout)) {
+		ls->downstream_rq_timeout++;
+		px_reply(ex, PX_REPLY_HEADERS_TIMEOUT);
+	} else if (!ex->req_complete && now >= at(ex->start, ex->lc->request_timeout)) {
+		ls->downstream_rq_timeout++;
+		timed_out(
+			ex, PX_REPLY_TIMEOUT, TG_WHY_req_cut_timeout, 0, "request_overall_timeout");
+	} else if (ex->req_complete && ex->route && ex->state != PX_EX_TUNNEL &&
+		   now >= at(ex->req_complete, ex->route->timeout)) {
+		ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_timeout++;
+		timed_out(ex, PX_REPLY_UPSTREAM_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(UT),
+			"response_timeout");
+	} else {
+		ls->downstream_rq_idle_timeout++;
+		timed_out(ex, PX_REPLY_IDLE_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(SI),
+			"stream_idle_timeout");
+	}
+}
+
+/* --- progress ------------------------------------------------------------------------------ */
+
+static void run_head(struct px_exch *ex)
+{
+	int rc = px_request_read(ex);
+
+	if (rc < 0) {
+		ex->down->ln->stats->downstream_cx_protocol_error++;
+		px_reply(ex, PX_REPLY_REFUSED);
+	} else if (rc == 0) {
+		struct px_down *d = ex->down;
+
+		if (d->eof && ex->req_head.have <= ex->req_head.scan.start) {
+			px_exch_end(ex); /* empty lines, and then the end: nobody asked anything */
+			px_down_close(d);
+		} else if (d->eof) {
+			ex->flags |= TG_FLAG(DPE);
+			ex->req_head.scan.refusal = TG_H1_BAD_START_LINE;
+			px_reply(ex, PX_REPLY_REFUSED);
+		}
+	} else if (px_request_route(ex)) {
+		px_up_request(ex);
+	}
+}
+
+/* The request's body was malformed or cut: the origin must not take what it has for a whole one. */
+static void request_broken(struct px_exch *ex, bool cut)
+{
+	ex->down->ln->stats->downstream_cx_protocol_error++;
+	ex->flags |= TG_FLAG(DPE);
+	if (ex->state >= PX_EX_RESPONSE)
+		px_exch_cut(ex, TG_WHY_req_malformed, TG_FLAG(DPE), "http1.codec_error");
+	else if (cut)
+		px_exch_cut(ex, TG_WHY_req_downstream_gone, TG_FLAG(DC),
+			"downstream_remote_disconnect");
+	else
+		px_reply(ex, PX_REPLY_BODY_REFUSED);
+}
+
+/* False: ex is gone. */
+static bool run_request(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+	struct px_up *u = ex->up;
+	uint64_t before = ex->req_pump.taken;
+	enum tg_pump_result r;
+
+	if (ex->req_done || !u || u->state != PX_UP_BUSY || u->failed)
+		return true;
+	r = tg_pump_run(&ex->req_pump, d->conn, u->conn);
+	if (ex->req_pump.taken != before)
+		ex->last_activity = px_now(ex->proxy);
+	if (!ex->req_complete && ex->req_pump.in.ended) {
+		ex->req_complete = px_now(ex->proxy);
+		px_down_arm(d); /* the route timeout begins */
+	}
+	switch (r) {
+	case TG_PUMP_DONE:
+		ex->req_done = true;
+		return true;
+	case TG_PUMP_BAD:
+		request_broken(ex, false);
+		return false;
+	case TG_PUMP_WAIT_SRC:
+		if (!d->eof || tg_conn_peek(d->conn, &(struct tg_view){0}, 1))
+			return true;
+		if (ex->state == PX_EX_TUNNEL) {
+			tg_pump_eof(&ex->req_pump);
+			tg_conn_finish(u->conn);
+			ex->req_done = true;
+			return true;
+		}
+		request_broken(ex, true);
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* The origin failed or closed; ex->up is still there. False: ex is gone. */
+bool px_exch_upstream_lost(struct px_exch *ex, bool reset)
+{
+	struct px_up *u = ex->up;
+	struct tg_cluster_stats *cs = u->ep->stats;
+	struct tg_conn_info info;
+	bool undelivered;
+
+	tg_conn_info(u->conn, &info);
+	undelivered = info.tx_final && info.tx_acked <= u->base;
+	cs->upstream_cx_destroy_remote_with_active_rq++;
+	if (reset)
+		cs->upstream_rq_rx_reset++;
+	u->ep->view.rq_error++;
+	if (ex->state == PX_EX_UPSTREAM && undelivered && ex->replays < TG_PX_REPLAYS_MAX &&
+		(ex->req_pump.replay || !ex->req_pump.taken)) {
+		px_up_abort(u, TG_WHY_conn_peer_gone);
+		ex->replays++;
+		cs->upstream_rq_retry++;
+		cs->upstream_rq_retry_unacked++;
+		px_up_request(ex);
+		return ex->used && ex->state != PX_EX_LOCAL;
+	}
+	if (ex->state == PX_EX_UPSTREAM) {
+		px_reply(ex, reset ? PX_REPLY_UPSTREAM_RESET : PX_REPLY_UPSTREAM_CLOSED);
+		return false;
+	}
+	px_exch_cut(ex, TG_WHY_req_cut_upstream, reset ? TG_FLAG(UR) : TG_FLAG(UC),
+		reset ? "upstream_reset_after_response_started{remote_reset}"
+		      : "upstream_reset_after_response_started{connection_termination}");
+	return false;
+}
+
+/* The response is complete: what happens to the connection that brought it. */
+static void response_done(struct px_exch *ex)
+{
+	struct px_up *u = ex->up;
+	enum px_release how = PX_RELEASE_CLOSE;
+
+	ex->resp_done = true;
+	if (!u)
+		return;
+	if (!ex->req_done)
+		how = PX_RELEASE_ABORT; /* half a request is in there */
+	else if (ex->resp_keep_alive && !u->eof && !u->failed &&
+		 !tg_conn_peek(u->conn, &(struct tg_view){0}, 1))
+		/* With bytes behind the response, which answer nothing, it would not be trusted
+		 * again. */
+		how = PX_RELEASE_REUSE;
+	px_up_release(u, how);
+}
+
+/* False: ex is gone. */
+static bool run_response(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+	struct px_up *u = ex->up;
+	struct tg_conn *src = u ? u->conn : NULL;
+	uint64_t before = ex->resp_pump.taken;
+	enum tg_pump_result r;
+
+	if (ex->resp_done)
+		return true;
+	r = tg_pump_run(&ex->resp_pump, src, d->conn);
+	if (ex->resp_pump.taken != before)
+		ex->last_activity = px_now(ex->proxy);
+	switch (r) {
+	case TG_PUMP_DONE:
+		response_done(ex);
+		return true;
+	case TG_PUMP_BAD:
+		px_exch_cut(ex, TG_WHY_req_cut_upstream, TG_FLAG(UPE), "upstream_protocol_error");
+		return false;
+	case TG_PUMP_WAIT_SRC:
+		if (!u || (!u->eof && !u->failed) || tg_conn_peek(src, &(struct tg_view){0}, 1))
+			return true;
+		if (u->failed)
+			return px_exch_upstream_lost(ex, true);
+		if (!tg_pump_eof(&ex->resp_pump))
+			return px_exch_upstream_lost(ex, false);
+		if (ex->state == PX_EX_TUNNEL) {
+			tg_conn_finish(d->conn);
+			ex->resp_done = true;
+			return true;
+		}
+		return run_response(ex); /* now it can be sealed: at most once more */
+	default:
+		return true;
+	}
+}
+
+/* An interim response must be out before the next head is read into its place. */
+bool px_exch_interim_out(struct px_exch *ex)
+{
+	struct tg_view *lead = &ex->resp_pump.lead;
+
+	if (lead->n) {
+		uint32_t n = tg_conn_write(ex->down->conn, lead, 1);
+
+		lead->p += n;
+		lead->n -= n;
+	}
+	ex->interim_pending = lead->n > 0;
+	return !ex->interim_pending;
+}
+
+/* Waits for the response head; everything that can happen to an origin meanwhile. */
+static void run_upstream(struct px_exch *ex)
+{
+	if (!run_request(ex))
+		return;
+	if (ex->interim_pending && !px_exch_interim_out(ex))
+		return;
+	px_response_read(ex); /* may end ex */
+}
+
+static void check_end(struct px_exch *ex)
+{
+	if (!ex->resp_done)
+		return;
+	if (ex->state == PX_EX_TUNNEL) {
+		struct px_down *d = ex->down;
+
+		if (!ex->req_done)
+			return;
+		px_exch_end(ex);
+		px_down_close(d);
+		return;
+	}
+	finished(ex);
+}
+
+void px_exch_run(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+	uint32_t before;
+
+	/* Each round ends a state or blocks. */
+	do {
+		before = ex->state;
+		switch (ex->state) {
+		case PX_EX_HEAD:
+			run_head(ex);
+			break;
+		case PX_EX_WAIT:
+			return;
+		case PX_EX_UPSTREAM:
+			run_upstream(ex);
+			break;
+		default:
+			if (!run_request(ex) || !run_response(ex))
+				return;
+			check_end(ex);
+		}
+		/* Any of these may have ended the exchange, and with it perhaps d: then ex is
+		 * unused. */
+	} while (ex->used && ex->down == d && ex->state != before);
+}

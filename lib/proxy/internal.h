@@ -1,0 +1,321 @@
+/* internal.h: the objects of one worker's proxy, private to lib/proxy.
+ *
+ *   tg_listener_rt --- down (client connection) --- exch (request) --- up (origin connection) ---
+ * ep (endpoint)
+ *
+ * A down has at most one exchange: pipelined requests wait unread in its receive buffer. An
+ * exchange has at most one up. Every arrow is a plain pointer in both directions, cut by whoever
+ * ends first.
+ */
+#ifndef TG_PROXY_INTERNAL_H
+#define TG_PROXY_INTERNAL_H
+
+#include <tidegate/arena.h>
+#include <tidegate/list.h>
+#include <tidegate/proxy.h>
+
+#include "pump.h"
+
+#define TG_PX_LISTENERS_MAX 1024
+#define TG_PX_ENDPOINTS_MAX 65536
+#define TG_PX_NAME_MAX 64
+
+#define TG_PX_SMALL_CHUNK 8192
+#define TG_PX_LARGE_CHUNK (72 * 1024)
+#define TG_PX_EXCHANGE_BYTES (4 * TG_PX_LARGE_CHUNK)
+#define TG_PX_HEAD_FIRST 1024 /* a head that comes in pieces begins in a buffer of this size */
+#define TG_PX_FIELDS_ADDED 16 /* room for the fields that we add to a head */
+#define TG_PX_REPLAY (3 * 1024)
+#define TG_PX_REPLAYS_MAX 3
+#define TG_PX_INTERIM_MAX 16          /* 1xx responses in front of a final one */
+#define TG_PX_DISCARD_MAX (16u << 20) /* bytes thrown away while a close lingers */
+
+/* A listening address. It outlives reloads as long as its address is configured, and its conns. */
+struct px_listener {
+	struct tg_sockaddr addr;
+	const struct tg_listener_conf *conf; /* in p->snap; while gone: in pinned */
+	struct tg_listener_stats *stats;     /* this worker's */
+	struct tg_snapshot *pinned; /* gone from the configuration, conns left: their snapshot */
+	void *handle;               /* tg_proxy_net.listen's; NULL: not listening */
+	uint32_t conns;
+	bool used, wanted;
+	struct tg_proxy *proxy;
+};
+
+/* An origin address within a cluster; outlives reloads while it has connections. */
+struct px_endpoint {
+	struct tg_link idle;    /* ups, most recently used last */
+	struct tg_link pending; /* exchanges that wait for a connection */
+	struct tg_sockaddr addr;
+	char cluster[TG_PX_NAME_MAX];
+	const struct tg_cluster *conf;  /* of the newest snapshot that has it */
+	struct tg_cluster_stats *stats; /* this worker's */
+	uint32_t n_conns, n_idle, n_connecting, n_pending;
+	uint32_t refs; /* exchanges and ups that point here */
+	bool used, wanted;
+	struct tg_endpoint_view view;
+	struct tg_proxy *proxy;
+};
+
+enum px_down_state {
+	PX_DOWN_IDLE,   /* no exchange: waits for a request */
+	PX_DOWN_BUSY,   /* ex */
+	PX_DOWN_LINGER, /* our FIN is out: reads and forgets until the peer closes */
+	PX_DOWN_L4,     /* l4 */
+};
+
+/* A client's connection. Idle ones are many: every byte counts. */
+struct px_down {
+	struct tg_conn *conn;
+	struct px_listener *ln;
+	union {
+		struct px_exch *ex;
+		struct px_l4 *l4;
+		struct {                     /* LINGER */
+			uint32_t discarded;  /* bytes thrown away */
+			uint32_t acked_mark; /* tx_acked at the last look, low bits */
+		};
+	};
+	struct tg_timer timer;
+	struct tg_link link; /* p->idle or p->busy */
+	uint64_t opened;     /* ns */
+	uint64_t since;      /* ns: when this state began */
+	uint8_t state;       /* enum px_down_state */
+	bool eof;            /* the client's FIN came */
+	bool close_soon;     /* no other request after this one */
+	bool used;
+	uint32_t requests;
+};
+
+enum px_up_state { PX_UP_CONNECTING, PX_UP_IDLE, PX_UP_BUSY };
+
+/* A message head that is being read. In one piece it is parsed where it landed; in several it is
+ * gathered. */
+struct px_head {
+	struct tg_h1_scan scan;
+	uint8_t *buf; /* in the exchange's arena; NULL: never needed */
+	uint32_t cap, have;
+};
+
+/* A connection to an origin. */
+struct px_up {
+	struct tg_conn *conn;
+	struct px_endpoint *ep;
+	struct px_exch *ex;    /* BUSY */
+	struct px_l4 *l4;      /* BUSY or CONNECTING for an L4 pair */
+	struct tg_timer timer; /* IDLE: idle timeout */
+	struct tg_link link;   /* IDLE: ep->idle */
+	uint64_t base;         /* tx_written when the exchange began */
+	uint64_t opened;       /* ns */
+	uint64_t idle_timeout; /* ns, from its cluster */
+	uint32_t requests, max_requests;
+	uint8_t state;
+	bool eof, failed, used;
+};
+
+enum px_exch_state {
+	PX_EX_HEAD,     /* reading the request head */
+	PX_EX_WAIT,     /* waiting for a connection to an origin */
+	PX_EX_UPSTREAM, /* request going out, response head not yet here */
+	PX_EX_RESPONSE, /* response going to the client */
+	PX_EX_TUNNEL,   /* after 101 */
+	PX_EX_LOCAL,    /* Tidegate's own answer going to the client */
+};
+
+struct px_exch {
+	struct tg_link link; /* WAIT: ep->pending */
+	struct px_down *down;
+	struct px_up *up;
+	struct px_endpoint *ep;
+	struct tg_snapshot *snap; /* pinned */
+	const struct tg_listener_conf *lc;
+	const struct tg_route *route;
+	const struct tg_cluster *cluster;
+	struct tg_proxy *proxy;
+	struct tg_arena arena;
+	/* request */
+	struct px_head req_head;
+	struct tg_msg req;
+	struct tg_view target;   /* as received, for the log: req.target becomes what is sent */
+	struct tg_view out_head; /* as sent upstream; kept for a replay */
+	struct tg_pump req_pump;
+	bool req_ready; /* head parsed */
+	bool req_done;  /* the whole request has been written upstream */
+	/* response */
+	struct px_head resp_head;
+	struct tg_pump resp_pump;
+	bool resp_done, resp_keep_alive, interim_pending, upgrade;
+	uint8_t interims, replays, state;
+	bool used;
+	/* account */
+	uint64_t start, last_activity, req_complete, sent, resp_head_at; /* ns; 0: not yet */
+	uint64_t head_bytes;   /* of the request head, as received */
+	uint64_t answer_bytes; /* of the response's head, as sent */
+	uint32_t flags;        /* TG_FLAG */
+	uint16_t status;       /* sent to the client; 0: none */
+	enum tg_why why;
+	const char *details;
+	struct tg_view request_id, xff;
+};
+
+/* A pair of connections under `protocol = "tcp"`. */
+struct px_l4 {
+	struct px_down *down;
+	struct px_up *up;
+	struct tg_pump to_up, to_down;
+	uint64_t start, last_activity, idle_timeout; /* ns */
+	bool to_up_fin, to_down_fin;                 /* FIN passed on in that direction */
+	bool open, used;
+	uint32_t flags;
+	enum tg_why why;
+	const char *details;
+	/* Copies: a connection that lasts for days pins no snapshot. */
+	struct tg_sockaddr upstream;
+	char cluster[TG_PX_NAME_MAX], listener[TG_PX_NAME_MAX];
+};
+
+struct tg_proxy {
+	struct tg_proxy_conf conf;
+	struct tg_wheel *wheel;
+	struct tg_core_stats *stats;
+	struct tg_rng rng;
+	struct tg_snapshot *snap;
+	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
+	uint32_t *rr;                   /* [snap->n_clusters]: round-robin positions */
+	struct tg_pool downs, ups, exchs, l4s;
+	struct tg_arena_source arenas;
+	struct tg_pool listener_pool, endpoint_pool;
+	struct tg_link idle; /* downs without an exchange, longest idle first */
+	struct tg_link busy; /* the others */
+	uint8_t down_kind, up_kind;
+	bool draining;
+	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
+	struct tg_field *fields;
+	uint32_t field_cap;
+	uint64_t date_second; /* what date_text says */
+	char date_text[32];
+};
+
+static inline uint64_t px_now(const struct tg_proxy *p)
+{
+	return p->wheel->now;
+}
+
+static inline void px_why(struct tg_proxy *p, enum tg_why why)
+{
+	p->stats->why[why]++;
+}
+
+/* down.c: the client's side */
+extern const struct tg_conn_user px_accept_user; /* owner: struct px_listener */
+int px_down_init(struct tg_proxy *p);
+void px_down_run(struct px_down *d); /* look at everything again */
+void px_down_set(struct px_down *d, enum px_down_state s);
+void px_down_arm(struct px_down *d);   /* the timer to the nearest deadline */
+void px_down_close(struct px_down *d); /* FIN now, no lingering */
+void px_down_abort(struct px_down *d, enum tg_why why);
+void px_down_linger(struct px_down *d); /* FIN, then read and forget for a while */
+bool px_shed_idle(struct tg_proxy *p);  /* closes the longest idle connection, if there is one */
+
+/* exchange.c: life of a request */
+struct px_exch *px_exch_begin(struct px_down *d);
+void px_exch_run(struct px_exch *ex);
+void px_exch_end(struct px_exch *ex); /* log, counters, memory; the down stays */
+void px_exch_drop_upstream(
+	struct px_exch *ex, enum tg_why why);     /* abort its up, or leave the queue */
+void px_exch_downstream_gone(struct px_exch *ex); /* the client is lost */
+void px_exch_cut(struct px_exch *ex, enum tg_why why, uint32_t flag, const char *details);
+void px_exch_deadline(struct px_exch *ex, uint64_t now);
+uint64_t px_exch_next_deadline(const struct px_exch *ex);
+bool px_exch_upstream_lost(
+	struct px_exch *ex, bool reset);      /* its up failed or closed; false: ex is gone */
+bool px_exch_interim_out(struct px_exch *ex); /* true: the interim response is written */
+
+/* request.c */
+int px_request_read(
+	struct px_exch *ex); /* 1 complete, 0 more needed, -1 refused: req_head.scan.refusal */
+bool px_request_route(struct px_exch *ex); /* false: a local reply has begun */
+/* Gathers what conn has and parses: > 0 length of the head, whose first byte is *base; 0 more
+ * needed; < 0 refused. `to`: the request's method for a response, TG_METHOD_OTHER + 1 for a
+ * request. Consumes nothing. */
+#define PX_PARSE_REQUEST (TG_METHOD_OTHER + 1)
+int32_t px_head_parse(struct px_exch *ex, struct px_head *h, struct tg_conn *conn,
+	const struct tg_h1_limits *lim, int to, struct tg_msg *m, const uint8_t **base);
+/* forward.c: edits the request and writes its head to ex->out_head. */
+enum px_forward { PX_FORWARD_OK, PX_FORWARD_REFUSED, PX_FORWARD_NO_MEMORY };
+enum px_forward px_request_forward(struct px_exch *ex);
+/* m's head in arena memory; .p NULL: no memory. */
+struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
+
+/* response.c */
+void px_response_read(struct px_exch *ex); /* the origin's head(s), then the body begins */
+
+/* reply.c */
+enum px_reply {
+	PX_REPLY_REFUSED, /* status from req_head.scan.refusal */
+	PX_REPLY_BAD_PATH,
+	PX_REPLY_TIMEOUT,
+	PX_REPLY_IDLE_TIMEOUT,
+	PX_REPLY_HEADERS_TIMEOUT,
+	PX_REPLY_NO_ROUTE,
+	PX_REPLY_NO_HOST,
+	PX_REPLY_CONNECT_FAILURE,
+	PX_REPLY_CONNECT_TIMEOUT,
+	PX_REPLY_OVERFLOW,
+	PX_REPLY_UPSTREAM_RESET,
+	PX_REPLY_UPSTREAM_CLOSED,
+	PX_REPLY_UPSTREAM_TIMEOUT,
+	PX_REPLY_UPSTREAM_BAD,
+	PX_REPLY_NO_MEMORY,
+	PX_REPLY_BODY_REFUSED, /* a malformed request body: status from req_pump.in.refusal */
+	PX_REPLY_MAX,
+};
+void px_reply(struct px_exch *ex, enum px_reply r);
+
+/* upstream.c */
+int px_up_init(struct tg_proxy *p);
+void px_up_request(struct px_exch *ex); /* finds a connection; ex goes on in WAIT or UPSTREAM */
+enum px_release { PX_RELEASE_REUSE, PX_RELEASE_CLOSE, PX_RELEASE_ABORT };
+void px_up_release(struct px_up *u, enum px_release how);
+void px_up_abort(struct px_up *u, enum tg_why why);
+void px_up_leave_queue(struct px_exch *ex);
+struct px_up *px_up_dial(
+	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err);
+void px_endpoint_put(struct px_endpoint *ep);                /* drops a reference */
+uint32_t px_share(uint32_t limit, const struct tg_proxy *p); /* of a limit over all workers */
+int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
+const struct tg_endpoint *px_endpoint_pick(
+	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c);
+struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *e);
+
+/* l4.c */
+void px_l4_begin(struct px_down *d);
+void px_l4_run(struct px_l4 *l);
+void px_l4_up_event(struct px_l4 *l, uint32_t ev);
+void px_l4_end(struct px_l4 *l, enum tg_why why); /* both sides aborted if still there */
+uint64_t px_l4_next_deadline(const struct px_l4 *l);
+void px_l4_deadline(struct px_l4 *l, uint64_t now);
+
+/* text.c: small formatting without libc */
+uint32_t px_text_u64(uint64_t v, uint8_t out[static 20]);
+uint32_t px_text_ip(const struct tg_ip *a, uint8_t out[static TG_ADDR_TEXT]);
+uint32_t px_text_uuid4(struct tg_rng *r, uint8_t out[static 36]);
+struct tg_view px_text_date(
+	struct tg_proxy *p); /* IMF-fixdate of now; valid until the next second */
+
+/* pins */
+static inline void px_pin(struct tg_proxy *p, struct tg_snapshot *s)
+{
+	s->worker[p->conf.worker].pins++;
+}
+
+static inline void px_unpin(struct tg_proxy *p, struct tg_snapshot *s)
+{
+	uint64_t *pins = &s->worker[p->conf.worker].pins;
+
+	/* Release: the control core may free s as soon as it sees the zero. */
+	__atomic_store_n(pins, *pins - 1, __ATOMIC_RELEASE);
+}
+
+#endif

@@ -1,0 +1,188 @@
+/* l4.c: `protocol = "tcp"`: bytes both ways, FIN by FIN. */
+#include "internal.h"
+
+static struct tg_proxy *proxy_of(const struct px_l4 *l)
+{
+	return l->down->ln->proxy;
+}
+
+static void log_l4(const struct px_l4 *l)
+{
+	struct tg_proxy *p = proxy_of(l);
+	struct tg_log_record *r;
+	struct tg_conn_info info;
+
+	if (!p->conf.log)
+		return;
+	r = tg_log_reserve(p->conf.log);
+	if (!r) {
+		p->stats->log_dropped++;
+		return;
+	}
+	memset(r, 0, sizeof(*r));
+	tg_conn_info(l->down->conn, &info);
+	r->tcp = true;
+	r->start_ns = l->start + p->conf.realtime_offset;
+	r->duration_ns = px_now(p) - l->start;
+	r->bytes_received = l->to_up.content;
+	r->bytes_sent = l->to_down.content;
+	r->upstream_ns = -1;
+	r->flags = l->flags;
+	r->details = l->details ? l->details : "-";
+	r->downstream = info.remote;
+	r->upstream = l->upstream;
+	tg_log_text_set(&r->cluster, tg_view_str(l->cluster));
+	tg_log_text_set(&r->listener, tg_view_str(l->listener));
+	tg_log_commit(p->conf.log);
+	p->stats->log_records++;
+}
+
+/* Log, counters, memory. Both conns are the caller's to end; l->up is gone. */
+static void free_l4(struct px_l4 *l)
+{
+	struct tg_proxy *p = proxy_of(l);
+	struct tg_listener_stats *ls = l->down->ln->stats;
+
+	ls->downstream_cx_rx_bytes_total += l->to_up.content;
+	ls->downstream_cx_tx_bytes_total += l->to_down.content;
+	log_l4(l);
+	l->used = false;
+	tg_pool_put(&p->l4s, l);
+}
+
+void px_l4_end(struct px_l4 *l, enum tg_why why)
+{
+	struct px_down *d = l->down;
+	struct tg_proxy *p = proxy_of(l);
+
+	px_why(p, why);
+	if (l->up)
+		px_up_abort(l->up, TG_WHY_conn_peer_gone);
+	free_l4(l);
+	px_down_abort(d, why);
+}
+
+uint64_t px_l4_next_deadline(const struct px_l4 *l)
+{
+	return l->idle_timeout ? l->last_activity + l->idle_timeout : UINT64_MAX;
+}
+
+void px_l4_deadline(struct px_l4 *l, uint64_t now)
+{
+	(void)now;
+	l->down->ln->stats->downstream_cx_idle_timeout++;
+	l->details = "idle_timeout";
+	px_l4_end(l, TG_WHY_conn_idle);
+}
+
+/* One direction. True: src's FIN has been passed on. */
+static bool run_way(struct px_l4 *l, struct tg_pump *pump, struct tg_conn *src, bool src_eof,
+	struct tg_conn *dst, bool *fin)
+{
+	uint64_t before = pump->taken;
+
+	if (*fin)
+		return true;
+	if (tg_pump_run(pump, src, dst) == TG_PUMP_WAIT_SRC && src_eof &&
+		!tg_conn_peek(src, &(struct tg_view){0}, 1)) {
+		tg_conn_finish(dst);
+		*fin = true;
+	}
+	if (pump->taken != before)
+		l->last_activity = px_now(proxy_of(l));
+	return *fin;
+}
+
+void px_l4_run(struct px_l4 *l)
+{
+	struct px_down *d = l->down;
+	struct px_up *u = l->up;
+	bool up, down;
+
+	if (!l->open)
+		return; /* bytes wait unread until the origin is there */
+	up = run_way(l, &l->to_up, d->conn, d->eof, u->conn, &l->to_up_fin);
+	down = run_way(l, &l->to_down, u->conn, u->eof, d->conn, &l->to_down_fin);
+	if (up && down) {
+		u->l4 = NULL;
+		px_up_release(u, PX_RELEASE_CLOSE);
+		free_l4(l);
+		px_down_close(d);
+	}
+}
+
+void px_l4_up_event(struct px_l4 *l, uint32_t ev)
+{
+	struct px_up *u = l->up;
+
+	if (ev & TG_EV_OPEN)
+		l->open = true;
+	u->eof |= (ev & TG_EV_EOF) != 0;
+	if (ev & TG_EV_FAILED) {
+		struct tg_conn_info info;
+
+		tg_conn_info(u->conn, &info);
+		l->flags |= TG_FLAG(UC);
+		px_l4_end(l, info.why);
+		return;
+	}
+	px_l4_run(l);
+}
+
+static struct px_endpoint *choose(struct tg_proxy *p, const struct tg_cluster *c)
+{
+	const struct tg_endpoint *e = px_endpoint_pick(p, p->snap, c);
+
+	return e ? px_endpoint_of(p, p->snap, c, e) : NULL;
+}
+
+static void refuse(struct px_l4 *l, uint32_t flag, enum tg_why why, const char *details)
+{
+	l->flags |= flag;
+	l->details = details;
+	px_l4_end(l, why);
+}
+
+void px_l4_begin(struct px_down *d)
+{
+	struct px_listener *ln = d->ln;
+	struct tg_proxy *p = ln->proxy;
+	const struct tg_cluster *c = ln->conf->cluster;
+	struct px_l4 *l = tg_pool_take(&p->l4s);
+	struct px_endpoint *ep;
+	int err;
+
+	if (!l) {
+		ln->stats->downstream_cx_overflow++;
+		px_down_abort(d, TG_WHY_conn_no_memory);
+		return;
+	}
+	memset(l, 0, sizeof(*l));
+	l->used = true;
+	l->down = d;
+	l->start = l->last_activity = px_now(p);
+	l->idle_timeout = ln->conf->idle_timeout;
+	strncpy(l->cluster, c->name, TG_PX_NAME_MAX - 1);
+	strncpy(l->listener, ln->conf->name, TG_PX_NAME_MAX - 1);
+	tg_pump_init(&l->to_up, TG_BODY_TUNNEL, 0, TG_BODY_TUNNEL, NULL);
+	tg_pump_init(&l->to_down, TG_BODY_TUNNEL, 0, TG_BODY_TUNNEL, NULL);
+	d->l4 = l;
+	px_down_set(d, PX_DOWN_L4);
+	ep = choose(p, c);
+	if (!ep) {
+		refuse(l, TG_FLAG(UH), TG_WHY_req_no_host, "no_healthy_upstream");
+		return;
+	}
+	l->upstream = ep->addr;
+	if (ep->stats->upstream_cx_active >= px_share(c->max_connections, p)) {
+		ep->stats->upstream_cx_overflow++;
+		refuse(l, TG_FLAG(UO), TG_WHY_req_overflow, "upstream_overflow");
+		return;
+	}
+	l->up = px_up_dial(ep, c, l, &err);
+	if (!l->up) {
+		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure, "upstream_connect_failure");
+		return;
+	}
+	px_down_arm(d);
+}

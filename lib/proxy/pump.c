@@ -1,0 +1,175 @@
+#include "pump.h"
+
+#define VIEWS_IN 16
+#define VIEWS_OUT (VIEWS_IN * 2 + 2)
+#define CHUNK_OVERHEAD (TG_H1_CHUNK_HEAD_MAX + 2)
+
+/* The trailer section is collected behind room for "0\r\n" and before room for the last "\r\n". */
+#define TRAILERS_FRONT 3
+#define TRAILERS_BACK 2
+
+void tg_pump_init(struct tg_pump *p, enum tg_body_kind in, uint64_t length, enum tg_body_kind out,
+	uint8_t *trailers)
+{
+	memset(p, 0, sizeof(*p));
+	p->out = (uint8_t)out;
+	tg_h1_body_init(&p->in, in, length);
+	if (trailers) {
+		p->in.trailers = trailers + TRAILERS_FRONT;
+		p->in.trailers_cap = TG_PUMP_TRAILERS - TRAILERS_FRONT - TRAILERS_BACK;
+	}
+}
+
+/* True when nothing is left of lead. */
+static bool write_lead(struct tg_pump *p, struct tg_conn *dst)
+{
+	uint32_t n = tg_conn_write(dst, &p->lead, 1);
+
+	p->lead.p += n;
+	p->lead.n -= n;
+	return p->lead.n == 0;
+}
+
+/* The content is complete: its end goes to lead. */
+static void seal(struct tg_pump *p)
+{
+	uint8_t *t = p->in.trailers;
+
+	p->sealed = true;
+	if (p->out != TG_BODY_CHUNKED)
+		return;
+	if (!t || !p->in.trailer_len) {
+		p->lead = TG_VIEW("0\r\n\r\n");
+		return;
+	}
+	memcpy(t - TRAILERS_FRONT, "0\r\n", TRAILERS_FRONT);
+	memcpy(t + p->in.trailer_len, "\r\n", TRAILERS_BACK);
+	p->lead =
+		tg_view_of(t - TRAILERS_FRONT, TRAILERS_FRONT + p->in.trailer_len + TRAILERS_BACK);
+}
+
+/* A run of decoded content, gathered from src's views without copying. */
+struct run {
+	struct tg_view out[VIEWS_OUT];
+	uint32_t n_out, content, used;
+	uint8_t head[TG_H1_CHUNK_HEAD_MAX];
+};
+
+/* Decodes from the views at most room bytes of content. -1: malformed. */
+static int gather(
+	struct tg_pump *p, const struct tg_view *in, uint32_t cnt, uint32_t room, struct run *r)
+{
+	/* Slot 0 is for the chunk head. */
+	r->n_out = 1;
+	r->content = r->used = 0;
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct tg_view v = in[i];
+
+		while (v.n && !p->in.ended) {
+			struct tg_view lim = v, data = TG_VIEW_NONE;
+			uint32_t used = 0;
+
+			if (r->content == room || r->n_out == VIEWS_OUT - 1)
+				return 0;
+			if (lim.n > room - r->content)
+				lim.n = room - r->content;
+			if (tg_h1_body_read(&p->in, lim, &used, &data))
+				return -1;
+			if (data.n) {
+				r->out[r->n_out++] = data;
+				r->content += data.n;
+			}
+			r->used += used;
+			if (!used)
+				return 0;
+			v.p += used;
+			v.n -= used;
+		}
+	}
+	return 0;
+}
+
+static void remember(struct tg_pump *p, const struct tg_view *v, uint32_t cnt)
+{
+	for (uint32_t i = 0; i < cnt; i++) {
+		memcpy(p->replay + p->replay_len, v[i].p, v[i].n);
+		p->replay_len += v[i].n;
+	}
+}
+
+/* Frames the run and writes it: there is room for all of it. */
+static void write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
+{
+	struct tg_view *first = &r->out[1];
+	uint32_t cnt = r->n_out - 1;
+
+	if (!r->content)
+		return;
+	if (p->out == TG_BODY_CHUNKED) {
+		r->out[0] = tg_view_of(r->head, tg_h1_chunk_head(r->head, r->content));
+		r->out[r->n_out++] = TG_VIEW("\r\n");
+		first = r->out;
+		cnt = r->n_out;
+	}
+	if (p->replay)
+		remember(p, first, cnt);
+	tg_conn_write(dst, first, cnt);
+	p->content += r->content;
+}
+
+/* One run. WAIT_SRC and WAIT_DST end the loop; DONE means: progress was made. */
+static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct tg_conn *dst)
+{
+	uint32_t overhead = p->out == TG_BODY_CHUNKED ? CHUNK_OVERHEAD : 0;
+	uint32_t room = tg_conn_space(dst), cnt;
+	struct tg_view in[VIEWS_IN];
+	struct run r;
+
+	cnt = tg_conn_peek(src, in, VIEWS_IN);
+	if (!cnt)
+		return TG_PUMP_WAIT_SRC;
+	if (room <= overhead) {
+		tg_conn_write(dst, NULL, 0);
+		return TG_PUMP_WAIT_DST;
+	}
+	if (p->replay) {
+		if (p->replay_cap - p->replay_len <= overhead)
+			return TG_PUMP_WAIT_ACK;
+		if (room > p->replay_cap - p->replay_len)
+			room = p->replay_cap - p->replay_len;
+	}
+	if (gather(p, in, cnt, room - overhead, &r) < 0)
+		return TG_PUMP_BAD;
+	write_run(p, dst, &r);
+	tg_conn_consume(src, r.used);
+	p->taken += r.used;
+	return r.used ? TG_PUMP_DONE : TG_PUMP_WAIT_SRC;
+}
+
+enum tg_pump_result tg_pump_run(struct tg_pump *p, struct tg_conn *src, struct tg_conn *dst)
+{
+	for (;;) {
+		enum tg_pump_result r;
+
+		if (p->lead.n && !write_lead(p, dst))
+			return TG_PUMP_WAIT_DST;
+		if (p->sealed)
+			return TG_PUMP_DONE;
+		if (p->in.ended) {
+			seal(p);
+			continue;
+		}
+		if (!src)
+			return TG_PUMP_WAIT_SRC;
+		r = move(p, src, dst);
+		if (r != TG_PUMP_DONE)
+			return r;
+	}
+}
+
+bool tg_pump_eof(struct tg_pump *p)
+{
+	if (p->in.kind == TG_BODY_UNTIL_CLOSE || p->in.kind == TG_BODY_TUNNEL)
+		p->in.ended = true;
+	return p->in.ended;
+}

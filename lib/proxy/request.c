@@ -1,0 +1,216 @@
+/* request.c: from the client's head to the origin's. */
+#include "internal.h"
+
+static void rebase(struct tg_view *v, const uint8_t *from, uint32_t n, const uint8_t *to)
+{
+	if (v->p >= from && v->p <= from + n)
+		v->p = to + (v->p - from);
+}
+
+/* Moves a parsed head and its fields from where they were parsed to the exchange's arena. */
+static bool keep_head(struct px_exch *ex, const uint8_t *base, uint32_t n)
+{
+	struct tg_msg *m = &ex->req;
+	struct tg_field *fields;
+	struct tg_view copy = tg_arena_copy(&ex->arena, tg_view_of(base, n));
+
+	m->field_cap = (uint16_t)(m->n_fields + TG_PX_FIELDS_ADDED);
+	fields = tg_arena_alloc(&ex->arena, m->field_cap * (uint32_t)sizeof(*fields));
+	if (!copy.p || !fields)
+		return false;
+	memcpy(fields, m->fields, m->n_fields * sizeof(*fields));
+	m->fields = fields;
+	rebase(&m->method_name, base, n, copy.p);
+	rebase(&m->target, base, n, copy.p);
+	rebase(&m->scheme, base, n, copy.p);
+	rebase(&m->authority, base, n, copy.p);
+	rebase(&m->path, base, n, copy.p);
+	rebase(&m->query, base, n, copy.p);
+	for (uint32_t i = 0; i < m->n_fields; i++) {
+		rebase(&fields[i].name, base, n, copy.p);
+		rebase(&fields[i].value, base, n, copy.p);
+	}
+	return true;
+}
+
+/* Makes room for one more byte at least, at most max in all. The small sizes share a small chunk.
+ */
+static bool grow(struct px_exch *ex, struct px_head *h, uint32_t max)
+{
+	uint32_t cap = !h->cap                         ? TG_PX_HEAD_FIRST
+		       : h->cap < 4 * TG_PX_HEAD_FIRST ? h->cap * 4
+						       : max;
+	uint8_t *buf;
+
+	if (cap > max)
+		cap = max;
+	if (cap <= h->cap)
+		return false;
+	buf = tg_arena_alloc(&ex->arena, cap);
+	if (!buf)
+		return false;
+	if (h->have)
+		memcpy(buf, h->buf, h->have);
+	h->buf = buf;
+	h->cap = cap;
+	return true;
+}
+
+/* Copies what conn has beyond h->have. False: no memory, or max is reached. */
+static bool gather(struct px_exch *ex, struct px_head *h, struct tg_conn *conn, uint32_t max)
+{
+	struct tg_view v[64];
+	uint32_t cnt = tg_conn_peek(conn, v, TG_ARRAY_LEN(v)), skip = h->have;
+
+	for (uint32_t i = 0; i < cnt; i++) {
+		struct tg_view rest = v[i];
+
+		if (skip >= rest.n) {
+			skip -= rest.n;
+			continue;
+		}
+		rest.p += skip;
+		rest.n -= skip;
+		skip = 0;
+		while (rest.n) {
+			uint32_t n = rest.n < h->cap - h->have ? rest.n : h->cap - h->have;
+
+			if (!n && !grow(ex, h, max))
+				return false;
+			if (n)
+				memcpy(h->buf + h->have, rest.p, n);
+			h->have += n;
+			rest.p += n;
+			rest.n -= n;
+		}
+	}
+	return true;
+}
+
+static int32_t parse(struct px_head *h, const uint8_t *p, uint32_t n,
+	const struct tg_h1_limits *lim, int to, struct tg_msg *m)
+{
+	if (to == PX_PARSE_REQUEST)
+		return tg_h1_parse_request(&h->scan, p, n, lim, m);
+	return tg_h1_parse_response(&h->scan, p, n, lim, (enum tg_method)to, m);
+}
+
+int32_t px_head_parse(struct px_exch *ex, struct px_head *h, struct tg_conn *conn,
+	const struct tg_h1_limits *lim, int to, struct tg_msg *m, const uint8_t **base)
+{
+	uint32_t max = lim->max_head + 8; /* with the empty lines that may stand in front */
+	bool all;
+	int32_t n;
+
+	memset(m, 0, sizeof(*m));
+	m->fields = ex->proxy->fields;
+	m->field_cap = (uint16_t)ex->proxy->field_cap;
+	if (!h->buf) {
+		struct tg_view v;
+
+		if (!tg_conn_peek(conn, &v, 1))
+			return 0;
+		*base = v.p;
+		n = parse(h, v.p, v.n, lim, to, m);
+		if (n)
+			return n;
+	}
+	all = gather(ex, h, conn, max);
+	*base = h->buf;
+	n = parse(h, h->buf, h->have, lim, to, m);
+	if (n == 0 && !all) {
+		h->scan.refusal = TG_H1_HEAD_TOO_BIG;
+		return -1;
+	}
+	return n;
+}
+
+int px_request_read(struct px_exch *ex)
+{
+	const uint8_t *base = NULL;
+	int32_t n = px_head_parse(ex, &ex->req_head, ex->down->conn, &ex->lc->limits,
+		PX_PARSE_REQUEST, &ex->req, &base);
+	struct tg_msg *m = &ex->req;
+
+	if (n <= 0) {
+		/* What was parsed of it points into memory that does not stay. */
+		memset(m, 0, sizeof(*m));
+		return n < 0 ? -1 : 0;
+	}
+	if (!keep_head(ex, base, (uint32_t)n)) {
+		memset(m, 0, sizeof(*m));
+		ex->req_head.scan.refusal = TG_H1_HEAD_TOO_BIG;
+		return -1;
+	}
+	tg_conn_consume(ex->down->conn, (uint32_t)n);
+	ex->req_ready = true;
+	ex->target = m->target;
+	ex->last_activity = px_now(ex->proxy);
+	tg_pump_init(&ex->req_pump, m->body, m->content_length, m->body,
+		m->body == TG_BODY_CHUNKED ? tg_arena_alloc(&ex->arena, TG_PUMP_TRAILERS) : NULL);
+	ex->head_bytes = (uint32_t)n;
+	if (ex->req_pump.in.ended) {
+		ex->req_complete = px_now(ex->proxy);
+		px_down_arm(ex->down);
+	}
+	return 1;
+}
+
+static bool must_normalise(struct tg_view path)
+{
+	for (uint32_t i = 0; i < path.n; i++)
+		if (path.p[i] == '%' ||
+			(path.p[i] == '/' && i + 1 < path.n && path.p[i + 1] == '.'))
+			return true;
+	return false;
+}
+
+/* Routes see, and origins get, the path with dot segments and needless escapes resolved: otherwise
+ * the two could understand different things by it. */
+static bool normalise(struct px_exch *ex)
+{
+	struct tg_msg *m = &ex->req;
+	uint8_t *out;
+	int32_t n;
+
+	if (m->path.n && m->path.p[0] == '/' && must_normalise(m->path)) {
+		out = tg_arena_alloc(&ex->arena, m->path.n);
+		n = out ? tg_path_normalise(m->path, true, out) : TG_ENOMEM;
+		if (n <= 0)
+			return false;
+		m->path = tg_view_of(out, (uint32_t)n);
+	}
+	return true;
+}
+
+bool px_request_route(struct px_exch *ex)
+{
+	const struct tg_vhost *vh;
+
+	if (!normalise(ex)) {
+		px_reply(ex, PX_REPLY_BAD_PATH);
+		return false;
+	}
+	/* CONNECT asks for a tunnel, which no route offers. */
+	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
+		     ? NULL
+		     : tg_host_find(ex->lc->hosts, ex->req.authority);
+	ex->route = vh ? tg_route_find(vh, &ex->req) : NULL;
+	if (!ex->route) {
+		px_reply(ex, PX_REPLY_NO_ROUTE);
+		return false;
+	}
+	ex->cluster = ex->route->cluster;
+	px_down_arm(ex->down);
+	switch (px_request_forward(ex)) {
+	case PX_FORWARD_OK:
+		return true;
+	case PX_FORWARD_REFUSED:
+		ex->req_head.scan.refusal = TG_H1_BAD_CONNECTION;
+		px_reply(ex, PX_REPLY_REFUSED);
+		return false;
+	default:
+		px_reply(ex, PX_REPLY_NO_MEMORY);
+		return false;
+	}
+}
