@@ -186,6 +186,7 @@ static int run(struct tg_head *h, tg_head_fn *start_line)
 	*m = (struct tg_msg){.fields = m->fields, .field_cap = m->field_cap};
 	h->pos = h->s->seen;
 	h->ids = 0;
+	h->base = h->window_end = 0; /* a resumed head is run through again from its start */
 	if (h->s->phase < TG_HEAD_LINE) {
 		rc = start_line(h);
 		if (rc <= 0)
