@@ -1,0 +1,380 @@
+/* What names refer to, and what routes can match. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "schema.h"
+
+struct http {
+	struct cfg *c;
+	struct raw_config *raw;
+	struct cfg_index vhosts, clusters;
+};
+
+/* A domain and where it stands. */
+struct domain {
+	const char *name;
+	const struct raw_vhost *vhost;
+	struct raw_item *item;
+};
+
+static int by_name(const void *x, const void *y)
+{
+	const struct domain *a = x, *b = y;
+	int d = strcmp(a->name, b->name);
+
+	if (d)
+		return d;
+	return a->item < b->item ? -1 : a->item > b->item;
+}
+
+/* Domains that stand twice among d[0 .. n); each is reported once, whoever asks. */
+static void report_domains(struct cfg *c, struct domain *d, uint32_t n, const char *listener)
+{
+	if (n)
+		qsort(d, n, sizeof(*d), by_name);
+	for (uint32_t i = 1, first = 0; i < n; i++) {
+		uint32_t line = cfg_line_of(d[i].item->at);
+		const char *where;
+
+		if (strcmp(d[i].name, d[first].name) != 0) {
+			first = i;
+			continue;
+		}
+		if (d[i].item->reported)
+			continue;
+		d[i].item->reported = true;
+		where = cfg_line_text(c, cfg_line_of(d[first].item->at), line);
+		if (listener)
+			cfg_error(c, line,
+				"%s: domain \"%s\" stands in %s (%s) too, and %s uses both",
+				cfg_who(c, d[i].vhost->h.at, &cfg_virtual_hosts), d[i].name,
+				cfg_who(c, d[first].vhost->h.at, &cfg_virtual_hosts), where,
+				listener);
+		else
+			cfg_error(c, line, "%s: domain \"%s\" stands in %s already",
+				cfg_who(c, d[i].vhost->h.at, &cfg_virtual_hosts), d[i].name, where);
+	}
+}
+
+static uint32_t take_domains(const struct raw_vhost *v, struct domain *d)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < v->domains.n; i++) {
+		struct raw_item *item = &cfg_items(&v->domains, raw_item)[i];
+
+		if (item->ok)
+			d[n++] = (struct domain){item->s, v, item};
+	}
+	return n;
+}
+
+/* NULL, or what is wrong with a host. */
+static const char *bad_host(const char *s)
+{
+	uint32_t label = 0;
+
+	if (strlen(s) > 253)
+		return "is longer than 253 bytes";
+	if (strchr(s, '*'))
+		return "has a * that is not the whole first label: \"*\" and \"*.suffix\" are "
+		       "possible";
+	for (; *s; s++) {
+		if (*s == ':')
+			return "has a port; the port of a request is not looked at";
+		if (*s == '.' && !label)
+			return "has an empty label";
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= '0' && *s <= '9') || strchr("-_.", *s)))
+			return "has a character that no host name has";
+		label = *s == '.' ? 0 : label + 1;
+		if (label > 63)
+			return "has a label of more than 63 bytes";
+	}
+	return label ? NULL : "ends in a dot or is empty";
+}
+
+static const char *bad_domain(const char *s)
+{
+	char ip[TG_ADDR_TEXT];
+	struct tg_ip unused;
+	size_t n = strlen(s);
+
+	if (strcmp(s, "*") == 0)
+		return NULL;
+	if (s[0] != '[')
+		return bad_host(strncmp(s, "*.", 2) == 0 ? s + 2 : s);
+	if (n < 4 || n - 2 >= sizeof(ip) || s[n - 1] != ']')
+		return "begins with [ and is no IPv6 address in brackets, without port";
+	memcpy(ip, s + 1, n - 2);
+	ip[n - 2] = 0;
+	return tg_ip_parse(ip, &unused) || tg_ip_is_v4(&unused)
+		       ? "has no IPv6 address in the brackets"
+		       : NULL;
+}
+
+static void check_domains(struct cfg *c, const struct raw_vhost *v)
+{
+	struct domain *d = cfg_need(c, &c->tmp, (v->domains.n + 1) * sizeof(*d));
+
+	for (uint32_t i = 0; i < v->domains.n; i++) {
+		struct raw_item *item = &cfg_items(&v->domains, raw_item)[i];
+		const char *bad;
+
+		if (!item->ok)
+			continue;
+		for (char *s = (char *)(uintptr_t)item->s; *s; s++)
+			*s = (char)tg_ascii_lower((uint8_t)*s);
+		bad = bad_domain(item->s);
+		if (bad) {
+			cfg_error(c, cfg_line_of(item->at), "%s: domain \"%s\" %s",
+				cfg_who(c, v->h.at, &cfg_virtual_hosts), item->s, bad);
+			item->ok = false;
+		}
+	}
+	if (d)
+		report_domains(c, d, take_domains(v, d), NULL);
+}
+
+enum path_verdict { PATH_GOOD, PATH_NOT_NORMAL, PATH_INVALID };
+
+/* Requests are matched by their normalised path: a text that normalisation would change never
+ * matches. Of a prefix only the whole segments can be judged. normal: what to write instead. */
+static enum path_verdict judge_path(struct cfg *c, const char *s, bool prefix, const char **normal)
+{
+	size_t n = prefix ? (size_t)(strrchr(s, '/') + 1 - s) : strlen(s);
+	char *out = cfg_need(c, &c->tmp, strlen(s) + 1);
+	int32_t len;
+
+	if (!out)
+		return PATH_GOOD;
+	len = tg_path_normalise(tg_view_of(s, n), true, (uint8_t *)out);
+	if (len < 0)
+		return PATH_INVALID;
+	if ((size_t)len == n && memcmp(out, s, n) == 0)
+		return PATH_GOOD;
+	strcpy(out + len, s + n);
+	*normal = out;
+	return PATH_NOT_NORMAL;
+}
+
+static void check_path_text(
+	struct cfg *c, const char *key, const char *s, bool prefix, uint32_t line)
+{
+	const char *normal = "";
+
+	if (!prefix && strcmp(s, "*") == 0) /* OPTIONS * */
+		return;
+	if (s[0] != '/') {
+		cfg_error(c, line, "match: \"%s\" is \"%s\" and has to begin with \"/\"", key, s);
+		return;
+	}
+	if (strpbrk(s, "?#")) {
+		cfg_error(c, line,
+			"match: \"%s\" is \"%s\": query and fragment are no part of the path", key,
+			s);
+		return;
+	}
+	switch (judge_path(c, s, prefix, &normal)) {
+	case PATH_GOOD:
+		break;
+	case PATH_NOT_NORMAL:
+		cfg_error(c, line,
+			"match: \"%s\" is \"%s\" and never matches: paths are normalised first; "
+			"write \"%s\"",
+			key, s, normal);
+		break;
+	case PATH_INVALID:
+		cfg_error(c, line, "match: \"%s\" is \"%s\" and never matches: it is no valid path",
+			key, s);
+		break;
+	}
+}
+
+static void check_path(struct cfg *c, const struct raw_match *m)
+{
+	bool path = cfg_given(&cfg_match, &m->h, "path");
+	bool prefix = cfg_given(&cfg_match, &m->h, "prefix");
+	const char *key = path ? "path" : "prefix", *s = path ? m->path : m->prefix;
+
+	if (path != prefix) {
+		if (s)
+			check_path_text(c, key, s, prefix, cfg_key_line(&m->h, key));
+	} else if (!m->h.meant) {
+		cfg_error(c, cfg_line_of(m->h.at), "match: give either \"path\" or \"prefix\"%s",
+			path ? ", not both" : "");
+	}
+}
+
+static bool is_token(const char *s)
+{
+	for (; *s; s++)
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+			    (*s >= '0' && *s <= '9') || strchr("!#$%&'*+-.^_`|~", *s)))
+			return false;
+	return true;
+}
+
+static void check_header(struct cfg *c, const struct raw_header *h)
+{
+	static const char *const kinds[] = {"exact", "prefix", "contains", "present"};
+	const char *who = cfg_who(c, h->h.at, &cfg_header);
+	uint32_t given = 0, line = cfg_key_line(&h->h, "name");
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++)
+		given += cfg_given(&cfg_header, &h->h, kinds[i]);
+	if (given > 1 || (!given && !h->h.meant))
+		cfg_error(c, cfg_line_of(h->h.at),
+			"%s: give one of \"exact\", \"prefix\", \"contains\" and \"present\"%s",
+			who, given ? ", not more" : "");
+	if (!h->name || strcmp(h->name, ":method") == 0 || strcmp(h->name, ":authority") == 0)
+		return;
+	if (strcmp(h->name, ":path") == 0)
+		cfg_error(c, line, "%s: use \"path\" or \"prefix\" of the match", who);
+	else if (h->name[0] == ':')
+		cfg_error(c, line, "%s: only :method and :authority are possible", who);
+	else if (!is_token(h->name))
+		cfg_error(c, line, "%s: this is no field name", who);
+}
+
+static void check_route(struct http *p, const struct raw_route *r)
+{
+	const struct raw_header *headers = r->match.headers.items;
+	const struct raw_action *a = &r->action;
+
+	if (r->match.h.at)
+		check_path(p->c, &r->match);
+	for (uint32_t i = 0; i < r->match.headers.n; i++)
+		check_header(p->c, &headers[i]);
+	if (a->cluster)
+		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
+			cfg_who(p->c, r->h.at, &cfg_route), "cluster");
+}
+
+/* Keys of the other protocol. */
+static void check_protocol_keys(struct cfg *c, const struct raw_listener *l)
+{
+	uint32_t wrong = l->protocol ? CFG_HTTP : CFG_TCP;
+
+	for (const struct cfg_key *k = cfg_listeners.keys; k->name; k++)
+		if ((k->flags & wrong) && cfg_given(&cfg_listeners, &l->h, k->name))
+			cfg_error(c, cfg_key_line(&l->h, k->name),
+				"%s: \"%s\" is only for protocol = \"%s\"",
+				cfg_who(c, l->h.at, &cfg_listeners), k->name,
+				l->protocol ? "http" : "tcp");
+}
+
+static void missing(struct cfg *c, const struct raw_listener *l, const char *key, const char *text)
+{
+	for (int i = 0; cfg_listeners.keys[i].name; i++)
+		if (strcmp(cfg_listeners.keys[i].name, key) == 0 && (l->h.meant >> i & 1))
+			return;
+	cfg_error(c, cfg_line_of(l->h.at), "%s: \"%s\" is missing: %s;",
+		cfg_who(c, l->h.at, &cfg_listeners), key, text);
+}
+
+/* The virtual hosts of a listener: known, different, and no domain in two of them. */
+static void check_hosts(struct http *p, const struct raw_listener *l, struct domain *scratch)
+{
+	const struct raw_vhost *vhosts = p->raw->virtual_hosts.items;
+	const struct raw_item *items = l->virtual_hosts.items;
+	const char *who = cfg_who(p->c, l->h.at, &cfg_listeners);
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < l->virtual_hosts.n; i++) {
+		uint32_t line = cfg_line_of(items[i].at), found;
+		bool twice = false;
+
+		if (!items[i].ok)
+			continue;
+		for (uint32_t k = 0; k < i && !twice; k++)
+			twice = items[k].ok && strcmp(items[k].s, items[i].s) == 0;
+		if (twice) {
+			cfg_error(p->c, line, "%s: virtual host \"%s\" stands twice", who,
+				items[i].s);
+			continue;
+		}
+		found = cfg_index_refer(p->c, &p->vhosts, items[i].s, line, who, "virtual host");
+		if (found != UINT32_MAX)
+			n += take_domains(&vhosts[found], scratch + n);
+	}
+	report_domains(p->c, scratch, n, who);
+}
+
+static void check_listener(struct http *p, const struct raw_listener *l, struct domain *scratch)
+{
+	const char *who = cfg_who(p->c, l->h.at, &cfg_listeners);
+	struct cfg *c = p->c;
+
+	if (l->protocol == TG_PROTOCOL_HTTP && !l->virtual_hosts.at)
+		missing(c, l, "virtual_hosts", "virtual_hosts = [\"shop\"]");
+	if (l->protocol == TG_PROTOCOL_TCP && !cfg_given(&cfg_listeners, &l->h, "cluster"))
+		missing(c, l, "cluster", "cluster = \"db\"");
+	if (l->protocol != UINT32_MAX)
+		check_protocol_keys(c, l);
+	if (l->cluster && l->protocol == TG_PROTOCOL_TCP)
+		cfg_index_refer(c, &p->clusters, l->cluster, cfg_key_line(&l->h, "cluster"), who,
+			"cluster");
+	if (l->protocol == TG_PROTOCOL_HTTP)
+		check_hosts(p, l, scratch);
+	if (cfg_given(&cfg_listeners, &l->h, "max_request_headers_kb") &&
+		cfg_given(&cfg_listeners, &l->h, "max_request_headers_bytes"))
+		cfg_error(c, cfg_key_line(&l->h, "max_request_headers_kb"),
+			"%s: give either \"max_request_headers_kb\" or "
+			"\"max_request_headers_bytes\"",
+			who);
+}
+
+/* A limit over all workers is shared out to them: each has to have something. */
+static void check_breakers(struct http *p, const struct raw_cluster *cluster)
+{
+	const struct raw_breakers *b = &cluster->breakers;
+	uint32_t workers = p->raw->dataplane.c.workers;
+	const struct {
+		const char *key;
+		uint32_t v;
+	} limits[] = {{"max_connections", b->max_connections},
+		{"max_pending_requests", b->max_pending_requests},
+		{"max_requests", b->max_requests}};
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(limits); i++)
+		if (limits[i].v && limits[i].v < workers)
+			cfg_error(p->c, cfg_key_line(&b->h, limits[i].key),
+				"%s: \"%s\" is %u and has to be at least the number of workers, %u",
+				cfg_who(p->c, cluster->h.at, &cfg_clusters), limits[i].key,
+				limits[i].v, workers);
+}
+
+void cfg_check_http(struct cfg *c, struct raw_config *raw)
+{
+	struct http p = {.c = c, .raw = raw};
+	const struct raw_listener *l = raw->listeners.items;
+	const struct raw_vhost *v = raw->virtual_hosts.items;
+	const struct raw_cluster *clusters = raw->clusters.items;
+	struct cfg_index names;
+	struct domain *scratch;
+	size_t domains = 1;
+
+	cfg_index_build(
+		c, &names, &raw->listeners, &cfg_listeners, offsetof(struct raw_listener, c.name));
+	cfg_index_build(c, &p.vhosts, &raw->virtual_hosts, &cfg_virtual_hosts,
+		offsetof(struct raw_vhost, name));
+	cfg_index_build(c, &p.clusters, &raw->clusters, &cfg_clusters,
+		offsetof(struct raw_cluster, c.name));
+	for (uint32_t i = 0; i < raw->virtual_hosts.n; i++) {
+		const struct raw_route *routes = v[i].routes.items;
+
+		domains += v[i].domains.n;
+		check_domains(c, &v[i]);
+		for (uint32_t k = 0; k < v[i].routes.n; k++)
+			check_route(&p, &routes[k]);
+	}
+	scratch = cfg_need(c, &c->tmp, domains * sizeof(*scratch));
+	if (raw->listeners.n > TG_LISTENERS_MAX)
+		cfg_error(c, cfg_line_of(raw->listeners.at),
+			"at most %d listeners are possible, here are %u", TG_LISTENERS_MAX,
+			raw->listeners.n);
+	for (uint32_t i = 0; i < raw->listeners.n && scratch; i++)
+		check_listener(&p, &l[i], scratch);
+	for (uint32_t i = 0; i < raw->clusters.n; i++)
+		check_breakers(&p, &clusters[i]);
+}

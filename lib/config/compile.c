@@ -1,0 +1,221 @@
+/* Raw structures, known to be good, into the snapshot. Texts are in its memory already. */
+#include <string.h>
+
+#include "schema.h"
+
+struct compile {
+	struct cfg *c;
+	const struct raw_config *raw;
+	struct tg_snapshot *s;
+	struct cfg_index vhosts, clusters;
+};
+
+static void *keep(struct compile *k, size_t n, size_t size)
+{
+	return cfg_need(k->c, k->c->keep, (n + 1) * size);
+}
+
+static bool compile_fixed(struct compile *k)
+{
+	const struct raw_port *ports = k->raw->ports.items;
+	const struct raw_ip_route *routes = k->raw->ip_routes.items;
+	const struct raw_list *cpus = &k->raw->dataplane.cpus;
+	struct tg_snapshot *s = k->s;
+
+	s->dataplane = k->raw->dataplane.c;
+	s->dataplane.idle = k->raw->dataplane.idle;
+	s->dataplane.n_cpus = cpus->n;
+	s->dataplane.cpus = keep(k, cpus->n, sizeof(*s->dataplane.cpus));
+	s->admin = k->raw->admin.c;
+	s->admin.has_address = s->admin.address.port != 0;
+	s->n_ports = k->raw->ports.n;
+	s->ports = keep(k, s->n_ports, sizeof(*s->ports));
+	s->n_ip_routes = k->raw->ip_routes.n;
+	s->ip_routes = keep(k, s->n_ip_routes, sizeof(*s->ip_routes));
+	if (k->c->no_memory)
+		return false;
+	for (uint32_t i = 0; i < cpus->n; i++)
+		s->dataplane.cpus[i] = cfg_items(cpus, raw_item)[i].u;
+	for (uint32_t i = 0; i < s->n_ip_routes; i++)
+		s->ip_routes[i] =
+			(struct tg_ip_route_conf){routes[i].destination.prefix, routes[i].via};
+	for (uint32_t i = 0; i < s->n_ports; i++) {
+		struct tg_port_conf *p = &s->ports[i];
+
+		*p = ports[i].c;
+		if (!p->device)
+			p->device = ports[i].pci;
+		p->n_addrs = ports[i].addresses.n;
+		p->addrs = keep(k, p->n_addrs, sizeof(*p->addrs));
+		for (uint32_t a = 0; a < p->n_addrs && p->addrs; a++)
+			p->addrs[a] = cfg_items(&ports[i].addresses, raw_item)[a].prefix;
+	}
+	return !k->c->no_memory;
+}
+
+static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, struct tg_cluster *c)
+{
+	const struct raw_endpoint *e = raw->endpoints.items;
+	uint32_t workers = k->s->dataplane.workers;
+
+	*c = raw->c;
+	c->id = (uint32_t)(c - k->s->clusters);
+	c->max_connections = raw->breakers.max_connections / workers;
+	c->max_pending_requests = raw->breakers.max_pending_requests / workers;
+	c->max_requests = raw->breakers.max_requests / workers;
+	c->n_endpoints = raw->endpoints.n;
+	c->endpoints = keep(k, c->n_endpoints, sizeof(*c->endpoints));
+	for (uint32_t i = 0; i < c->n_endpoints && c->endpoints; i++) {
+		c->endpoints[i] = e[i].c;
+		c->endpoints[i].id = k->s->n_endpoints++;
+		tg_sockaddr_format(&e[i].c.addr, c->endpoints[i].text);
+	}
+	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
+	return c->endpoints && tg_cluster_compile(c) == 0;
+}
+
+static bool compile_headers(struct compile *k, const struct raw_list *raw, struct tg_route *r)
+{
+	const struct raw_header *h = raw->items;
+
+	r->n_headers = raw->n;
+	if (!raw->n)
+		return true;
+	r->headers = keep(k, raw->n, sizeof(*r->headers));
+	for (uint32_t i = 0; i < raw->n && r->headers; i++) {
+		struct tg_header_match *m = &r->headers[i];
+
+		m->name = tg_view_str(h[i].name);
+		m->invert = h[i].invert;
+		if (h[i].exact) {
+			m->kind = TG_HEADER_EXACT;
+			m->value = tg_view_str(h[i].exact);
+		} else if (h[i].prefix) {
+			m->kind = TG_HEADER_PREFIX;
+			m->value = tg_view_str(h[i].prefix);
+		} else if (h[i].contains) {
+			m->kind = TG_HEADER_CONTAINS;
+			m->value = tg_view_str(h[i].contains);
+		} else {
+			m->kind = TG_HEADER_PRESENT;
+			m->invert ^= !h[i].present;
+		}
+	}
+	return r->headers != NULL;
+}
+
+static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)
+{
+	const char *match = raw->match.path ? raw->match.path : raw->match.prefix;
+
+	r->name = raw->name ? raw->name : "";
+	r->kind = raw->match.path ? TG_MATCH_PATH : TG_MATCH_PREFIX;
+	r->match = tg_view_str(match);
+	r->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->action.cluster)];
+	r->timeout = raw->action.timeout;
+	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
+				  ? raw->action.idle_timeout
+				  : UINT64_MAX;
+	return compile_headers(k, &raw->match.headers, r);
+}
+
+static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct tg_vhost *v)
+{
+	const struct raw_route *routes = raw->routes.items;
+
+	v->name = raw->name;
+	v->n_domains = raw->domains.n;
+	v->domains = keep(k, v->n_domains, sizeof(*v->domains));
+	v->n_routes = raw->routes.n;
+	v->routes = keep(k, v->n_routes, sizeof(*v->routes));
+	if (!v->domains || !v->routes)
+		return false;
+	for (uint32_t i = 0; i < v->n_domains; i++)
+		v->domains[i] = tg_view_str(cfg_items(&raw->domains, raw_item)[i].s);
+	for (uint32_t i = 0; i < v->n_routes; i++)
+		if (!compile_route(k, &routes[i], &v->routes[i]))
+			return false;
+	return tg_vhost_compile(v, cfg_alloc, k->c->keep) == 0;
+}
+
+static bool same_names(const struct raw_list *a, const struct raw_list *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (uint32_t i = 0; i < a->n; i++)
+		if (strcmp(cfg_items(a, raw_item)[i].s, cfg_items(b, raw_item)[i].s) != 0)
+			return false;
+	return true;
+}
+
+/* Listeners with the same virtual hosts (web on IPv4 and on IPv6) share one table. */
+static const struct tg_host_table *host_table(struct compile *k, uint32_t number)
+{
+	const struct raw_listener *l = k->raw->listeners.items;
+	const struct raw_list *names = &l[number].virtual_hosts;
+	struct tg_vhost **v;
+
+	for (uint32_t i = 0; i < number; i++)
+		if (k->s->listeners[i].hosts && same_names(names, &l[i].virtual_hosts))
+			return k->s->listeners[i].hosts;
+	v = cfg_need(k->c, &k->c->tmp, (names->n + 1) * sizeof(struct tg_vhost *));
+	if (!v)
+		return NULL;
+	for (uint32_t i = 0; i < names->n; i++) {
+		uint32_t at = cfg_index_find(&k->vhosts, cfg_items(names, raw_item)[i].s);
+
+		v[i] = &k->s->vhosts[at];
+	}
+	return tg_host_table_build(v, names->n, cfg_alloc, k->c->keep, NULL);
+}
+
+static bool compile_listener(struct compile *k, uint32_t number)
+{
+	const struct raw_listener *raw = &cfg_items(&k->raw->listeners, raw_listener)[number];
+	struct tg_listener_conf *l = &k->s->listeners[number];
+
+	*l = raw->c;
+	l->id = number;
+	l->protocol = raw->protocol;
+	l->limits.max_fields = (uint16_t)raw->max_fields;
+	if (raw->max_headers_kb)
+		l->limits.max_head = raw->max_headers_kb * 1024;
+	if (l->limits.max_target > l->limits.max_head)
+		l->limits.max_target = l->limits.max_head;
+	if (l->protocol == TG_PROTOCOL_TCP) {
+		l->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->cluster)];
+		return true;
+	}
+	l->hosts = host_table(k, number);
+	return l->hosts != NULL;
+}
+
+bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot *s)
+{
+	struct compile k = {.c = c, .raw = raw, .s = s};
+	const struct raw_cluster *clusters = raw->clusters.items;
+	const struct raw_vhost *vhosts = raw->virtual_hosts.items;
+
+	cfg_index_build(c, &k.vhosts, &raw->virtual_hosts, &cfg_virtual_hosts,
+		offsetof(struct raw_vhost, name));
+	cfg_index_build(c, &k.clusters, &raw->clusters, &cfg_clusters,
+		offsetof(struct raw_cluster, c.name));
+	s->n_clusters = raw->clusters.n;
+	s->clusters = keep(&k, s->n_clusters, sizeof(*s->clusters));
+	s->n_vhosts = raw->virtual_hosts.n;
+	s->vhosts = keep(&k, s->n_vhosts, sizeof(*s->vhosts));
+	s->n_listeners = raw->listeners.n;
+	s->listeners = keep(&k, s->n_listeners, sizeof(*s->listeners));
+	if (!compile_fixed(&k) || c->no_memory)
+		return false;
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (!compile_cluster(&k, &clusters[i], &s->clusters[i]))
+			return false;
+	for (uint32_t i = 0; i < s->n_vhosts; i++)
+		if (!compile_vhost(&k, &vhosts[i], &s->vhosts[i]))
+			return false;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		if (!compile_listener(&k, i))
+			return false;
+	return !c->no_memory;
+}

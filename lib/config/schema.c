@@ -1,0 +1,356 @@
+#include "schema.h"
+
+#define KEY(type_, field, key, ...) \
+	{ \
+		.name = (key), .at = offsetof(struct type_, field), __VA_ARGS__ \
+	}
+#define END \
+	{ \
+		.name = NULL \
+	}
+
+#define SEC UINT64_C(1000000000)
+#define YEAR (UINT64_C(8760) * 3600 * SEC)
+#define KIB UINT64_C(1024)
+#define MIB (UINT64_C(1024) * KIB)
+#define GIB (UINT64_C(1024) * MIB)
+
+static const char *const words_idle[] = {"spin", "adaptive", NULL};
+static const char *const words_protocol[] = {"http", "tcp", NULL};
+static const char *const refused_protocol[] = {
+	"https", "http2", "h2c", "grpc", "tls", "udp", "auto", "redis", NULL};
+static const char *const words_lb[] = {"round_robin", NULL};
+static const char *const refused_lb[] = {
+	"least_request", "random", "ring_hash", "maglev", "cluster_provided", NULL};
+
+static const struct cfg_key dataplane_keys[] = {
+	KEY(raw_dataplane, c.workers, "workers", .type = CFG_U32, .min = 1, .max = TG_MAX_WORKERS,
+		.dflt = "1", .example = "2", .doc = "poll-mode workers, each on a core of its own"),
+	KEY(raw_dataplane, cpus, "cpus", .type = CFG_UINTS, .max = 1023, .example = "[2, 3]",
+		.doc = "the CPU of each worker; without it they are chosen at start"),
+	KEY(raw_dataplane, idle, "idle", .type = CFG_ENUM, .words = words_idle, .dflt = "adaptive",
+		.example = "\"adaptive\"",
+		.doc = "what a worker without work does: poll on, or sleep in growing steps"),
+	KEY(raw_dataplane, c.memory, "memory", .type = CFG_SIZE, .min = 64 * MIB, .max = 1024 * GIB,
+		.dflt = "512MiB", .example = "\"512MiB\"",
+		.doc = "packet buffers and pools of all workers together"),
+	KEY(raw_dataplane, c.eal, "eal", .type = CFG_STRING, .dflt = "",
+		.example = "\"--no-huge -m 512\"", .doc = "more arguments for DPDK's EAL"),
+	KEY(raw_dataplane, c.max_connections, "max_connections", .type = CFG_U32,
+		.max = 16 * 1024 * 1024, .dflt = "0", .example = "100000",
+		.doc = "TCP connections of all workers; 0 is as many as the memory allows"),
+	KEY(raw_dataplane, c.drain_time, "drain_time", .type = CFG_DURATION, .max = YEAR,
+		.dflt = "600s", .example = "\"30s\"",
+		.doc = "how long SIGTERM lets requests under way go on"),
+	KEY(raw_dataplane, c.user, "user", .type = CFG_STRING, .dflt = "",
+		.example = "\"tidegate\"", .doc = "user to become after start; \"\" stays root"),
+	END};
+
+static const struct cfg_key admin_keys[] = {
+	KEY(raw_admin, c.socket, "socket", .type = CFG_PATH, .dflt = "",
+		.example = "\"/run/tidegate/admin.sock\"",
+		.doc = "unix socket of the admin interface; \"\" is none"),
+	KEY(raw_admin, c.address, "address", .type = CFG_SOCKADDR, .example = "\"127.0.0.1:9901\"",
+		.doc = "kernel TCP address of the admin interface; without it, none"),
+	KEY(raw_admin, c.access_log, "access_log", .type = CFG_PATH, .dflt = "",
+		.example = "\"/var/log/tidegate/access.log\"",
+		.doc = "file of the access log; \"-\" is standard output, \"\" none"),
+	KEY(raw_admin, c.access_log_format, "access_log_format", .type = CFG_STRING,
+		.example = "\"%START_TIME% %RESPONSE_CODE%\\n\"",
+		.doc = "Envoy's operators; without it, Envoy's default format"),
+	END};
+
+static const struct cfg_key port_keys[] = {
+	KEY(raw_port, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"north\"", .doc = "for messages and statistics"),
+	KEY(raw_port, c.device, "device", .type = CFG_STRING,
+		.example = "\"net_af_xdp0,iface=eth1\"",
+		.doc = "DPDK device string; a port has either device or pci"),
+	KEY(raw_port, pci, "pci", .type = CFG_STRING, .example = "\"0000:3b:00.0\"",
+		.doc = "PCI address of a NIC that is bound to vfio-pci"),
+	KEY(raw_port, addresses, "addresses", .type = CFG_PREFIXES,
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .example = "[\"10.77.1.1/24\"]",
+		.doc = "own addresses with the length of their network"),
+	KEY(raw_port, c.mtu, "mtu", .type = CFG_U16, .min = 1280, .max = 9000, .dflt = "1500",
+		.example = "1500", .doc = "largest IP packet in bytes"),
+	KEY(raw_port, c.vlan, "vlan", .type = CFG_U16, .max = 4094, .dflt = "0", .example = "100",
+		.doc = "the one tag of every frame; 0 is untagged"),
+	KEY(raw_port, c.queues, "queues", .type = CFG_U32, .max = TG_MAX_WORKERS, .dflt = "0",
+		.example = "1", .doc = "queue pairs; 0 is one a worker where the device can"),
+	END};
+
+static const struct cfg_key ip_route_keys[] = {
+	KEY(raw_ip_route, destination, "destination", .type = CFG_PREFIX, .flags = CFG_REQUIRED,
+		.example = "\"0.0.0.0/0\"", .doc = "network beyond the ports' own"),
+	KEY(raw_ip_route, via, "via", .type = CFG_IP, .flags = CFG_REQUIRED,
+		.example = "\"10.77.1.254\"", .doc = "next hop, in the network of a port"),
+	END};
+
+static const struct cfg_key listener_keys[] = {
+	KEY(raw_listener, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"web\"", .doc = "for messages, logs and statistics"),
+	KEY(raw_listener, c.addr, "address", .type = CFG_SOCKADDR, .flags = CFG_REQUIRED,
+		.example = "\"10.77.1.1:80\"",
+		.doc = "an address of a port; 0.0.0.0 or [::] is every one of that family"),
+	KEY(raw_listener, protocol, "protocol", .type = CFG_ENUM, .words = words_protocol,
+		.refused_words = refused_protocol, .dflt = "http", .example = "\"http\"",
+		.doc = "HTTP/1.1, or plain TCP to one cluster"),
+	KEY(raw_listener, virtual_hosts, "virtual_hosts", .type = CFG_NAMES,
+		.flags = CFG_HTTP | CFG_NOT_EMPTY, .example = "[\"shop\"]",
+		.doc = "names of virtual hosts served here (http)"),
+	KEY(raw_listener, cluster, "cluster", .type = CFG_NAME, .flags = CFG_TCP,
+		.example = "\"db\"", .doc = "cluster that connections go to (tcp)"),
+	KEY(raw_listener, c.buffer_limit, "per_connection_buffer_limit_bytes", .type = CFG_SIZE32,
+		.min = 16 * KIB, .max = 64 * MIB, .dflt = "256KiB", .example = "\"256KiB\"",
+		.doc = "bytes of a client's connection that are held, each way"),
+	KEY(raw_listener, c.idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
+		.dflt = "1h", .example = "\"1h\"",
+		.doc = "ends a connection without a request (http) or byte (tcp); 0s is off"),
+	KEY(raw_listener, c.stream_idle_timeout, "stream_idle_timeout", .type = CFG_DURATION,
+		.flags = CFG_HTTP, .max = YEAR, .dflt = "5m", .example = "\"5m\"",
+		.doc = "ends a request on which no byte moves; 0s is off"),
+	KEY(raw_listener, c.request_timeout, "request_timeout", .type = CFG_DURATION,
+		.flags = CFG_HTTP, .max = YEAR, .dflt = "0s", .example = "\"30s\"",
+		.doc = "time for a whole request to arrive; 0s is off"),
+	KEY(raw_listener, c.request_headers_timeout, "request_headers_timeout",
+		.type = CFG_DURATION, .flags = CFG_HTTP, .max = YEAR, .dflt = "0s",
+		.example = "\"10s\"", .doc = "time for a request's head to arrive; 0s is off"),
+	KEY(raw_listener, c.max_connection_duration, "max_connection_duration",
+		.type = CFG_DURATION, .max = YEAR, .dflt = "0s", .example = "\"24h\"",
+		.doc = "longest life of a client's connection; 0s is off"),
+	KEY(raw_listener, c.delayed_close_timeout, "delayed_close_timeout", .type = CFG_DURATION,
+		.flags = CFG_HTTP, .max = YEAR, .dflt = "1s", .example = "\"1s\"",
+		.doc = "time for the client to read a last response before the close; 0s is off"),
+	KEY(raw_listener, max_headers_kb, "max_request_headers_kb", .type = CFG_U32,
+		.flags = CFG_HTTP, .min = 1, .max = 1024, .example = "60",
+		.doc = "largest head of a request in KiB (60); beyond it 431"),
+	KEY(raw_listener, c.limits.max_head, "max_request_headers_bytes", .type = CFG_SIZE32,
+		.flags = CFG_HTTP, .min = KIB, .max = MIB, .dflt = "60KiB", .example = "\"60KiB\"",
+		.doc = "the same in bytes; only one of both may be given"),
+	KEY(raw_listener, c.limits.max_target, "max_request_target_bytes", .type = CFG_SIZE32,
+		.flags = CFG_HTTP, .min = 64, .max = MIB, .dflt = "8KiB", .example = "\"8KiB\"",
+		.doc = "longest request target; beyond it 414"),
+	KEY(raw_listener, max_fields, "max_headers_count", .type = CFG_U32, .flags = CFG_HTTP,
+		.min = 1, .max = 1000, .dflt = "100", .example = "100",
+		.doc = "most fields of a request; beyond it 431"),
+	KEY(raw_listener, c.use_remote_address, "use_remote_address", .type = CFG_BOOL,
+		.flags = CFG_HTTP, .dflt = "true", .example = "true",
+		.doc = "the client's address is appended to x-forwarded-for"),
+	KEY(raw_listener, c.xff_num_trusted_hops, "xff_num_trusted_hops", .type = CFG_U32,
+		.flags = CFG_HTTP, .max = 100, .dflt = "0", .example = "1",
+		.doc = "proxies in front whose x-forwarded-for entries are believed"),
+	KEY(raw_listener, c.generate_request_id, "generate_request_id", .type = CFG_BOOL,
+		.flags = CFG_HTTP, .dflt = "true", .example = "true",
+		.doc = "x-request-id is made for requests that have none"),
+	KEY(raw_listener, c.server_name, "server_name", .type = CFG_NAME, .flags = CFG_HTTP,
+		.dflt = "tidegate", .example = "\"tidegate\"", .doc = "value of the server field"),
+	END};
+
+static const struct cfg_key header_keys[] = {
+	KEY(raw_header, name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"x-beta-group\"", .doc = "field name, or :method or :authority"),
+	KEY(raw_header, exact, "exact", .type = CFG_STRING, .example = "\"true\"",
+		.doc = "the value is this"),
+	KEY(raw_header, prefix, "prefix", .type = CFG_STRING, .example = "\"v2.\"",
+		.doc = "the value begins with this"),
+	KEY(raw_header, contains, "contains", .type = CFG_STRING, .example = "\"Mobile\"",
+		.doc = "the value has this in it"),
+	KEY(raw_header, present, "present", .type = CFG_BOOL, .example = "true",
+		.doc = "the field is there (true), or is not (false)"),
+	KEY(raw_header, invert, "invert_match", .type = CFG_BOOL, .dflt = "false",
+		.example = "true",
+		.doc = "turns the result round; a missing field has no value to turn"),
+	END};
+
+static const struct cfg_key match_keys[] = {
+	KEY(raw_match, path, "path", .type = CFG_STRING, .example = "\"/healthz\"",
+		.doc = "the whole path, without query; a match has either path or prefix"),
+	KEY(raw_match, prefix, "prefix", .type = CFG_STRING, .example = "\"/api/\"",
+		.doc = "the path begins with this"),
+	KEY(raw_match, headers, "headers", .type = CFG_GROUPS, .group = &cfg_header,
+		.example = "( { name = \"x-beta-group\"; exact = \"true\"; } )",
+		.doc = "fields that must match, all of them"),
+	END};
+
+static const struct cfg_key action_keys[] = {
+	KEY(raw_action, cluster, "cluster", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"v1\"", .doc = "where the request goes"),
+	KEY(raw_action, timeout, "timeout", .type = CFG_DURATION, .max = YEAR, .dflt = "15s",
+		.example = "\"15s\"",
+		.doc = "from the whole request received to the whole response; 0s is off"),
+	KEY(raw_action, idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
+		.example = "\"5m\"",
+		.doc = "instead of the listener's stream_idle_timeout; 0s is off"),
+	END};
+
+static const struct cfg_key route_keys[] = {
+	KEY(raw_route, name, "name", .type = CFG_NAME, .example = "\"canary\"",
+		.doc = "for the access log"),
+	KEY(raw_route, match, "match", .type = CFG_GROUP, .flags = CFG_REQUIRED,
+		.group = &cfg_match, .example = "{ prefix = \"/\"; }",
+		.doc = "which requests; the first route that matches is taken"),
+	KEY(raw_route, action, "route", .type = CFG_GROUP, .flags = CFG_REQUIRED,
+		.group = &cfg_action, .example = "{ cluster = \"v1\"; }",
+		.doc = "what is done with them"),
+	END};
+
+static const struct cfg_key vhost_keys[] = {
+	KEY(raw_vhost, name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED, .example = "\"shop\"",
+		.doc = "for listeners to refer to"),
+	KEY(raw_vhost, domains, "domains", .type = CFG_NAMES, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
+		.example = "[\"shop.example\", \"*.shop.example\", \"*\"]",
+		.doc = "hosts, without port: exact, then the longest *.suffix, then *"),
+	KEY(raw_vhost, routes, "routes", .type = CFG_GROUPS, .flags = CFG_REQUIRED,
+		.group = &cfg_route,
+		.example = "( { match: { prefix = \"/\"; }; route: { cluster = \"v1\"; }; } )",
+		.doc = "in order; a request that none matches is answered 404"),
+	END};
+
+static const struct cfg_key breaker_keys[] = {
+	KEY(raw_breakers, max_connections, "max_connections", .type = CFG_U32, .min = 1,
+		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
+		.doc = "connections to the cluster, all workers together"),
+	KEY(raw_breakers, max_pending_requests, "max_pending_requests", .type = CFG_U32, .min = 1,
+		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
+		.doc = "requests that wait for a connection"),
+	KEY(raw_breakers, max_requests, "max_requests", .type = CFG_U32, .min = 1,
+		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
+		.doc = "requests under way"),
+	END};
+
+static const struct cfg_key endpoint_keys[] = {
+	KEY(raw_endpoint, c.addr, "address", .type = CFG_SOCKADDR, .flags = CFG_REQUIRED,
+		.example = "\"10.77.2.2:8080\"", .doc = "IP address and port of an origin"),
+	KEY(raw_endpoint, c.weight, "weight", .type = CFG_U32, .min = 1, .max = 65535, .dflt = "1",
+		.example = "1", .doc = "its share of the cluster's requests"),
+	END};
+
+static const struct cfg_key cluster_keys[] = {
+	KEY(raw_cluster, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"v1\"", .doc = "for routes to refer to, and for statistics"),
+	KEY(raw_cluster, lb_policy, "lb_policy", .type = CFG_ENUM, .words = words_lb,
+		.refused_words = refused_lb, .dflt = "round_robin", .example = "\"round_robin\"",
+		.doc = "how an endpoint is chosen"),
+	KEY(raw_cluster, c.connect_timeout, "connect_timeout", .type = CFG_DURATION, .max = YEAR,
+		.dflt = "5s", .example = "\"5s\"", .doc = "for a connection to open; 0s is off"),
+	KEY(raw_cluster, c.idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
+		.dflt = "1h", .example = "\"1h\"",
+		.doc = "closes a pooled connection that is not used; 0s is off"),
+	KEY(raw_cluster, c.max_requests_per_connection, "max_requests_per_connection",
+		.type = CFG_U32, .max = UINT32_MAX, .dflt = "0", .example = "1000",
+		.doc = "then the connection is closed; 0 is no limit"),
+	KEY(raw_cluster, c.buffer_limit, "per_connection_buffer_limit_bytes", .type = CFG_SIZE32,
+		.min = 16 * KIB, .max = 64 * MIB, .dflt = "256KiB", .example = "\"256KiB\"",
+		.doc = "bytes of an origin's connection that are held, each way"),
+	KEY(raw_cluster, breakers, "circuit_breakers", .type = CFG_GROUP, .group = &cfg_breakers,
+		.example = "{ max_requests = 1024; }",
+		.doc = "limits beyond which requests are answered 503"),
+	KEY(raw_cluster, endpoints, "endpoints", .type = CFG_GROUPS,
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_endpoint,
+		.example = "( { address = \"10.77.2.2:8080\"; } )", .doc = "the origins"),
+	END};
+
+static const struct cfg_key root_keys[] = {
+	KEY(raw_config, dataplane, "dataplane", .type = CFG_GROUP, .group = &cfg_dataplane,
+		.example = "{ workers = 1; }", .doc = "the process; fixed at start"),
+	KEY(raw_config, admin, "admin", .type = CFG_GROUP, .group = &cfg_admin,
+		.example = "{ address = \"127.0.0.1:9901\"; }",
+		.doc = "how the process is watched; fixed at start"),
+	KEY(raw_config, ports, "ports", .type = CFG_GROUPS, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
+		.group = &cfg_ports,
+		.example = "( { name = \"north\"; device = \"...\"; addresses = "
+			   "[\"10.77.1.1/24\"]; } )",
+		.doc = "network devices; fixed at start"),
+	KEY(raw_config, ip_routes, "ip_routes", .type = CFG_GROUPS, .group = &cfg_ip_routes,
+		.example = "( { destination = \"0.0.0.0/0\"; via = \"10.77.1.254\"; } )",
+		.doc = "networks behind routers; fixed at start"),
+	KEY(raw_config, listeners, "listeners", .type = CFG_GROUPS, .group = &cfg_listeners,
+		.example = "( { name = \"web\"; address = \"10.77.1.1:80\"; } )",
+		.doc = "where clients connect"),
+	KEY(raw_config, virtual_hosts, "virtual_hosts", .type = CFG_GROUPS,
+		.group = &cfg_virtual_hosts, .example = "( { name = \"shop\"; } )",
+		.doc = "which requests go where"),
+	KEY(raw_config, clusters, "clusters", .type = CFG_GROUPS, .group = &cfg_clusters,
+		.example = "( { name = \"v1\"; } )", .doc = "groups of origins"),
+	END};
+
+/* Known from Envoy or announced by Tidegate's design; refused by name, never passed over. */
+static const char *const refused_root[] = {"static_resources", "dynamic_resources", "node",
+	"secrets", "tracing", "stats_sinks", "stats_config", "overload_manager", "layered_runtime",
+	"runtime", "filters", "tls", "spiffe", "rate_limit_service", NULL};
+static const char *const refused_dataplane[] = {"overload", "numa", "hugepages", NULL};
+static const char *const refused_admin[] = {"tls", "profile_path", "access_log_json", NULL};
+static const char *const refused_port[] = {"filters", "acl", "gateway", "dhcp", "bond", NULL};
+static const char *const refused_listener[] = {"tls", "filters", "filter_chains",
+	"listener_filters", "access_log", "stat_prefix", "codec_type", "normalize_path",
+	"merge_slashes", "path_with_escaped_slashes_action", "max_stream_duration",
+	"max_requests_per_connection", "drain_timeout", "forward_client_cert_details",
+	"set_current_client_cert_details", "http2_protocol_options", "http_protocol_options",
+	"upgrade_configs", "connection_balance_config", "tcp_backlog_size", "max_connections",
+	"proxy_protocol", "skip_xff_append", "via", "tracing", "rate_limits", "local_reply_config",
+	"preserve_external_request_id", "server_header_transformation", "internal_address_config",
+	"weighted_clusters", "route_config", "rds", NULL};
+static const char *const refused_vhost[] = {"filters", "retry_policy", "hedge_policy",
+	"rate_limits", "cors", "require_tls", "request_headers_to_add", "request_headers_to_remove",
+	"response_headers_to_add", "response_headers_to_remove", "request_mirror_policies",
+	"typed_per_filter_config", "virtual_clusters", "include_request_attempt_count", NULL};
+static const char *const refused_route[] = {"redirect", "direct_response", "filters", "decorator",
+	"tracing", "request_headers_to_add", "request_headers_to_remove", "response_headers_to_add",
+	"response_headers_to_remove", "typed_per_filter_config", "metadata", "action",
+	"non_forwarding_action", NULL};
+static const char *const refused_match[] = {"safe_regex", "path_separated_prefix",
+	"query_parameters", "runtime_fraction", "case_sensitive", "connect_matcher", "grpc",
+	"tls_context", "dynamic_metadata", "path_match_policy", NULL};
+static const char *const refused_header[] = {"safe_regex", "regex", "suffix", "range",
+	"string_match", "exact_match", "prefix_match", "suffix_match", "contains_match",
+	"present_match", "range_match", "safe_regex_match", "ignore_case",
+	"treat_missing_header_as_empty", NULL};
+static const char *const refused_action[] = {"weighted_clusters", "cluster_header", "retry_policy",
+	"hedge_policy", "prefix_rewrite", "regex_rewrite", "path_rewrite", "host_rewrite",
+	"host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex",
+	"auto_host_rewrite", "append_x_forwarded_host", "request_mirror_policies", "hash_policy",
+	"rate_limits", "priority", "max_stream_duration", "upgrade_configs", "cors",
+	"internal_redirect_policy", "cluster_not_found_response_code", "metadata_match",
+	"early_data_policy", "max_grpc_timeout", "grpc_timeout_offset", NULL};
+static const char *const refused_cluster[] = {"tls", "transport_socket", "filters",
+	"outlier_detection", "health_checks", "type", "load_assignment", "dns_lookup_family",
+	"dns_refresh_rate", "respect_dns_ttl", "dns_resolvers", "http2_protocol_options",
+	"http_protocol_options", "protocol", "lb_subset_config", "ring_hash_lb_config",
+	"maglev_lb_config", "least_request_lb_config", "round_robin_lb_config", "common_lb_config",
+	"slow_start_config", "load_balancing_policy", "upstream_bind_config",
+	"upstream_connection_options", "tcp_keepalive", "preconnect_policy",
+	"max_connection_duration", "cleanup_interval", "track_cluster_stats", "alt_stat_name",
+	"eds_cluster_config", "connection_pool_per_downstream_connection",
+	"close_connections_on_host_health_failure", "ignore_health_on_host_removal", NULL};
+static const char *const refused_breakers[] = {"max_retries", "retry_budget",
+	"max_connection_pools", "track_remaining", "priority", "thresholds", "per_host_thresholds",
+	NULL};
+static const char *const refused_endpoint[] = {"priority", "zone", "locality", "hostname",
+	"health_status", "health_check_config", "metadata", "load_balancing_weight",
+	"additional_addresses", NULL};
+static const char *const refused_none[] = {NULL};
+
+const struct cfg_group cfg_dataplane = {
+	"dataplane", sizeof(struct raw_dataplane), dataplane_keys, refused_dataplane};
+const struct cfg_group cfg_admin = {"admin", sizeof(struct raw_admin), admin_keys, refused_admin};
+const struct cfg_group cfg_ports = {"port", sizeof(struct raw_port), port_keys, refused_port};
+const struct cfg_group cfg_ip_routes = {
+	"ip_route", sizeof(struct raw_ip_route), ip_route_keys, refused_none};
+const struct cfg_group cfg_listeners = {
+	"listener", sizeof(struct raw_listener), listener_keys, refused_listener};
+const struct cfg_group cfg_header = {
+	"header match", sizeof(struct raw_header), header_keys, refused_header};
+const struct cfg_group cfg_match = {"match", sizeof(struct raw_match), match_keys, refused_match};
+const struct cfg_group cfg_action = {
+	"route action", sizeof(struct raw_action), action_keys, refused_action};
+const struct cfg_group cfg_route = {"route", sizeof(struct raw_route), route_keys, refused_route};
+const struct cfg_group cfg_virtual_hosts = {
+	"virtual host", sizeof(struct raw_vhost), vhost_keys, refused_vhost};
+const struct cfg_group cfg_breakers = {
+	"circuit_breakers", sizeof(struct raw_breakers), breaker_keys, refused_breakers};
+const struct cfg_group cfg_endpoint = {
+	"endpoint", sizeof(struct raw_endpoint), endpoint_keys, refused_endpoint};
+const struct cfg_group cfg_clusters = {
+	"cluster", sizeof(struct raw_cluster), cluster_keys, refused_cluster};
+const struct cfg_group cfg_root = {
+	"configuration", sizeof(struct raw_config), root_keys, refused_root};

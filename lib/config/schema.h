@@ -1,0 +1,214 @@
+/* schema.h: every key of the configuration in tables, and the structures they are read into.
+ * Private to lib/config. A key that is not in a table is an error; one that is in a group's
+ * `refused` is known from Envoy and not supported by this version. */
+#ifndef TG_CONFIG_SCHEMA_H
+#define TG_CONFIG_SCHEMA_H
+
+#include "cfg.h"
+
+enum cfg_type {       /* C type at the key's offset */
+	CFG_STRING,   /* const char * */
+	CFG_NAME,     /* const char *: printable, not empty, at most 128 bytes */
+	CFG_PATH,     /* const char *: relative ones start at the file's directory */
+	CFG_BOOL,     /* bool */
+	CFG_U16,      /* uint16_t */
+	CFG_U32,      /* uint32_t */
+	CFG_SIZE32,   /* uint32_t, bytes */
+	CFG_SIZE,     /* uint64_t, bytes */
+	CFG_DURATION, /* uint64_t, ns */
+	CFG_ENUM,     /* uint32_t: index of words */
+	CFG_SOCKADDR, /* struct tg_sockaddr; port 0: not readable */
+	CFG_IP,       /* struct tg_ip; all zero: not readable */
+	CFG_PREFIX,   /* struct raw_item */
+	CFG_STRINGS,  /* struct raw_list of struct raw_item, and so on */
+	CFG_NAMES,
+	CFG_UINTS,
+	CFG_PREFIXES,
+	CFG_GROUP,  /* the group's structure, in place */
+	CFG_GROUPS, /* struct raw_list of the group's structure */
+};
+
+#define CFG_REQUIRED 1u  /* the key must stand in the group */
+#define CFG_HTTP 2u      /* only for listeners with protocol "http" */
+#define CFG_TCP 4u       /* only with "tcp" */
+#define CFG_NOT_EMPTY 8u /* lists: at least one item */
+
+struct cfg_group;
+
+struct cfg_key {
+	const char *name;
+	enum cfg_type type;
+	uint32_t flags;
+	uint32_t at;         /* offset in the group's structure */
+	uint64_t min, max;   /* numbers, bytes, ns; max 0: any */
+	const char *dflt;    /* as one would write it, strings without quotes */
+	const char *example; /* for messages */
+	const char *doc;
+	const struct cfg_group *group;    /* CFG_GROUP, CFG_GROUPS */
+	const char *const *words;         /* CFG_ENUM, up to NULL */
+	const char *const *refused_words; /* known, not supported */
+};
+
+struct cfg_group {
+	const char *what; /* "listener", in messages */
+	size_t size;
+	const struct cfg_key *keys; /* up to name NULL */
+	const char *const *refused; /* up to NULL */
+};
+
+/* First member of every group's structure. */
+struct raw_head {
+	config_setting_t *at; /* NULL: the group was not given, or is no group */
+	uint64_t given;       /* bit i: keys[i] stands in it */
+	uint64_t meant;       /* bit i: an unknown key of it looks like keys[i] */
+	bool skip;            /* an error makes it useless for further checks */
+};
+
+struct raw_item {
+	config_setting_t *at;
+	bool ok;       /* readable */
+	bool reported; /* an error was already told */
+	const char *s;
+	uint32_t u;
+	struct tg_ip_prefix prefix;
+};
+
+struct raw_list {
+	config_setting_t *at; /* NULL: not given */
+	uint32_t n;
+	void *items;
+	bool whole; /* no item was lost to an error */
+};
+
+struct raw_dataplane {
+	struct raw_head h;
+	struct tg_dataplane_conf c;
+	uint32_t idle;
+	struct raw_list cpus;
+};
+
+struct raw_admin {
+	struct raw_head h;
+	struct tg_admin_conf c;
+};
+
+struct raw_port {
+	struct raw_head h;
+	struct tg_port_conf c;
+	const char *pci;
+	struct raw_list addresses;
+};
+
+struct raw_ip_route {
+	struct raw_head h;
+	struct raw_item destination;
+	struct tg_ip via;
+};
+
+struct raw_listener {
+	struct raw_head h;
+	struct tg_listener_conf c;
+	uint32_t protocol;
+	const char *cluster;
+	struct raw_list virtual_hosts;
+	uint32_t max_headers_kb, max_fields;
+};
+
+struct raw_header {
+	struct raw_head h;
+	const char *name, *exact, *prefix, *contains;
+	bool present, invert;
+};
+
+struct raw_match {
+	struct raw_head h;
+	const char *path, *prefix;
+	struct raw_list headers;
+};
+
+struct raw_action {
+	struct raw_head h;
+	const char *cluster;
+	uint64_t timeout, idle_timeout;
+};
+
+struct raw_route {
+	struct raw_head h;
+	const char *name;
+	struct raw_match match;
+	struct raw_action action;
+};
+
+struct raw_vhost {
+	struct raw_head h;
+	const char *name;
+	struct raw_list domains, routes;
+};
+
+struct raw_endpoint {
+	struct raw_head h;
+	struct tg_endpoint c;
+};
+
+struct raw_breakers {
+	struct raw_head h;
+	uint32_t max_connections, max_pending_requests, max_requests;
+};
+
+struct raw_cluster {
+	struct raw_head h;
+	struct tg_cluster c;
+	uint32_t lb_policy;
+	struct raw_breakers breakers;
+	struct raw_list endpoints;
+};
+
+struct raw_config {
+	struct raw_head h;
+	struct raw_dataplane dataplane;
+	struct raw_admin admin;
+	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
+};
+
+extern const struct cfg_group cfg_root;
+extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
+	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
+	cfg_endpoint, cfg_breakers;
+
+/* Whether a key stands in the group's text. */
+bool cfg_given(const struct cfg_group *g, const struct raw_head *h, const char *key);
+/* The line of a key in a group, or of the group where it is not given. */
+uint32_t cfg_key_line(const struct raw_head *h, const char *key);
+/* `listener "web"`, or `listener` where the name is not readable. In tmp. */
+const char *cfg_who(struct cfg *c, const config_setting_t *s, const struct cfg_group *g);
+
+#define cfg_items(list, type) ((struct type *)(list)->items)
+
+/* index.c: names of a section, sorted, to find references and duplicates. */
+struct cfg_name {
+	const char *name;
+	uint32_t index;
+};
+struct cfg_index {
+	struct cfg_name *names; /* in tmp */
+	uint32_t n;
+	bool whole; /* false: a name is not readable, so that one may be missing here */
+};
+
+/* Of groups of `size` bytes with a name at offset name_at; reports duplicates, and sets skip in
+ * them. */
+void cfg_index_build(struct cfg *c, struct cfg_index *x, const struct raw_list *l,
+	const struct cfg_group *g, size_t name_at);
+/* The item's number, or UINT32_MAX. */
+uint32_t cfg_index_find(const struct cfg_index *x, const char *name);
+/* The same for a reference: one that leads nowhere is reported, unless the section has errors that
+ * may be the reason. */
+uint32_t cfg_index_refer(struct cfg *c, const struct cfg_index *x, const char *name, uint32_t line,
+	const char *who, const char *what);
+/* The name that looks most like it, or NULL. */
+const char *cfg_index_like(const struct cfg_index *x, const char *name);
+
+/* Edits that turn a into b, or more than `most`. */
+uint32_t cfg_distance(const char *a, const char *b, uint32_t most);
+
+#endif
