@@ -531,6 +531,22 @@ static void connect_failed(struct px_up *u)
 	px_endpoint_put(ep);
 }
 
+/* No HTTP server answers before it was asked. Dialling again would only meet the same. */
+static void speaks_first(struct px_up *u)
+{
+	struct px_endpoint *ep = u->ep;
+	struct px_exch *ex = first_pending(ep);
+
+	ep->refs++;
+	u->state = PX_UP_BUSY;
+	if (ex) {
+		px_reply(ex, PX_REPLY_UPSTREAM_BAD);
+		px_down_run(ex->down);
+	}
+	px_up_abort(u, TG_WHY_conn_aborted);
+	px_endpoint_put(ep);
+}
+
 static void opened(struct px_up *u)
 {
 	struct px_endpoint *ep = u->ep;
@@ -538,6 +554,10 @@ static void opened(struct px_up *u)
 	ep->n_connecting--;
 	if (u->l4) {
 		u->state = PX_UP_BUSY;
+		return;
+	}
+	if (tg_conn_peek(u->conn, &(struct tg_view){0}, 1)) {
+		speaks_first(u);
 		return;
 	}
 	to_idle(u); /* and from there to the first that waits */
