@@ -171,8 +171,8 @@ static void walk(const struct cfg_group *g, const char *path, tg_config_key_fn *
 			walk(k->group, full, fn, ctx);
 	}
 	key = (struct tg_config_key){.path = full, .type = "", .range = ""};
-	for (const char *const *r = g->refused; *r; r++) {
-		snprintf(full, sizeof(full), "%s%s%s", path, *path ? "." : "", *r);
+	for (const struct cfg_refused *r = g->refused; r->name; r++) {
+		snprintf(full, sizeof(full), "%s%s%s", path, *path ? "." : "", r->name);
 		key.doc = "not supported by this version yet";
 		fn(ctx, &key);
 	}

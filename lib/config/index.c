@@ -76,7 +76,7 @@ uint32_t cfg_index_find(const struct cfg_index *x, const char *name)
 
 const char *cfg_index_like(const struct cfg_index *x, const char *name)
 {
-	uint32_t best = (uint32_t)strlen(name) / 3 + 1;
+	uint32_t best = ((uint32_t)strlen(name) + 1) / 3;
 	const char *like = NULL;
 
 	for (uint32_t i = 0; i < x->n && i < 1000; i++) {

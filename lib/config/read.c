@@ -70,7 +70,7 @@ static void wrong_type(const struct spot *p, const char *want, const config_sett
 		got = "a text in quotes";
 		break;
 	case CONFIG_TYPE_BOOL:
-		got = "true or false";
+		got = "a bare true or false";
 		break;
 	case CONFIG_TYPE_GROUP:
 		got = "a group { }";
@@ -519,11 +519,13 @@ static void default_group(struct cfg *c, const struct cfg_group *g, void *out)
 		set_default(&p, (char *)out + p.key->at);
 }
 
-static bool listed(const char *const *words, const char *w)
+static const struct cfg_refused *refused_key(const struct cfg_group *g, const char *name)
 {
-	while (*words && strcmp(*words, w) != 0)
-		words++;
-	return *words != NULL;
+	const struct cfg_refused *r = g->refused;
+
+	while (r->name && strcmp(r->name, name) != 0)
+		r++;
+	return r->name ? r : NULL;
 }
 
 /* Another group that has this key: what was meant stands in the wrong place. */
@@ -545,11 +547,14 @@ static const struct cfg_group *home_of(const struct cfg_group *g, const char *na
 
 static void unknown_key(const struct spot *p, struct raw_head *h, const char *name)
 {
+	const struct cfg_refused *refused = refused_key(p->g, name);
 	uint32_t best = (uint32_t)strlen(name) / 3 + 1;
 	const struct cfg_group *home;
 	int like = -1;
 
-	if (listed(p->g->refused, name)) {
+	if (refused) {
+		if (refused->instead_of)
+			h->meant |= UINT64_C(1) << key_number(p->g, refused->instead_of);
 		cfg_error(p->c, p->line, "%s: \"%.64s\" is not supported by this version yet",
 			who(p), name);
 		return;
@@ -562,13 +567,15 @@ static void unknown_key(const struct spot *p, struct raw_head *h, const char *na
 			like = i;
 		}
 	}
-	home = home_of(&cfg_root, name);
+	home = home_of(p->g, name); /* deeper is likelier than elsewhere */
+	if (!home)
+		home = home_of(&cfg_root, name);
 	if (like >= 0 && (best <= 2 || !home)) {
 		h->meant |= UINT64_C(1) << like;
 		cfg_error(p->c, p->line, "%s: unknown key \"%.64s\"; did you mean \"%s\"?", who(p),
 			name, p->g->keys[like].name);
 	} else if (home) {
-		cfg_error(p->c, p->line, "%s: unknown key \"%.64s\"; it belongs in a %s", who(p),
+		cfg_error(p->c, p->line, "%s: unknown key \"%.64s\"; it is a key of %s", who(p),
 			name, home->what);
 	} else {
 		cfg_error(p->c, p->line, "%s: unknown key \"%.64s\"", who(p), name);

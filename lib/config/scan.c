@@ -236,6 +236,20 @@ uint32_t cfg_line_of(const config_setting_t *s)
 	return line ? line : 1;
 }
 
+/* libconfig's few errors, with what to do. */
+static const char *advice(const char *text)
+{
+	if (strcmp(text, "syntax error") == 0)
+		return "syntax error: look here and at the line before for a missing \";\", \",\" "
+		       "or "
+		       "\"=\", or a comma behind the last item";
+	if (strcmp(text, "duplicate setting name") == 0)
+		return "this key stands in its group already; keep one of both";
+	if (strcmp(text, "mismatched element type in array") == 0)
+		return "the items of an array [ ] have to be of one type";
+	return text;
+}
+
 bool cfg_parse(struct cfg *c)
 {
 	struct scan k = {.c = c, .s = c->text.source.p, .n = c->text.source.n, .line = 1};
@@ -243,14 +257,9 @@ bool cfg_parse(struct cfg *c)
 	bool ok = scan(&k);
 
 	if (ok && !config_read_string(&c->lib, k.out.p)) {
-		const char *text = config_error_text(&c->lib);
-
 		ok = false;
-		if (strcmp(text, "syntax error") == 0)
-			text = "syntax error: look here and at the line before for a missing "
-			       "\";\", "
-			       "\",\" or \"=\", or a comma behind the last item";
-		cfg_error(c, (uint32_t)config_error_line(&c->lib), "%s", text);
+		cfg_error(c, (uint32_t)config_error_line(&c->lib), "%s",
+			advice(config_error_text(&c->lib)));
 	}
 	if (ok)
 		give_lines(&c->text, config_root_setting(&c->lib), &next);

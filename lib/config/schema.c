@@ -275,60 +275,72 @@ static const struct cfg_key root_keys[] = {
 	END};
 
 /* Known from Envoy or announced by Tidegate's design; refused by name, never passed over. */
-static const char *const refused_root[] = {"static_resources", "dynamic_resources", "node",
-	"secrets", "tracing", "stats_sinks", "stats_config", "overload_manager", "layered_runtime",
-	"runtime", "filters", "tls", "spiffe", "rate_limit_service", NULL};
-static const char *const refused_dataplane[] = {"overload", "numa", "hugepages", NULL};
-static const char *const refused_admin[] = {"tls", "profile_path", "access_log_json", NULL};
-static const char *const refused_port[] = {"filters", "acl", "gateway", "dhcp", "bond", NULL};
-static const char *const refused_listener[] = {"tls", "filters", "filter_chains",
-	"listener_filters", "access_log", "stat_prefix", "codec_type", "normalize_path",
-	"merge_slashes", "path_with_escaped_slashes_action", "max_stream_duration",
-	"max_requests_per_connection", "drain_timeout", "forward_client_cert_details",
-	"set_current_client_cert_details", "http2_protocol_options", "http_protocol_options",
-	"upgrade_configs", "connection_balance_config", "tcp_backlog_size", "max_connections",
-	"proxy_protocol", "skip_xff_append", "via", "tracing", "rate_limits", "local_reply_config",
-	"preserve_external_request_id", "server_header_transformation", "internal_address_config",
-	"weighted_clusters", "route_config", "rds", NULL};
-static const char *const refused_vhost[] = {"filters", "retry_policy", "hedge_policy",
-	"rate_limits", "cors", "require_tls", "request_headers_to_add", "request_headers_to_remove",
-	"response_headers_to_add", "response_headers_to_remove", "request_mirror_policies",
-	"typed_per_filter_config", "virtual_clusters", "include_request_attempt_count", NULL};
-static const char *const refused_route[] = {"redirect", "direct_response", "filters", "decorator",
-	"tracing", "request_headers_to_add", "request_headers_to_remove", "response_headers_to_add",
-	"response_headers_to_remove", "typed_per_filter_config", "metadata", "action",
-	"non_forwarding_action", NULL};
-static const char *const refused_match[] = {"safe_regex", "path_separated_prefix",
-	"query_parameters", "runtime_fraction", "case_sensitive", "connect_matcher", "grpc",
-	"tls_context", "dynamic_metadata", "path_match_policy", NULL};
-static const char *const refused_header[] = {"safe_regex", "regex", "suffix", "range",
-	"string_match", "exact_match", "prefix_match", "suffix_match", "contains_match",
-	"present_match", "range_match", "safe_regex_match", "ignore_case",
-	"treat_missing_header_as_empty", NULL};
-static const char *const refused_action[] = {"weighted_clusters", "cluster_header", "retry_policy",
-	"hedge_policy", "prefix_rewrite", "regex_rewrite", "path_rewrite", "host_rewrite",
-	"host_rewrite_literal", "host_rewrite_header", "host_rewrite_path_regex",
-	"auto_host_rewrite", "append_x_forwarded_host", "request_mirror_policies", "hash_policy",
-	"rate_limits", "priority", "max_stream_duration", "upgrade_configs", "cors",
-	"internal_redirect_policy", "cluster_not_found_response_code", "metadata_match",
-	"early_data_policy", "max_grpc_timeout", "grpc_timeout_offset", NULL};
-static const char *const refused_cluster[] = {"tls", "transport_socket", "filters",
-	"outlier_detection", "health_checks", "type", "load_assignment", "dns_lookup_family",
-	"dns_refresh_rate", "respect_dns_ttl", "dns_resolvers", "http2_protocol_options",
-	"http_protocol_options", "protocol", "lb_subset_config", "ring_hash_lb_config",
-	"maglev_lb_config", "least_request_lb_config", "round_robin_lb_config", "common_lb_config",
-	"slow_start_config", "load_balancing_policy", "upstream_bind_config",
-	"upstream_connection_options", "tcp_keepalive", "preconnect_policy",
-	"max_connection_duration", "cleanup_interval", "track_cluster_stats", "alt_stat_name",
-	"eds_cluster_config", "connection_pool_per_downstream_connection",
-	"close_connections_on_host_health_failure", "ignore_health_on_host_removal", NULL};
-static const char *const refused_breakers[] = {"max_retries", "retry_budget",
-	"max_connection_pools", "track_remaining", "priority", "thresholds", "per_host_thresholds",
-	NULL};
-static const char *const refused_endpoint[] = {"priority", "zone", "locality", "hostname",
-	"health_status", "health_check_config", "metadata", "load_balancing_weight",
-	"additional_addresses", NULL};
-static const char *const refused_none[] = {NULL};
+static const struct cfg_refused refused_root[] = {{"static_resources"}, {"dynamic_resources"},
+	{"node"}, {"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"overload_manager"},
+	{"layered_runtime"}, {"runtime"}, {"filters"}, {"tls"}, {"spiffe"}, {"rate_limit_service"},
+	{NULL}};
+static const struct cfg_refused refused_dataplane[] = {
+	{"overload"}, {"numa"}, {"hugepages"}, {NULL}};
+static const struct cfg_refused refused_admin[] = {
+	{"tls"}, {"profile_path"}, {"access_log_json"}, {NULL}};
+static const struct cfg_refused refused_port[] = {
+	{"filters"}, {"acl"}, {"gateway"}, {"dhcp"}, {"bond"}, {NULL}};
+static const struct cfg_refused refused_listener[] = {{"tls"}, {"filters"}, {"filter_chains"},
+	{"listener_filters"}, {"access_log"}, {"stat_prefix"}, {"codec_type"}, {"normalize_path"},
+	{"merge_slashes"}, {"path_with_escaped_slashes_action"}, {"max_stream_duration"},
+	{"max_requests_per_connection"}, {"drain_timeout"}, {"forward_client_cert_details"},
+	{"set_current_client_cert_details"}, {"http2_protocol_options"}, {"http_protocol_options"},
+	{"upgrade_configs"}, {"connection_balance_config"}, {"tcp_backlog_size"},
+	{"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"}, {"tracing"},
+	{"rate_limits"}, {"local_reply_config"}, {"preserve_external_request_id"},
+	{"server_header_transformation"}, {"internal_address_config"},
+	{"weighted_clusters", "cluster"}, {"route_config", "virtual_hosts"},
+	{"rds", "virtual_hosts"}, {NULL}};
+static const struct cfg_refused refused_vhost[] = {{"filters"}, {"retry_policy"}, {"hedge_policy"},
+	{"rate_limits"}, {"cors"}, {"require_tls"}, {"request_headers_to_add"},
+	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},
+	{"request_mirror_policies"}, {"typed_per_filter_config"}, {"virtual_clusters"},
+	{"include_request_attempt_count"}, {NULL}};
+static const struct cfg_refused refused_route[] = {{"redirect", "route"},
+	{"direct_response", "route"}, {"filters"}, {"decorator"}, {"tracing"},
+	{"request_headers_to_add"}, {"request_headers_to_remove"}, {"response_headers_to_add"},
+	{"response_headers_to_remove"}, {"typed_per_filter_config"}, {"metadata"},
+	{"action", "route"}, {"non_forwarding_action", "route"}, {NULL}};
+static const struct cfg_refused refused_match[] = {{"safe_regex", "prefix"},
+	{"path_separated_prefix", "prefix"}, {"query_parameters"}, {"runtime_fraction"},
+	{"case_sensitive"}, {"connect_matcher", "prefix"}, {"grpc"}, {"tls_context"},
+	{"dynamic_metadata"}, {"path_match_policy"}, {NULL}};
+static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"regex", "exact"},
+	{"suffix", "exact"}, {"range", "exact"}, {"string_match", "exact"},
+	{"exact_match", "exact"}, {"prefix_match", "exact"}, {"suffix_match", "exact"},
+	{"contains_match", "exact"}, {"present_match", "exact"}, {"range_match", "exact"},
+	{"safe_regex_match", "exact"}, {"ignore_case"}, {"treat_missing_header_as_empty"}, {NULL}};
+static const struct cfg_refused refused_action[] = {{"weighted_clusters", "cluster"},
+	{"cluster_header", "cluster"}, {"retry_policy"}, {"hedge_policy"}, {"prefix_rewrite"},
+	{"regex_rewrite"}, {"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"},
+	{"host_rewrite_header"}, {"host_rewrite_path_regex"}, {"auto_host_rewrite"},
+	{"append_x_forwarded_host"}, {"request_mirror_policies"}, {"hash_policy"}, {"rate_limits"},
+	{"priority"}, {"max_stream_duration"}, {"upgrade_configs"}, {"cors"},
+	{"internal_redirect_policy"}, {"cluster_not_found_response_code"}, {"metadata_match"},
+	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
+static const struct cfg_refused refused_cluster[] = {{"tls"}, {"transport_socket"}, {"filters"},
+	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
+	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},
+	{"http2_protocol_options"}, {"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
+	{"ring_hash_lb_config"}, {"maglev_lb_config"}, {"least_request_lb_config"},
+	{"round_robin_lb_config"}, {"common_lb_config"}, {"slow_start_config"},
+	{"load_balancing_policy"}, {"upstream_bind_config"}, {"upstream_connection_options"},
+	{"tcp_keepalive"}, {"preconnect_policy"}, {"max_connection_duration"}, {"cleanup_interval"},
+	{"track_cluster_stats"}, {"alt_stat_name"}, {"eds_cluster_config", "endpoints"},
+	{"connection_pool_per_downstream_connection"}, {"close_connections_on_host_health_failure"},
+	{"ignore_health_on_host_removal"}, {NULL}};
+static const struct cfg_refused refused_breakers[] = {{"max_retries"}, {"retry_budget"},
+	{"max_connection_pools"}, {"track_remaining"}, {"priority"}, {"thresholds"},
+	{"per_host_thresholds"}, {NULL}};
+static const struct cfg_refused refused_endpoint[] = {{"priority"}, {"zone"}, {"locality"},
+	{"hostname"}, {"health_status"}, {"health_check_config"}, {"metadata"},
+	{"load_balancing_weight"}, {"additional_addresses"}, {NULL}};
+static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_dataplane = {
 	"dataplane", sizeof(struct raw_dataplane), dataplane_keys, refused_dataplane};

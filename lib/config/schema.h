@@ -49,18 +49,25 @@ struct cfg_key {
 	const char *const *refused_words; /* known, not supported */
 };
 
+/* A key that is known and not supported. */
+struct cfg_refused {
+	const char *name;
+	const char
+		*instead_of; /* the key that it stands for, which is then not missed; NULL: none */
+};
+
 struct cfg_group {
 	const char *what; /* "listener", in messages */
 	size_t size;
-	const struct cfg_key *keys; /* up to name NULL */
-	const char *const *refused; /* up to NULL */
+	const struct cfg_key *keys;        /* up to name NULL */
+	const struct cfg_refused *refused; /* up to name NULL */
 };
 
 /* First member of every group's structure. */
 struct raw_head {
 	config_setting_t *at; /* NULL: the group was not given, or is no group */
 	uint64_t given;       /* bit i: keys[i] stands in it */
-	uint64_t meant;       /* bit i: an unknown key of it looks like keys[i] */
+	uint64_t meant;       /* bit i: an unknown or refused key of it stands for keys[i] */
 	bool skip;            /* an error makes it useless for further checks */
 };
 

@@ -1,0 +1,129 @@
+#include <libconfig.h>
+#include <stdlib.h>
+
+#include "../tgtest.h"
+#include "tests.h"
+
+static uint32_t keys, absent;
+
+/* Whether some group that `path` leads to has its last name. */
+static bool has_path(config_setting_t *s, const char *path)
+{
+	const char *dot = strchr(path, '.');
+	size_t n = dot ? (size_t)(dot - path) : strlen(path);
+	char name[64];
+	config_setting_t *e;
+
+	if (config_setting_is_list(s)) {
+		for (int i = 0; i < config_setting_length(s); i++)
+			if (has_path(config_setting_get_elem(s, (unsigned int)i), path))
+				return true;
+		return false;
+	}
+	if (!config_setting_is_group(s) || n >= sizeof(name))
+		return false;
+	memcpy(name, path, n);
+	name[n] = 0;
+	e = config_setting_get_member(s, name);
+	return e && (!dot || has_path(e, dot + 1));
+}
+
+static void look_for(void *ctx, const struct tg_config_key *k)
+{
+	config_t *c = ctx;
+
+	if (!k->supported)
+		return;
+	keys++;
+	CU_ASSERT(k->doc && *k->doc && *k->type);
+	if (has_path(config_root_setting(c), k->path))
+		return;
+	absent++;
+	printf("%s is not in cfg/tidegate.cfg\n", k->path);
+}
+
+void schema_in_reference(void)
+{
+	config_t c;
+
+	config_init(&c);
+	CU_ASSERT_FATAL(config_read_file(&c, TG_CFG_DIR "/tidegate.cfg"));
+	tg_config_walk_keys(look_for, &c);
+	config_destroy(&c);
+	CU_ASSERT(keys > 70);
+	CU_ASSERT_EQUAL(absent, 0);
+}
+
+/* A file with one setting at path, wrapped as the groups above ask. */
+static void at_path(const char *path, const char *value, char *out, size_t cap)
+{
+	char head[512] = "", tail[128] = "", name[64];
+	const char *dot;
+
+	while ((dot = strchr(path, '.'))) {
+		/* Whether a name is a group or a list of groups: try what the schema takes. */
+		bool list = strncmp(path, "dataplane.", 10) && strncmp(path, "admin.", 6) &&
+			    strncmp(path, "match.", 6) && strncmp(path, "route.", 6) &&
+			    strncmp(path, "circuit_breakers.", 17);
+
+		snprintf(name, sizeof(name), "%.*s", (int)(dot - path), path);
+		snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s: %s{ ", name,
+			list ? "( " : "");
+		memmove(tail + (list ? 5 : 3), tail, strlen(tail) + 1);
+		memcpy(tail, list ? " } );" : " };", list ? 5 : 3);
+		path = dot + 1;
+	}
+	snprintf(out, cap, "%s%s = %s;%s\n", head, path, value, tail);
+}
+
+static void must_be_refused(void *ctx, const struct tg_config_key *k)
+{
+	const char *last = strrchr(k->path, '.');
+	char text[1024], expect[256];
+
+	if (k->supported)
+		return;
+	at_path(k->path, "1", text, sizeof(text));
+	snprintf(expect, sizeof(expect), "\"%s\" is not supported by this version yet\n",
+		last ? last + 1 : k->path);
+	CU_ASSERT_PTR_NULL(parse(text));
+	if (!strstr(messages, expect)) {
+		printf("%s: %s\n", k->path, messages);
+		++*(uint32_t *)ctx;
+	}
+}
+
+void schema_refuses(void)
+{
+	uint32_t wrong = 0;
+
+	tg_config_walk_keys(must_be_refused, &wrong);
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
+/* Each default, written out, is accepted where it stands. */
+static void default_is_good(void *ctx, const struct tg_config_key *k)
+{
+	const char *last = strrchr(k->path, '.');
+	char text[1024], value[128], complaint[128];
+	bool bare = strcmp(k->type, "number") == 0 || strcmp(k->type, "true or false") == 0;
+
+	if (!k->dflt)
+		return;
+	snprintf(value, sizeof(value), bare ? "%s" : "\"%s\"", k->dflt);
+	at_path(k->path, value, text, sizeof(text));
+	snprintf(complaint, sizeof(complaint), "\"%s\" is", last ? last + 1 : k->path);
+	tg_snapshot_free(parse(text));
+	if (strstr(messages, complaint)) {
+		printf("%s: %s\n", k->path, messages);
+		++*(uint32_t *)ctx;
+	}
+}
+
+void schema_defaults(void)
+{
+	uint32_t wrong = 0;
+
+	tg_config_walk_keys(default_is_good, &wrong);
+	CU_ASSERT_EQUAL(wrong, 0);
+}

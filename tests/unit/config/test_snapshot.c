@@ -1,0 +1,280 @@
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "../tgtest.h"
+#include "tests.h"
+
+static const char full[] =
+	"dataplane: { workers = 2; cpus = [3, 1]; idle = \"spin\"; eal = \"-v\"; user = \"nobody\";"
+	"  max_connections = 5000; drain_time = \"30s\"; };\n"
+	"admin: { socket = \"/run/x\"; address = \"127.0.0.1:9901\"; access_log = \"-\"; };\n"
+	"ports: ( { name = \"a\"; device = \"d\"; addresses = [\"10.0.0.1/24\", \"fd00::1/64\"];"
+	"  mtu = 9000; vlan = 5; queues = 2; },\n"
+	"  { name = \"b\"; pci = \"0000:3b:00.0\"; addresses = [\"10.0.1.1/24\"]; } );\n"
+	"ip_routes: ( { destination = \"0.0.0.0/0\"; via = \"10.0.0.254\"; } );\n"
+	"listeners: (\n"
+	"  { name = \"web\"; address = \"10.0.0.1:80\"; virtual_hosts = [\"shop\"];"
+	"    idle_timeout = \"1m\"; stream_idle_timeout = \"2m\"; request_timeout = \"3m\";"
+	"    request_headers_timeout = \"4m\"; max_connection_duration = \"5m\";"
+	"    delayed_close_timeout = \"6m\"; max_request_headers_kb = 32; max_headers_count = 50;"
+	"    max_request_target_bytes = 1000; use_remote_address = false;"
+	"    xff_num_trusted_hops = 2; generate_request_id = false; server_name = \"x\";"
+	"    per_connection_buffer_limit_bytes = \"128KiB\"; },\n"
+	"  { name = \"web6\"; address = \"[::]:80\"; virtual_hosts = [\"shop\"]; },\n"
+	"  { name = \"raw\"; address = \"10.0.0.1:81\"; protocol = \"tcp\"; cluster = \"two\"; } "
+	");\n"
+	"virtual_hosts: ( { name = \"shop\"; domains = [\"Shop.Example\", \"*\"]; routes: (\n"
+	"  { name = \"beta\"; match: { prefix = \"/\"; headers: ("
+	"      { name = \"X-Beta\"; exact = \"true\"; }, { name = \"y\"; present = false; },"
+	"      { name = \"z\"; contains = \"q\"; invert_match = true; } ); };"
+	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; }; },\n"
+	"  { match: { path = \"/one\"; }; route: { cluster = \"one\"; }; } ); } );\n"
+	"clusters: (\n"
+	"  { name = \"one\"; connect_timeout = \"1s\"; idle_timeout = \"2s\";"
+	"    max_requests_per_connection = 7; per_connection_buffer_limit_bytes = 65536;"
+	"    circuit_breakers: { max_connections = 9; max_pending_requests = 8; max_requests = 7; "
+	"};"
+	"    endpoints: ( { address = \"10.0.0.2:80\"; weight = 3; }, { address = "
+	"\"[fd00::2]:80\"; } ); },\n"
+	"  { name = \"two\"; endpoints: ( { address = \"10.0.0.3:80\"; } ); } );\n";
+
+#define SEC UINT64_C(1000000000)
+
+static struct tg_snapshot *parse_full(void)
+{
+	struct tg_snapshot *s = parse(full);
+
+	if (!s)
+		printf("%s", messages);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	return s;
+}
+
+static void check_listener(const struct tg_listener_conf *l)
+{
+	CU_ASSERT_EQUAL(l->idle_timeout, 60 * SEC);
+	CU_ASSERT_EQUAL(l->stream_idle_timeout, 120 * SEC);
+	CU_ASSERT_EQUAL(l->request_timeout, 180 * SEC);
+	CU_ASSERT_EQUAL(l->request_headers_timeout, 240 * SEC);
+	CU_ASSERT_EQUAL(l->max_connection_duration, 300 * SEC);
+	CU_ASSERT_EQUAL(l->delayed_close_timeout, 360 * SEC);
+	CU_ASSERT_EQUAL(l->limits.max_head, 32 * 1024);
+	CU_ASSERT_EQUAL(l->limits.max_target, 1000);
+	CU_ASSERT_EQUAL(l->limits.max_fields, 50);
+	CU_ASSERT(!l->use_remote_address && !l->generate_request_id);
+	CU_ASSERT_EQUAL(l->xff_num_trusted_hops, 2);
+	CU_ASSERT_EQUAL(l->buffer_limit, 128 * 1024);
+	CU_ASSERT_STRING_EQUAL(l->server_name, "x");
+	CU_ASSERT_EQUAL(l->addr.port, 80);
+	CU_ASSERT_PTR_NULL(l->cluster);
+}
+
+void snapshot_values(void)
+{
+	struct tg_snapshot *s = parse_full();
+
+	CU_ASSERT_EQUAL(s->generation, 1);
+	CU_ASSERT_STRING_EQUAL(s->source, full);
+	CU_ASSERT(s->loaded_at > 1600000000 * SEC);
+	CU_ASSERT_EQUAL((uintptr_t)s % 64, 0);
+	CU_ASSERT_EQUAL(s->dataplane.workers, 2);
+	CU_ASSERT(
+		s->dataplane.n_cpus == 2 && s->dataplane.cpus[0] == 3 && s->dataplane.cpus[1] == 1);
+	CU_ASSERT_EQUAL(s->dataplane.idle, TG_IDLE_SPIN);
+	CU_ASSERT_EQUAL(s->dataplane.max_connections, 5000);
+	CU_ASSERT_STRING_EQUAL(s->dataplane.user, "nobody");
+	CU_ASSERT(s->admin.has_address && s->admin.address.port == 9901);
+	CU_ASSERT_STRING_EQUAL(s->admin.access_log, "-");
+	CU_ASSERT_EQUAL_FATAL(s->n_ports, 2);
+	CU_ASSERT(s->ports[0].mtu == 9000 && s->ports[0].vlan == 5 && s->ports[0].queues == 2);
+	CU_ASSERT(s->ports[0].n_addrs == 2 && s->ports[0].addrs[0].len == 120);
+	CU_ASSERT_STRING_EQUAL(s->ports[1].device, "0000:3b:00.0");
+	CU_ASSERT(s->n_ip_routes == 1 && s->ip_routes[0].destination.len == 96);
+	CU_ASSERT_EQUAL_FATAL(s->n_listeners, 3);
+	check_listener(&s->listeners[0]);
+	CU_ASSERT_PTR_EQUAL(s->listeners[0].hosts, s->listeners[1].hosts);
+	CU_ASSERT_EQUAL(s->listeners[2].protocol, TG_PROTOCOL_TCP);
+	CU_ASSERT_PTR_EQUAL(s->listeners[2].cluster, &s->clusters[1]);
+	CU_ASSERT_EQUAL(s->listeners[2].id, 2);
+	CU_ASSERT_EQUAL_FATAL(s->n_clusters, 2);
+	CU_ASSERT_EQUAL(s->n_endpoints, 3);
+	CU_ASSERT_EQUAL(s->clusters[1].endpoints[0].id, 2);
+	CU_ASSERT_STRING_EQUAL(s->clusters[0].endpoints[1].text, "[fd00::2]:80");
+	CU_ASSERT_EQUAL(s->clusters[0].total_weight, 4);
+	CU_ASSERT_EQUAL(s->clusters[0].connect_timeout, SEC);
+	CU_ASSERT_EQUAL(s->clusters[0].idle_timeout, 2 * SEC);
+	CU_ASSERT_EQUAL(s->clusters[0].max_requests_per_connection, 7);
+	CU_ASSERT_EQUAL(s->clusters[0].buffer_limit, 65536);
+	tg_snapshot_free(s);
+}
+
+void snapshot_defaults(void)
+{
+	struct tg_snapshot *s = parse_full();
+	const struct tg_listener_conf *l = &s->listeners[1];
+	const struct tg_cluster *c = &s->clusters[1];
+
+	CU_ASSERT_EQUAL(l->protocol, TG_PROTOCOL_HTTP);
+	CU_ASSERT_EQUAL(l->idle_timeout, 3600 * SEC);
+	CU_ASSERT_EQUAL(l->stream_idle_timeout, 300 * SEC);
+	CU_ASSERT(
+		!l->request_timeout && !l->request_headers_timeout && !l->max_connection_duration);
+	CU_ASSERT_EQUAL(l->delayed_close_timeout, SEC);
+	CU_ASSERT_EQUAL(l->limits.max_head, TG_H1_LIMITS_DEFAULT.max_head);
+	CU_ASSERT_EQUAL(l->limits.max_target, TG_H1_LIMITS_DEFAULT.max_target);
+	CU_ASSERT_EQUAL(l->limits.max_fields, TG_H1_LIMITS_DEFAULT.max_fields);
+	CU_ASSERT(l->use_remote_address && l->generate_request_id && !l->xff_num_trusted_hops);
+	CU_ASSERT_EQUAL(l->buffer_limit, 256 * 1024);
+	CU_ASSERT_STRING_EQUAL(l->server_name, "tidegate");
+	CU_ASSERT_EQUAL(c->connect_timeout, 5 * SEC);
+	CU_ASSERT_EQUAL(c->idle_timeout, 3600 * SEC);
+	CU_ASSERT_EQUAL(c->max_requests_per_connection, 0);
+	CU_ASSERT_EQUAL(c->max_requests, 512);
+	CU_ASSERT_EQUAL(c->buffer_limit, 256 * 1024);
+	CU_ASSERT_EQUAL(c->endpoints[0].weight, 1);
+	CU_ASSERT_EQUAL(s->ports[1].mtu, 1500);
+	CU_ASSERT_EQUAL(s->vhosts[0].routes[1].timeout, 15 * SEC);
+	CU_ASSERT_EQUAL(s->vhosts[0].routes[1].idle_timeout, UINT64_MAX);
+	tg_snapshot_free(s);
+	s = parse("ports: ( { name = \"p\"; device = \"d\"; addresses = [\"10.0.0.1/24\"]; } );");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_EQUAL(s->dataplane.workers, 1);
+	CU_ASSERT_EQUAL(s->dataplane.memory, UINT64_C(512) << 20);
+	CU_ASSERT_EQUAL(s->dataplane.idle, TG_IDLE_ADAPTIVE);
+	CU_ASSERT_EQUAL(s->dataplane.drain_time, 600 * SEC);
+	CU_ASSERT_STRING_EQUAL(s->dataplane.eal, "");
+	CU_ASSERT_STRING_EQUAL(s->admin.socket, "");
+	CU_ASSERT_STRING_EQUAL(s->admin.access_log, "");
+	CU_ASSERT_PTR_NULL(s->admin.access_log_format);
+	CU_ASSERT(!s->admin.has_address && !s->n_listeners && !s->n_clusters && !s->n_vhosts);
+	tg_snapshot_free(s);
+}
+
+void snapshot_routes(void)
+{
+	struct tg_snapshot *s = parse_full();
+	struct tg_field f[] = {{TG_VIEW("x-beta"), TG_VIEW("true"), 0, false},
+		{TG_VIEW("z"), TG_VIEW("p"), 0, false}, {TG_VIEW("y"), TG_VIEW(""), 0, false}};
+	struct tg_msg m = {.path = TG_VIEW("/one"), .fields = f, .n_fields = 2};
+	const struct tg_vhost *v;
+	const struct tg_route *r;
+
+	v = tg_host_find(s->listeners[0].hosts, TG_VIEW("SHOP.example:80"));
+	CU_ASSERT_PTR_EQUAL_FATAL(v, &s->vhosts[0]);
+	r = tg_route_find(v, &m);
+	CU_ASSERT_PTR_EQUAL_FATAL(r, &v->routes[0]);
+	CU_ASSERT_STRING_EQUAL(r->name, "beta");
+	CU_ASSERT_PTR_EQUAL(r->cluster, &s->clusters[1]);
+	CU_ASSERT(r->timeout == SEC && r->idle_timeout == 0);
+	m.n_fields = 3; /* y is there */
+	r = tg_route_find(v, &m);
+	CU_ASSERT_PTR_EQUAL_FATAL(r, &v->routes[1]);
+	CU_ASSERT_STRING_EQUAL(r->name, "");
+	m.path = TG_VIEW("/one/");
+	CU_ASSERT_PTR_NULL(tg_route_find(v, &m));
+	tg_snapshot_free(s);
+}
+
+void snapshot_shares(void)
+{
+	struct tg_snapshot *s = parse_full();
+
+	/* Two workers: together never above the limit. */
+	CU_ASSERT_EQUAL(s->clusters[0].max_connections, 4);
+	CU_ASSERT_EQUAL(s->clusters[0].max_pending_requests, 4);
+	CU_ASSERT_EQUAL(s->clusters[0].max_requests, 3);
+	tg_snapshot_free(s);
+}
+
+void snapshot_paths(void)
+{
+	char path[] = "/tmp/tg-config-XXXXXX", expect[64];
+	FILE *f = fdopen(mkstemp(path), "w");
+	struct tg_snapshot *s;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f);
+	fputs("ports: ( { name = \"p\"; device = \"d\"; addresses = [\"10.0.0.1/24\"]; } );\n"
+	      "admin: { socket = \"run/admin.sock\"; access_log = \"/var/log/x\"; };",
+		f);
+	fclose(f);
+	s = tg_config_load(path, NULL, stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	snprintf(expect, sizeof(expect), "%.*s/run/admin.sock", (int)(strrchr(path, '/') - path),
+		path);
+	CU_ASSERT_STRING_EQUAL(s->admin.socket, expect);
+	CU_ASSERT_STRING_EQUAL(s->admin.access_log, "/var/log/x");
+	tg_snapshot_free(s);
+	unlink(path);
+}
+
+void snapshot_stats(void)
+{
+	struct tg_stats *stats = tg_stats_create(2);
+	struct tg_snapshot *a, *b = parse_full();
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(stats);
+	CU_ASSERT_PTR_NULL(b->clusters[0].stats);
+	CU_ASSERT_EQUAL(tg_snapshot_bind_stats(b, stats), 0);
+	a = tg_config_parse("t.cfg", full, stats, stderr);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(a);
+	for (uint32_t i = 0; i < a->n_clusters; i++)
+		CU_ASSERT(a->clusters[i].stats && a->clusters[i].stats == b->clusters[i].stats);
+	for (uint32_t i = 0; i < a->n_listeners; i++)
+		CU_ASSERT(a->listeners[i].stats && a->listeners[i].stats == b->listeners[i].stats);
+	tg_snapshot_free(a);
+	tg_snapshot_free(b);
+	tg_stats_destroy(stats);
+}
+
+/* full with one piece replaced. */
+static struct tg_snapshot *changed(const char *from, const char *to)
+{
+	static char text[sizeof(full) + 256];
+	const char *at = strstr(full, from);
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(at);
+	snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - full), full, to, at + strlen(from));
+	return parse(text);
+}
+
+void snapshot_diff(void)
+{
+	static const struct {
+		const char *from, *to, *line;
+	} cases[] = {
+		{"max_connections = 5000", "max_connections = 6000",
+			"dataplane.max_connections changed from 5000 to 6000; this takes a "
+			"restart\n"},
+		{"cpus = [3, 1]", "cpus = [1, 3]",
+			"dataplane.cpus changed; this takes a restart\n"},
+		{"idle = \"spin\"", "idle = \"adaptive\"",
+			"dataplane.idle changed from \"spin\" to \"adaptive\"; this takes a "
+			"restart\n"},
+		{"drain_time = \"30s\"", "drain_time = \"1m\"",
+			"dataplane.drain_time changed from 30s to 1m; this takes a restart\n"},
+		{"address = \"127.0.0.1:9901\"; ", "",
+			"admin.address changed from \"127.0.0.1:9901\" to \"\"; this takes a "
+			"restart\n"},
+		{"mtu = 9000", "mtu = 1500", "port \"a\" changed; this takes a restart\n"},
+		{"fd00::1/64", "fd00::1/65", "port \"a\" changed; this takes a restart\n"},
+		{"\"b\"; pci", "\"c\"; pci", "port \"b\" became \"c\"; this takes a restart\n"},
+		{"10.0.0.254", "10.0.0.253", "ip_routes changed; this takes a restart\n"},
+		{"idle_timeout = \"1m\"", "idle_timeout = \"2m\"", ""},
+		{"weight = 3", "weight = 4", ""},
+	};
+	struct tg_snapshot *a = parse_full();
+	char out[512];
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+		struct tg_snapshot *b = changed(cases[i].from, cases[i].to);
+		FILE *f = fmemopen(out, sizeof(out), "w");
+
+		CU_ASSERT_PTR_NOT_NULL_FATAL(b);
+		memset(out, 0, sizeof(out));
+		CU_ASSERT_EQUAL(tg_config_static_diff(a, b, f), *cases[i].line != 0);
+		fclose(f);
+		CU_ASSERT_STRING_EQUAL(out, cases[i].line);
+		tg_snapshot_free(b);
+	}
+	tg_snapshot_free(a);
+}

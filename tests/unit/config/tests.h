@@ -1,0 +1,21 @@
+#ifndef TEST_CONFIG_TESTS_H
+#define TEST_CONFIG_TESTS_H
+
+#include <tidegate/config.h>
+
+/* Parses text; NULL with the errors in messages (of test_config.c). */
+struct tg_snapshot *parse(const char *text);
+extern char messages[16384];
+
+void schema_in_reference(void);
+void schema_refuses(void);
+void schema_defaults(void);
+void snapshot_values(void);
+void snapshot_defaults(void);
+void snapshot_routes(void);
+void snapshot_shares(void);
+void snapshot_paths(void);
+void snapshot_stats(void);
+void snapshot_diff(void);
+
+#endif
