@@ -81,7 +81,7 @@ static void use_fd(struct tg_sink *s, int fd)
 
 /* Writes n bytes; returns how many went out. A pipe whose reader is slow gets PIPE_BUF at a time,
  * as that is what poll() promises not to block for; after PIPE_WAIT_MS without room the rest is
- * given up. */
+ * given up, and from then on at once, until it has taken all of a write again. */
 static uint32_t write_all(struct tg_sink *s, const char *p, uint32_t n)
 {
 	uint32_t done = 0;
@@ -93,7 +93,7 @@ static uint32_t write_all(struct tg_sink *s, const char *p, uint32_t n)
 		if (!s->regular) {
 			struct pollfd pfd = {.fd = s->fd, .events = POLLOUT};
 
-			if (poll(&pfd, 1, PIPE_WAIT_MS) == 0) {
+			if (poll(&pfd, 1, s->failing ? 0 : PIPE_WAIT_MS) == 0) {
 				errno = EAGAIN;
 				break;
 			}
