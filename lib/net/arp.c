@@ -67,9 +67,9 @@ static void defend(struct tg_net *n, struct tg_rx *p, const struct tg_ip *a)
 {
 	struct tg_netif *i = &n->ifs[p->ifidx];
 
-	if (p->mirrored || (i->defend4 && n->wheel->now - i->defend4 < DEFEND_INTERVAL))
+	if (p->mirrored || n->wheel->now < i->defend4_after)
 		return;
-	i->defend4 = n->wheel->now | 1;
+	i->defend4_after = n->wheel->now + DEFEND_INTERVAL;
 	tg_arp_announce(n, p->ifidx, a);
 }
 

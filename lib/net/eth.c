@@ -32,10 +32,14 @@ enum tg_why tg_eth_input(struct tg_net *n, struct tg_rx *p)
 	const struct tg_netif *i = &n->ifs[p->ifidx];
 	uint16_t vid, type;
 	const uint8_t *d;
+	enum tg_why why;
 	uint32_t off;
 
-	if (tg_unlikely(!rte_pktmbuf_is_contiguous(p->m)) && !tg_rx_linearise(n, p))
-		return TG_WHY_rx_too_long;
+	if (tg_unlikely(!rte_pktmbuf_is_contiguous(p->m))) {
+		why = tg_rx_linearise(n, p);
+		if (why)
+			return why;
+	}
 	if (tg_unlikely(p->m->data_len < ETH_LEN))
 		return TG_WHY_eth_short;
 	d = rte_pktmbuf_mtod(p->m, const uint8_t *);

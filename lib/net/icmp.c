@@ -226,10 +226,11 @@ static enum tg_why error_input(struct tg_net *n, struct tg_rx *p)
 	struct quoted q = {0};
 	const struct tg_own *o;
 	uint32_t len, owner;
+	enum tg_why why = tg_rx_linearise(n, p);
 	bool ok;
 
-	if (!tg_rx_linearise(n, p))
-		return TG_WHY_rx_too_long;
+	if (why)
+		return why;
 	h = rte_pktmbuf_mtod_offset(p->m, const uint8_t *, p->l4_off);
 	len = p->m->pkt_len - p->l4_off - 8;
 	ok = len >= 20 && (p->v6 ? quoted6(h + 8, len, &q) : quoted4(h + 8, len, &q));

@@ -52,23 +52,25 @@ void tg_rx_mirror(struct tg_net *n, const struct tg_rx *p, uint16_t ethertype)
 	}
 }
 
-bool tg_rx_linearise(struct tg_net *n, struct tg_rx *p)
+enum tg_why tg_rx_linearise(struct tg_net *n, struct tg_rx *p)
 {
 	struct rte_mbuf *m = p->m, *one;
 
 	if (rte_pktmbuf_is_contiguous(m))
-		return true;
+		return TG_WHY_none;
 	if (m->pkt_len - m->data_len <= rte_pktmbuf_tailroom(m) && RTE_MBUF_DIRECT(m) &&
-		rte_mbuf_refcnt_read(m) == 1)
-		return rte_pktmbuf_linearize(m) == 0;
+		rte_mbuf_refcnt_read(m) == 1) {
+		rte_pktmbuf_linearize(m); /* cannot fail with this tailroom */
+		return TG_WHY_none;
+	}
 	if (m->pkt_len > n->data_room)
-		return false;
+		return TG_WHY_rx_too_long;
 	one = rte_pktmbuf_copy(m, n->mbufs, 0, UINT32_MAX);
 	if (!one)
-		return false;
+		return TG_WHY_no_mbuf;
 	rte_pktmbuf_free(m);
 	p->m = one;
-	return true;
+	return TG_WHY_none;
 }
 
 /* The one place where received packets are dropped. */

@@ -37,8 +37,9 @@
 /* Addresses that a packet to us may carry: looked up for each packet, so a table of its own.
  * Link-local addresses and groups count on their own port only (scope = ifidx + 1, else 0). */
 enum tg_own_kind { TG_OWN_NONE, TG_OWN_ADDR, TG_OWN_BROADCAST, TG_OWN_GROUP };
-#define TG_OWN_SLOTS 4096 /* power of two; at most 16 ports * (32 addresses, broadcasts, groups) \
-			   */
+#define TG_OWN_SLOTS \
+	4096 /* power of two; at most 16 ports * (32 addresses, broadcasts, groups) \
+	      */
 struct tg_own {
 	struct tg_ip ip;
 	uint8_t kind, scope, ifidx;
@@ -48,9 +49,8 @@ struct tg_netif {
 	struct tg_netif_conf c; /* c.addrs holds the link-local address as well */
 	uint16_t l2_len;        /* 14, or 18 with a tag */
 	bool has4, has6;
-	/* When an address was last defended (RFC 5227 2.4 c), an MLD query last answered; 0: never.
-	 */
-	uint64_t defend4, defend6, mld;
+	/* Not before: an own address is defended again (RFC 5227 2.4 c), an MLD query answered. */
+	uint64_t defend4_after, defend6_after, mld_after;
 	uint32_t n_tx;
 	struct rte_mbuf *tx[TG_NET_TX_BATCH];
 };
@@ -186,8 +186,8 @@ struct tg_rx {
 /* input.c */
 enum tg_why tg_rx_steer(struct tg_net *n, struct tg_rx *p, uint32_t owner);
 void tg_rx_mirror(struct tg_net *n, const struct tg_rx *p, uint16_t ethertype);
-/* One buffer instead of a chain. False: does not fit, or no buffer; m stays as it was. */
-bool tg_rx_linearise(struct tg_net *n, struct tg_rx *p);
+/* One buffer instead of a chain; else m stays as it was. */
+enum tg_why tg_rx_linearise(struct tg_net *n, struct tg_rx *p);
 
 /* eth.c */
 enum tg_why tg_eth_input(struct tg_net *n, struct tg_rx *p);

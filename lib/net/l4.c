@@ -33,11 +33,13 @@ static enum tg_why tcp_input(struct tg_net *n, struct tg_rx *p)
 	struct tg_seg *s = p->seg;
 	struct rte_mbuf *m;
 	const uint8_t *h;
+	enum tg_why why;
 	uint32_t len, doff;
 
 	if (tg_unlikely(p->reassembled)) {
-		if (!tg_rx_linearise(n, p))
-			return TG_WHY_rx_too_long;
+		why = tg_rx_linearise(n, p);
+		if (why)
+			return why;
 		p->nic_hash = false;
 	}
 	m = p->m;

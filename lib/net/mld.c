@@ -84,9 +84,9 @@ enum tg_why tg_mld_input(struct tg_net *n, struct tg_rx *p)
 
 	if (p->ttl != 1 || !tg_ip_is_linklocal(&p->src) || p->m->pkt_len - p->l4_off < 24)
 		return TG_WHY_icmp_bad;
-	if (i->mld && n->wheel->now - i->mld < TG_SEC)
+	if (n->wheel->now < i->mld_after)
 		return TG_WHY_icmp_rate;
-	i->mld = n->wheel->now | 1;
+	i->mld_after = n->wheel->now + TG_SEC;
 	report(n, p->ifidx, IS_EXCLUDE);
 	n->stats->rx_icmp++;
 	rte_pktmbuf_free(p->m);

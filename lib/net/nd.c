@@ -130,9 +130,8 @@ static enum tg_why advertised(struct tg_net *n, struct tg_rx *p, const struct tg
 	if ((p->dst_group && flags & FLAG_SOLICITED) || tg_ip_is_any(&p->src))
 		return TG_WHY_nd_bad;
 	if (tg_own_on(n, target, p->ifidx)) {
-		if (!p->mirrored &&
-			(!i->defend6 || n->wheel->now - i->defend6 >= DEFEND_INTERVAL)) {
-			i->defend6 = n->wheel->now | 1;
+		if (!p->mirrored && n->wheel->now >= i->defend6_after) {
+			i->defend6_after = n->wheel->now + DEFEND_INTERVAL;
 			tg_nd_announce(n, p->ifidx, target);
 		}
 		return TG_WHY_nd_bad;
