@@ -94,6 +94,8 @@ struct sim_params {
 };
 
 void sim_params_make(struct sim_params *p, uint64_t seed);
+/* Makes a scenario small and its wire plain. */
+void sim_params_tame(struct sim_params *p);
 void sim_params_print(const struct sim_params *p, FILE *f);
 void sim_secret(uint64_t seed, uint32_t host, uint8_t secret[32]);
 struct tg_ip sim_ip(bool v6, uint32_t host);
@@ -186,6 +188,8 @@ struct sim_world {
 	uint64_t busy_until[2], last_at[2];
 	bool cut;
 	uint64_t n_sent, n_lost, n_corrupt, n_bytes;
+	const uint8_t *script; /* != NULL: decides the packets' fates instead of chance */
+	size_t script_left;
 	/* what went wrong first */
 	bool failed;
 	char why[400];
@@ -201,6 +205,9 @@ struct sim_world {
 bool sim_setup(void);
 /* Runs a seed. True: all was well. The world stays readable until the next run. */
 bool sim_run(struct sim_world *w, uint64_t seed);
+/* The same with a wire that does what the bytes say, packet by packet, and nothing when they are at
+ * an end. For fuzzing: small flows, nothing promised but that all ends well or with a failure. */
+bool sim_run_script(struct sim_world *w, uint64_t seed, const uint8_t *script, size_t n);
 void sim_report(struct sim_world *w, FILE *f);
 
 /* The first failure is kept, the run ends. */

@@ -141,40 +141,69 @@ static struct sim_pkt *copy_of(const struct sim_pkt *p)
 	return c;
 }
 
+/* What happens to a packet: chances of the direction, or the script's next byte. */
+struct fate {
+	bool lose, corrupt, dup, late;
+	uint64_t delay; /* of a late one, and of the copy */
+};
+
+static struct fate fate_of(struct sim_world *w, const struct sim_dir *d)
+{
+	struct tg_rng *r = &w->wire_rng;
+	struct fate f = {0};
+	uint8_t b;
+
+	if (!w->script) {
+		f.late = sim_chance(r, d->reorder);
+		f.lose = sim_chance(r, d->loss);
+		f.corrupt = sim_chance(r, d->corrupt);
+		f.dup = sim_chance(r, d->dup);
+		f.delay = tg_rng_next(r) % (d->reorder_delay + 1);
+		return f;
+	}
+	if (!w->script_left)
+		return f;
+	w->script_left--;
+	b = *w->script++;
+	f.lose = (b & 7) == 4;
+	f.corrupt = (b & 7) == 5;
+	f.dup = (b & 7) == 6;
+	f.late = (b & 7) == 7;
+	f.delay = (d->delay / 4 + 1) * (b >> 3);
+	return f;
+}
+
 /* Takes p: from the sender's end of the wire to the heap, or nowhere. */
 static void travel(struct sim_world *w, uint8_t from, struct sim_pkt *p, uint64_t ready)
 {
 	const struct sim_dir *d = &w->p.dir[from];
 	struct tg_rng *r = &w->wire_rng;
-	char fate = ' ';
+	struct fate f = fate_of(w, d);
+	char shown = f.lose ? 'l' : f.late ? 'r' : ' ';
 
 	p->to = !from;
 	p->at = ready + d->delay + (d->jitter ? tg_rng_next(r) % d->jitter : 0);
 	p->order = w->order++;
-	if (sim_chance(r, d->reorder)) {
-		p->at += tg_rng_next(r) % (d->reorder_delay + 1);
-		fate = 'r';
-	} else if (d->fifo && p->at < w->last_at[from]) {
+	if (f.late)
+		p->at += f.delay;
+	else if (d->fifo && p->at < w->last_at[from])
 		p->at = w->last_at[from];
-	} else {
+	else
 		w->last_at[from] = p->at;
-	}
-	if (sim_chance(r, d->loss)) {
-		fate = 'l';
-		w->n_lost++;
-	} else if (is_ip(p) && sim_chance(r, d->corrupt)) {
+	if (f.corrupt && !f.lose && is_ip(p)) {
 		corrupt(w, p);
-		fate = 'c';
+		shown = 'c';
 	}
-	sim_trace_packet(w, from, fate, p->data, p->len);
-	if (fate == 'l') {
+	sim_trace_packet(w, from, shown, p->data, p->len);
+	if (f.lose) {
+		w->n_lost++;
 		free(p);
 		return;
 	}
-	if (sim_chance(r, d->dup)) {
+	if (f.dup) {
 		struct sim_pkt *c = copy_of(p);
 
-		c->at += tg_rng_next(r) % (d->reorder_delay + 1);
+		c->at += f.delay;
 		c->order = w->order++;
 		heap_push(w, c);
 	}

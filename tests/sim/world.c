@@ -473,6 +473,8 @@ static void init_world(struct sim_world *w, uint64_t seed)
 
 	sim_wire_reset(w);
 	sim_params_make(&w->p, seed);
+	if (w->script)
+		sim_params_tame(&w->p);
 	w->t = w->steps = w->order = w->progress_at = 0;
 	w->n_sent = w->n_lost = w->n_corrupt = w->n_bytes = 0;
 	w->failed = false;
@@ -512,6 +514,18 @@ static void finish_host(struct sim_host *h)
 	while (h->n_taken)
 		rte_pktmbuf_free(h->taken[--h->n_taken]);
 	check_buffers(h, "after destroy");
+}
+
+bool sim_run_script(struct sim_world *w, uint64_t seed, const uint8_t *script, size_t n)
+{
+	static const uint8_t nothing;
+	bool good;
+
+	w->script = n ? script : &nothing;
+	w->script_left = n;
+	good = sim_run(w, seed);
+	w->script = NULL;
+	return good;
 }
 
 bool sim_run(struct sim_world *w, uint64_t seed)
