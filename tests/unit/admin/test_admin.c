@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -385,10 +386,76 @@ static void socket_file(void)
 	fake_app_fini(&f);
 }
 
+/* A port of the kernel's that is free now, on ip. */
+static struct tg_sockaddr free_address(const char *ip)
+{
+	union {
+		struct sockaddr sa;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+	} u = {.sa.sa_family = strchr(ip, ':') ? AF_INET6 : AF_INET};
+	socklen_t n = sizeof(u);
+	struct tg_sockaddr a;
+	int fd = socket(u.sa.sa_family, SOCK_STREAM, 0);
+
+	tg_ip_parse(ip, &a.ip);
+	if (u.sa.sa_family == AF_INET6)
+		memcpy(&u.in6.sin6_addr, a.ip.b, 16);
+	else
+		memcpy(&u.in.sin_addr, a.ip.b + 12, 4);
+	a.port = 0;
+	if (bind(fd, &u.sa, sizeof(u)) == 0 && getsockname(fd, &u.sa, &n) == 0)
+		a.port = ntohs(u.in.sin_port); /* in the same place in both */
+	close(fd);
+	return a;
+}
+
+static int get_at(const struct tg_sockaddr *a)
+{
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(a->port)};
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(a->port)};
+	bool v4 = tg_ip_is_v4(&a->ip);
+	int fd = socket(v4 ? AF_INET : AF_INET6, SOCK_STREAM, 0), status = 0, rc;
+
+	memcpy(&in6.sin6_addr, a->ip.b, 16);
+	memcpy(&in.sin_addr, a->ip.b + 12, 4);
+	rc = v4 ? connect(fd, (struct sockaddr *)&in, sizeof(in))
+		: connect(fd, (struct sockaddr *)&in6, sizeof(in6));
+	if (rc == 0 && send(fd, "GET /ready HTTP/1.0\r\n\r\n", 23, 0) == 23 &&
+		recv(fd, answer, 15, MSG_WAITALL) == 15)
+		sscanf(answer, "HTTP/1.%*d %d", &status);
+	close(fd);
+	return status;
+}
+
+static void tcp_address(void)
+{
+	static const char *const ips[] = {"127.0.0.1", "::1"};
+	struct tg_errbuf e = {""};
+	struct tg_app other;
+
+	fake_app_init(&f);
+	f.snapshot.admin.socket = "";
+	f.snapshot.admin.has_address = true;
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(ips); i++) {
+		f.snapshot.admin.address = free_address(ips[i]);
+		if (f.snapshot.admin.address.port == 0)
+			continue; /* a kernel without IPv6 */
+		CU_ASSERT_EQUAL_FATAL(tg_admin_start(&f.app, &e), 0);
+		CU_ASSERT_EQUAL(get_at(&f.snapshot.admin.address), 200);
+		other = f.app;
+		CU_ASSERT_EQUAL(tg_admin_start(&other, &e), TG_ESYS);
+		CU_ASSERT_PTR_NOT_NULL(strstr(e.text, "in use"));
+		tg_admin_stop(&f.app);
+	}
+	fake_app_fini(&f);
+}
+
 TG_TEST_MAIN("admin", {"ready follows the state", ready_follows_the_state},
 	{"mutations take POST only", mutations_take_post_only},
 	{"reload tells every error", reload_tells_every_error},
 	{"clusters and listeners", clusters_and_listeners}, {"config and info", config_and_info},
 	{"memory", memory}, {"stats and drops", stats_and_drops},
 	{"bad requests do no harm", bad_requests_do_no_harm},
-	{"silent clients do not block", silent_clients_do_not_block}, {"socket file", socket_file})
+	{"silent clients do not block", silent_clients_do_not_block}, {"socket file", socket_file},
+	{"tcp address", tcp_address})
