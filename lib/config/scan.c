@@ -1,14 +1,14 @@
 /* What libconfig passes over in silence (integers that do not fit, comments that do not end,
- * escapes that it does not know) or says badly (which bracket is open) is found here, on its
+ * escapes that it does not know) or says badly (all errors of syntax) is found here, on its
  * tokens. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cfg.h"
-
-#define DEPTH_MAX 32 /* libconfig's parser and its destructor recurse */
+#include "grammar.h"
 
 struct scan {
 	struct cfg *c;
@@ -16,12 +16,7 @@ struct scan {
 	const char *s;
 	size_t n, at;
 	uint32_t line;
-	struct {
-		char close;
-		uint32_t line;
-	} open[DEPTH_MAX];
-	int depth;
-	bool after_string; /* the last token was a string: the next one continues it */
+	struct cfg_grammar grammar;
 };
 
 static bool fail(struct scan *k, uint32_t line, const char *what)
@@ -30,12 +25,20 @@ static bool fail(struct scan *k, uint32_t line, const char *what)
 	return false;
 }
 
+static bool step(struct scan *k, enum cfg_token t, char close)
+{
+	uint32_t line = k->line;
+	const char *wrong = cfg_grammar_step(&k->grammar, t, close, &line);
+
+	return wrong ? fail(k, line, wrong) : true;
+}
+
 /* libconfig remembers the line behind a scalar in a list: we keep our own. */
 static bool note_item(struct scan *k)
 {
 	struct cfg_text *t = &k->c->text;
 
-	if (k->depth == 0 || k->open[k->depth - 1].close == '}')
+	if (!cfg_in_items(&k->grammar))
 		return true;
 	if (t->n_items == t->cap_items) {
 		uint32_t cap = t->cap_items ? t->cap_items * 2 : 64;
@@ -84,11 +87,9 @@ static bool take_string_or_comment(struct scan *k, size_t n, bool closed)
 		return fail(k, k->line,
 			string ? "this string is not closed: its last \" is missing"
 			       : "this comment is not closed: its */ is missing");
-	if (string) {
-		if (!check_string(k, n) || (!k->after_string && !note_item(k)))
-			return false;
-		k->after_string = true;
-	}
+	if (string && (!check_string(k, n) || (!cfg_grammar_joins(&k->grammar) && !note_item(k)) ||
+			      !step(k, TOKEN_STRING, 0)))
+		return false;
 	for (size_t i = 0; i < n; i++)
 		k->line += k->s[k->at + i] == '\n';
 	return cfg_buf_put(k->c, &k->out, k->s + k->at, n);
@@ -120,7 +121,7 @@ static bool take_number(struct scan *k, size_t n)
 	long long v;
 	char *end;
 
-	if (!note_item(k))
+	if (!note_item(k) || !step(k, TOKEN_SCALAR, 0))
 		return false;
 	if (n >= sizeof(text))
 		return fail(k, k->line, "this number is too long");
@@ -144,25 +145,52 @@ static bool take_number(struct scan *k, size_t n)
 
 static bool take_bracket(struct scan *k)
 {
+	const char *opening = "([{", *closing = ")]}";
+	const struct cfg_level *l = &k->grammar.level[k->grammar.depth];
 	char ch = k->s[k->at];
-	const char *opening = "([{", *closing = ")]}", *at = strchr(opening, ch);
+	const char *at = strchr(opening, ch);
 
-	if (at) {
-		if (k->depth == DEPTH_MAX)
-			return fail(k, k->line, "brackets are nested too deeply");
-		k->open[k->depth].close = closing[at - opening];
-		k->open[k->depth++].line = k->line;
-	} else if (k->depth == 0) {
+	if (at && k->grammar.depth == CFG_DEPTH_MAX)
+		return fail(k, k->line, "brackets are nested too deeply");
+	if (!at && k->grammar.depth == 0) {
 		cfg_error(k->c, k->line, "\"%c\" closes nothing", ch);
 		return false;
-	} else if (k->open[--k->depth].close != ch) {
+	}
+	if (!at && l->close != ch) {
 		cfg_error(k->c, k->line,
-			"\"%c\" stands where \"%c\" has to close the bracket of %s", ch,
-			k->open[k->depth].close,
-			cfg_line_text(k->c, k->open[k->depth].line, k->line));
+			"\"%c\" stands where \"%c\" has to close the bracket of %s", ch, l->close,
+			cfg_line_text(k->c, l->line, k->line));
 		return false;
 	}
-	return cfg_buf_put(k->c, &k->out, &ch, 1);
+	return step(k, at ? TOKEN_OPEN : TOKEN_CLOSE, at ? closing[at - opening] : 0) &&
+	       cfg_buf_put(k->c, &k->out, &ch, 1);
+}
+
+static bool take_word(struct scan *k, size_t n)
+{
+	const char *w = k->s + k->at;
+	bool truth = (n == 4 && strncasecmp(w, "true", n) == 0) ||
+		     (n == 5 && strncasecmp(w, "false", n) == 0);
+
+	if (truth && !note_item(k))
+		return false;
+	return step(k, truth ? TOKEN_SCALAR : TOKEN_NAME, 0) && cfg_buf_put(k->c, &k->out, w, n);
+}
+
+static bool take_sign(struct scan *k)
+{
+	char ch = k->s[k->at];
+
+	if (ch != '=' && ch != ':' && ch != ';' && ch != ',') {
+		cfg_error(k->c, k->line, "unexpected character \"%c\"; text wants quotes", ch);
+		return false;
+	}
+	return step(k,
+		       ch == ';'   ? TOKEN_SEMICOLON
+		       : ch == ',' ? TOKEN_COMMA
+				   : TOKEN_EQUALS,
+		       0) &&
+	       cfg_buf_put(k->c, &k->out, &ch, 1);
 }
 
 static bool take_token(struct scan *k)
@@ -176,23 +204,22 @@ static bool take_token(struct scan *k)
 		k->at += n;
 		return ok;
 	}
-	if (isspace(ch)) {
+	if (ch == ' ' || ch == '\t' || ch == '\r' || ch == '\n' || ch == '\f') {
 		k->line += ch == '\n';
 		k->at++;
 		return cfg_buf_put(k->c, &k->out, (const char *)&ch, 1);
 	}
-	k->after_string = false;
 	n = 1;
 	if (isalpha(ch) || ch == '*') {
 		n = run_of(k, "-_*");
-		ok = note_item(k) && cfg_buf_put(k->c, &k->out, k->s + k->at, n);
+		ok = take_word(k, n);
 	} else if (isdigit(ch) || ch == '+' || ch == '-' || ch == '.') {
 		n = run_of(k, "+-.");
 		ok = take_number(k, n);
 	} else if (strchr("()[]{}", ch)) {
 		ok = take_bracket(k);
 	} else {
-		ok = cfg_buf_put(k->c, &k->out, (const char *)&ch, 1);
+		ok = take_sign(k);
 	}
 	k->at += n;
 	return ok;
@@ -200,15 +227,14 @@ static bool take_token(struct scan *k)
 
 static bool scan(struct scan *k)
 {
+	uint32_t line = k->line;
+	const char *wrong;
+
 	while (k->at < k->n)
 		if (!take_token(k))
 			return false;
-	if (k->depth)
-		return fail(k, k->open[k->depth - 1].line,
-			k->open[k->depth - 1].close == ')'   ? "\"(\" is not closed"
-			: k->open[k->depth - 1].close == ']' ? "\"[\" is not closed"
-							     : "\"{\" is not closed");
-	return cfg_buf_put(k->c, &k->out, "", 0);
+	wrong = cfg_grammar_end(&k->grammar, &line);
+	return wrong ? fail(k, line, wrong) : cfg_buf_put(k->c, &k->out, "", 0);
 }
 
 /* Gives scalars in lists and arrays the lines that note_item() found, in the same order. */
