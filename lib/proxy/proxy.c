@@ -77,22 +77,6 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	}
 	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
 		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
-		struct tg_link *l;
-
-		if (!ep->used)
-			continue;
-		ep->wanted = true; /* no frees on the way */
-		while ((l = ep->idle.next) != &ep->idle)
-			px_up_abort(TG_CONTAINER(l, struct px_up, link), TG_WHY_conn_aborted);
-	}
-	for (uint32_t i = 0; i < p->ups.fresh; i++) {
-		struct px_up *u = tg_pool_at(&p->ups, i);
-
-		if (u->used)
-			px_up_abort(u, TG_WHY_conn_aborted);
-	}
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
 
 		if (ep->used)
 			tg_pool_put(&p->endpoint_pool, ep);
@@ -244,6 +228,13 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 			px_exch_cut(d->ex, TG_WHY_req_drain, 0, "drain_timeout");
 		else
 			px_down_abort(d, TG_WHY_conn_drain);
+	}
+	/* Nobody is left who waits for what these could bring. */
+	for (uint32_t i = 0; i < p->ups.fresh; i++) {
+		struct px_up *u = tg_pool_at(&p->ups, i);
+
+		if (u->used)
+			px_up_abort(u, TG_WHY_conn_drain);
 	}
 }
 
