@@ -24,6 +24,9 @@
 #define TG_PORTS_MAX 16       /* as TG_NETIF_MAX */
 #define TG_PORT_ADDRS_MAX 31  /* TG_NETIF_ADDRS_MAX without the link-local one */
 #define TG_IP_ROUTES_MAX 1024 /* as tg_net_create() */
+#define TG_NAME_MAX 63        /* bytes of a name: every table holds it whole */
+#define TG_ENDPOINTS_MAX \
+	32768                 /* of all clusters; workers have room for those before a reload too */
 #define TG_LISTENERS_MAX 1024 /* as tg_tcp_listen() */
 
 struct tg_port_conf {
@@ -74,9 +77,9 @@ struct tg_listener_conf {
 	struct tg_h1_limits limits;
 	bool use_remote_address; /* true by default: the peer's address is appended to XFF */
 	uint32_t xff_num_trusted_hops;
-	bool generate_request_id; /* true */
+	bool generate_request_id;          /* true */
 	bool preserve_external_request_id; /* false: at the edge a client's id is replaced */
-	const char *server_name;  /* "tidegate" */
+	const char *server_name;           /* "tidegate" */
 	const struct tg_host_table *hosts;
 	/* tcp */
 	const struct tg_cluster *cluster;

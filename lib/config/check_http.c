@@ -8,6 +8,7 @@ struct http {
 	struct cfg *c;
 	struct raw_config *raw;
 	struct cfg_index vhosts, clusters;
+	const struct raw_listener **used_by; /* of each virtual host: the last listener seen */
 };
 
 /* A domain and where it stands. */
@@ -282,20 +283,18 @@ static void check_hosts(struct http *p, const struct raw_listener *l, struct dom
 
 	for (uint32_t i = 0; i < l->virtual_hosts.n; i++) {
 		uint32_t line = cfg_line_of(items[i].at), found;
-		bool twice = false;
 
 		if (!items[i].ok)
 			continue;
-		for (uint32_t k = 0; k < i && !twice; k++)
-			twice = items[k].ok && strcmp(items[k].s, items[i].s) == 0;
-		if (twice) {
+		found = cfg_index_refer(p->c, &p->vhosts, items[i].s, line, who, "virtual host");
+		if (found == UINT32_MAX)
+			continue;
+		if (p->used_by[found] == l)
 			cfg_error(p->c, line, "%s: virtual host \"%s\" stands twice", who,
 				items[i].s);
-			continue;
-		}
-		found = cfg_index_refer(p->c, &p->vhosts, items[i].s, line, who, "virtual host");
-		if (found != UINT32_MAX)
+		else
 			n += take_domains(&vhosts[found], scratch + n);
+		p->used_by[found] = l;
 	}
 	report_domains(p->c, scratch, n, who);
 }
@@ -369,11 +368,13 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 			check_route(&p, &routes[k]);
 	}
 	scratch = cfg_need(c, &c->tmp, domains * sizeof(*scratch));
+	p.used_by = cfg_need(
+		c, &c->tmp, (raw->virtual_hosts.n + 1) * sizeof(const struct raw_listener *));
 	if (raw->listeners.n > TG_LISTENERS_MAX)
 		cfg_error(c, cfg_line_of(raw->listeners.at),
 			"at most %d listeners are possible, here are %u", TG_LISTENERS_MAX,
 			raw->listeners.n);
-	for (uint32_t i = 0; i < raw->listeners.n && scratch; i++)
+	for (uint32_t i = 0; i < raw->listeners.n && scratch && p.used_by; i++)
 		check_listener(&p, &l[i], scratch);
 	for (uint32_t i = 0; i < raw->clusters.n; i++)
 		check_breakers(&p, &clusters[i]);

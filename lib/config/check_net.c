@@ -344,33 +344,49 @@ static const char *origin_address(const struct net *n, const struct tg_ip *ip)
 	return "";
 }
 
+static int by_endpoint(const void *x, const void *y)
+{
+	const struct raw_endpoint *a = *(const struct raw_endpoint *const *)x;
+	const struct raw_endpoint *b = *(const struct raw_endpoint *const *)y;
+	int d = memcmp(&a->c.addr.ip, &b->c.addr.ip, sizeof(a->c.addr.ip));
+
+	if (!d)
+		d = (int)a->c.addr.port - (int)b->c.addr.port;
+	if (!d)
+		d = a < b ? -1 : a > b;
+	return d;
+}
+
 static void check_endpoints(struct net *n, const struct raw_cluster *cluster)
 {
-	const struct raw_endpoint *e = cluster->endpoints.items;
+	const struct raw_endpoint *e = cluster->endpoints.items, **sorted;
+	uint32_t readable = 0;
 	struct cfg *c = n->c;
+	char text[TG_ADDR_TEXT];
 
-	for (uint32_t i = 0; i < cluster->endpoints.n; i++) {
-		uint32_t line = cfg_key_line(&e[i].h, "address");
+	sorted = cfg_need(
+		c, &c->tmp, (cluster->endpoints.n + 1) * sizeof(const struct raw_endpoint *));
+	for (uint32_t i = 0; i < cluster->endpoints.n && sorted; i++) {
 		const char *bad;
-		char text[TG_ADDR_TEXT];
 
 		if (!e[i].c.addr.port)
 			continue;
+		sorted[readable++] = &e[i];
 		bad = origin_address(n, &e[i].c.addr.ip);
-		tg_sockaddr_format(&e[i].c.addr, text);
 		if (*bad)
-			cfg_error(c, line, "%s: endpoint %s %s",
-				cfg_who(c, cluster->h.at, &cfg_clusters), text, bad);
-		for (uint32_t k = 0; k < i; k++)
-			if (e[k].c.addr.port == e[i].c.addr.port &&
-				tg_ip_eq(&e[k].c.addr.ip, &e[i].c.addr.ip)) {
-				cfg_error(c, line,
-					"%s: endpoint %s stands twice; give it a \"weight\" "
-					"instead",
-					cfg_who(c, cluster->h.at, &cfg_clusters), text);
-				break;
-			}
+			cfg_error(c, cfg_key_line(&e[i].h, "address"), "%s: endpoint %s %s",
+				cfg_who(c, cluster->h.at, &cfg_clusters),
+				tg_sockaddr_format(&e[i].c.addr, text), bad);
 	}
+	if (readable)
+		qsort(sorted, readable, sizeof(const struct raw_endpoint *), by_endpoint);
+	for (uint32_t i = 1; i < readable; i++)
+		if (sorted[i]->c.addr.port == sorted[i - 1]->c.addr.port &&
+			tg_ip_eq(&sorted[i]->c.addr.ip, &sorted[i - 1]->c.addr.ip))
+			cfg_error(c, cfg_key_line(&sorted[i]->h, "address"),
+				"%s: endpoint %s stands twice; give it a \"weight\" instead",
+				cfg_who(c, cluster->h.at, &cfg_clusters),
+				tg_sockaddr_format(&sorted[i]->c.addr, text));
 }
 
 void cfg_check_net(struct cfg *c, struct raw_config *raw)
@@ -378,6 +394,7 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 	const struct raw_cluster *clusters = raw->clusters.items;
 	struct cfg_index ports;
 	struct net n = {.c = c};
+	uint64_t endpoints = 0;
 
 	check_dataplane(c, &raw->dataplane);
 	check_admin(c, &raw->admin);
@@ -387,6 +404,12 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 		return;
 	check_ip_routes(&n, &raw->ip_routes);
 	check_listener_addresses(&n, &raw->listeners);
-	for (uint32_t i = 0; i < raw->clusters.n; i++)
+	for (uint32_t i = 0; i < raw->clusters.n; i++) {
 		check_endpoints(&n, &clusters[i]);
+		endpoints += clusters[i].endpoints.n;
+	}
+	if (endpoints > TG_ENDPOINTS_MAX)
+		cfg_error(c, cfg_line_of(raw->clusters.at),
+			"at most %d endpoints are possible in all clusters, here are %llu",
+			TG_ENDPOINTS_MAX, (unsigned long long)endpoints);
 }

@@ -186,14 +186,15 @@ static bool printable(const char *s)
 static const char *read_name(const struct spot *p, const config_setting_t *s)
 {
 	const char *text = read_text(p, s, "a name");
+	size_t max = p->key->max ? (size_t)p->key->max : TG_NAME_MAX;
 
 	if (!text)
 		return NULL;
-	if (*text && strlen(text) <= 128 && printable(text))
+	if (*text && strlen(text) <= max && printable(text))
 		return text;
 	cfg_error(p->c, p->line,
-		"%s: \"%s\" has to be 1 to 128 printable ASCII characters without \" and \\",
-		who(p), p->key->name);
+		"%s: \"%s\" has to be 1 to %zu printable ASCII characters without \" and \\",
+		who(p), p->key->name, max);
 	return NULL;
 }
 

@@ -122,14 +122,14 @@ static const struct cfg_key listener_keys[] = {
 		.flags = CFG_HTTP, .max = YEAR, .dflt = "1s", .example = "\"1s\"",
 		.doc = "time for the client to read a last response before the close; 0s is off"),
 	KEY(raw_listener, max_headers_kb, "max_request_headers_kb", .type = CFG_U32,
-		.flags = CFG_HTTP, .min = 1, .max = 1024, .example = "60",
+		.flags = CFG_HTTP, .min = 1, .max = 64, .example = "60",
 		.doc = "largest head of a request in KiB (60); beyond it 431"),
 	KEY(raw_listener, c.limits.max_head, "max_request_headers_bytes", .type = CFG_SIZE32,
-		.flags = CFG_HTTP, .min = KIB, .max = MIB, .dflt = "60KiB", .example = "\"60KiB\"",
-		.doc = "the same in bytes; only one of both may be given"),
+		.flags = CFG_HTTP, .min = KIB, .max = 64 * KIB, .dflt = "60KiB",
+		.example = "\"60KiB\"", .doc = "the same in bytes; only one of both may be given"),
 	KEY(raw_listener, c.limits.max_target, "max_request_target_bytes", .type = CFG_SIZE32,
-		.flags = CFG_HTTP, .min = 64, .max = MIB, .dflt = "8KiB", .example = "\"8KiB\"",
-		.doc = "longest request target; beyond it 414"),
+		.flags = CFG_HTTP, .min = 64, .max = 64 * KIB, .dflt = "8KiB",
+		.example = "\"8KiB\"", .doc = "longest request target; beyond it 414"),
 	KEY(raw_listener, max_fields, "max_headers_count", .type = CFG_U32, .flags = CFG_HTTP,
 		.min = 1, .max = 1000, .dflt = "100", .example = "100",
 		.doc = "most fields of a request; beyond it 431"),
@@ -143,11 +143,12 @@ static const struct cfg_key listener_keys[] = {
 		.flags = CFG_HTTP, .dflt = "true", .example = "true",
 		.doc = "x-request-id is made for requests that have none"),
 	KEY(raw_listener, c.server_name, "server_name", .type = CFG_NAME, .flags = CFG_HTTP,
-		.dflt = "tidegate", .example = "\"tidegate\"", .doc = "value of the server field"),
+		.max = 128, .dflt = "tidegate", .example = "\"tidegate\"",
+		.doc = "value of the server field"),
 	END};
 
 static const struct cfg_key header_keys[] = {
-	KEY(raw_header, name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
+	KEY(raw_header, name, "name", .type = CFG_NAME, .max = 128, .flags = CFG_REQUIRED,
 		.example = "\"x-beta-group\"", .doc = "field name, or :method or :authority"),
 	KEY(raw_header, exact, "exact", .type = CFG_STRING, .example = "\"true\"",
 		.doc = "the value is this"),
@@ -184,7 +185,7 @@ static const struct cfg_key action_keys[] = {
 	END};
 
 static const struct cfg_key route_keys[] = {
-	KEY(raw_route, name, "name", .type = CFG_NAME, .example = "\"canary\"",
+	KEY(raw_route, name, "name", .type = CFG_NAME, .max = 128, .example = "\"canary\"",
 		.doc = "for the access log"),
 	KEY(raw_route, match, "match", .type = CFG_GROUP, .flags = CFG_REQUIRED,
 		.group = &cfg_match, .example = "{ prefix = \"/\"; }",
@@ -197,7 +198,8 @@ static const struct cfg_key route_keys[] = {
 static const struct cfg_key vhost_keys[] = {
 	KEY(raw_vhost, name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED, .example = "\"shop\"",
 		.doc = "for listeners to refer to"),
-	KEY(raw_vhost, domains, "domains", .type = CFG_NAMES, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
+	KEY(raw_vhost, domains, "domains", .type = CFG_NAMES, .max = 255,
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY,
 		.example = "[\"shop.example\", \"*.shop.example\", \"*\"]",
 		.doc = "hosts, without port: exact, then the longest *.suffix, then *"),
 	KEY(raw_vhost, routes, "routes", .type = CFG_GROUPS, .flags = CFG_REQUIRED,

@@ -8,7 +8,7 @@
 
 enum cfg_type {       /* C type at the key's offset */
 	CFG_STRING,   /* const char * */
-	CFG_NAME,     /* const char *: printable, not empty, at most 128 bytes */
+	CFG_NAME,     /* const char *: printable, not empty */
 	CFG_PATH,     /* const char *: relative ones start at the file's directory */
 	CFG_BOOL,     /* bool */
 	CFG_U16,      /* uint16_t */
@@ -40,7 +40,7 @@ struct cfg_key {
 	enum cfg_type type;
 	uint32_t flags;
 	uint32_t at;         /* offset in the group's structure */
-	uint64_t min, max;   /* numbers, bytes, ns; max 0: any */
+	uint64_t min, max;   /* numbers, bytes, ns; names: max is their length; max 0: any */
 	const char *dflt;    /* as one would write it, strings without quotes */
 	const char *example; /* for messages */
 	const char *doc;
