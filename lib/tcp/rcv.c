@@ -1,0 +1,258 @@
+/* rcv.c: the receive side: the queue of in-order bytes, the window, and when to acknowledge.
+ *
+ * Payload stays in the packet buffers that it came in. A small segment would pin a whole buffer, so
+ * it is copied to the tail's free room where it fits: two neighbours in the queue always hold more
+ * bytes together than one buffer, and the queue never takes more than about 2.3 times its bytes.
+ */
+#include "stack.h"
+
+static uint8_t *payload(struct rte_mbuf *m)
+{
+	return rte_pktmbuf_mtod(m, uint8_t *);
+}
+
+void rcv_append(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m)
+{
+	uint16_t len = rte_pktmbuf_data_len(m);
+	struct rte_mbuf *tail = c->rx_tail;
+
+	c->rx_bytes += len;
+	if (tail) {
+		if (len <= rte_pktmbuf_tailroom(tail) && rte_mbuf_refcnt_read(tail) == 1 &&
+			RTE_MBUF_DIRECT(tail)) {
+			memcpy(payload(tail) + rte_pktmbuf_data_len(tail), payload(m), len);
+			tail->data_len = (uint16_t)(tail->data_len + len);
+			tail->pkt_len = tail->data_len;
+			rte_pktmbuf_free(m);
+			return;
+		}
+		mark_of(t, tail)->next = m;
+	} else {
+		c->rx_head = m;
+	}
+	mark_of(t, m)->next = NULL;
+	c->rx_tail = m;
+}
+
+void rcv_free(struct tg_tcp *t, struct tg_tcb *c)
+{
+	struct rte_mbuf *next;
+
+	for (struct rte_mbuf *m = c->rx_head; m; m = next) {
+		next = mark_of(t, m)->next;
+		rte_pktmbuf_free(m);
+	}
+	c->rx_head = c->rx_tail = NULL;
+	c->rx_bytes = 0;
+}
+
+/* The window that the buffer allows, before the rules that keep it steady. */
+static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
+{
+	uint32_t free = c->rcv_buf > c->rx_bytes ? c->rcv_buf - c->rx_bytes : 0;
+
+	/* RFC 9293 section 3.8.6.2.2: rather nothing than a silly little. */
+	if (free < c->rcv_buf / 16 || free < u32_min(c->rcv_mss, c->rcv_buf / 2))
+		free = 0;
+	if (tg_unlikely(t->pressure))
+		free = u32_min(free, 4u * c->rcv_mss);
+	return u32_min(free, UINT32_C(65535) << c->rcv_scale);
+}
+
+uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c)
+{
+	uint32_t offered = rcv_window(c), wanted = window_wanted(t, c), unit = 1u << c->rcv_scale;
+	uint32_t field;
+
+	if (wanted > offered && wanted - offered >= u32_min(c->rcv_buf / 2, c->rcv_mss))
+		field = wanted >> c->rcv_scale;
+	else /* rounded up: a window once offered is never taken back */
+		field = (offered + unit - 1) >> c->rcv_scale;
+	field = u32_min(field, UINT16_MAX);
+	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (field << c->rcv_scale));
+	return (uint16_t)field;
+}
+
+void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len)
+{
+	uint32_t now = now_tick(t);
+
+	/* The estimate of a full segment (Linux: tcp_measure_rcv_mss). */
+	if (len >= c->rcv_mss)
+		c->rcv_mss = (uint16_t)len;
+	else
+		c->flags |= F_PUSHED;
+	/* At the start, and after a pause that made the peer start slowly again, every segment is
+	 * acknowledged, so that its window grows (RFC 5681 section 4.1). */
+	if (!(c->flags & F_HAD_DATA) || now - c->last_rcv > us_to_ticks(rto_us(c))) {
+		c->flags |= F_HAD_DATA;
+		c->conn.impl[I_QUICK] = QUICK_ACKS;
+	}
+	c->last_rcv = now;
+	if (c->rcv_nxt - c->rcv_wup > c->rcv_mss ||
+		(c->conn.impl[I_QUICK] && !(c->flags & F_PINGPONG))) {
+		c->flags |= F_ACK_NOW;
+		snd_wake(t, c);
+	} else if (!(c->flags & (F_ACK_NOW | F_ACK_LATER))) {
+		c->flags |= F_ACK_LATER;
+		arm_ack(t, c, DELACK_US);
+	}
+}
+
+/* Wholly or partly old: says so by D-SACK (RFC 2883), at once. */
+static void duplicate(struct tg_tcp *t, struct tg_tcb *c, uint32_t start, uint32_t end)
+{
+	ooo_dsack(t, c, start, end);
+	c->conn.impl[I_QUICK] = QUICK_ACKS;
+	c->flags &= ~F_PINGPONG;
+	c->flags |= F_ACK_NOW;
+	snd_wake(t, c);
+}
+
+/* Cuts m down to the payload bytes [cut, cut + len). */
+static void trim(struct tg_seg *s, uint32_t cut, uint32_t len)
+{
+	struct rte_mbuf *m = s->m;
+
+	m->data_off = (uint16_t)(m->data_off + s->hdr_len + cut);
+	m->data_len = (uint16_t)len;
+	m->pkt_len = len;
+}
+
+static enum tg_why in_order(
+	struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint32_t len, bool fin)
+{
+	bool gap = c->tx && c->tx->ooo_head;
+
+	/* One ACK for every second full segment, also when several come in one burst. */
+	if (c->flags & F_ACK_NOW && len)
+		send_ack(t, c);
+	if (len) {
+		rcv_append(t, c, m);
+		c->rcv_nxt += len;
+		tcb_raise(t, c, TG_EV_READABLE);
+		if (gap)
+			fin |= ooo_merge(t, c);
+		rcv_ack_policy(t, c, len);
+	} else {
+		rte_pktmbuf_free(m);
+	}
+	if (gap) { /* RFC 5681 section 4.2: at once when it fills a gap */
+		c->flags |= F_ACK_NOW;
+		snd_wake(t, c);
+	}
+	if (fin)
+		take_fin(t, c);
+	return TG_WHY_none;
+}
+
+enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
+{
+	uint32_t seq = s->seq, len = s->payload_len, cut = 0, room;
+	bool fin = s->flags & TG_TCP_FIN;
+
+	if (seq_lt(seq, c->rcv_nxt)) {
+		cut = c->rcv_nxt - seq;
+		if (cut >= len + fin) {
+			duplicate(t, c, seq, seq + len + fin);
+			return TG_WHY_tcp_old_data;
+		}
+		if (cut)
+			duplicate(t, c, seq, c->rcv_nxt);
+		seq += cut;
+		len -= cut;
+	}
+	room = seq_lt(seq, c->rcv_adv) ? c->rcv_adv - seq : 0;
+	/* Edges once offered hold, and rounding moves them on by bytes: a peer that lives off those
+	 * meets this bound. */
+	if (len && c->rx_bytes + len > c->rcv_buf + c->rcv_buf / 8 + (2u << c->rcv_scale))
+		room = 0;
+	if (len > room) {
+		if (!room) {
+			c->flags |= F_ACK_NOW;
+			snd_wake(t, c);
+			return TG_WHY_tcp_rcv_full;
+		}
+		len = room;
+		fin = false;
+	}
+	trim(s, cut, len);
+	if (seq == c->rcv_nxt) {
+		struct rte_mbuf *m = s->m;
+
+		s->m = NULL;
+		return in_order(t, c, m, len, fin);
+	}
+	{
+		struct rte_mbuf *m = s->m;
+
+		s->m = NULL;
+		return ooo_insert(t, c, m, seq, fin, s->flags & TG_TCP_PSH);
+	}
+}
+
+uint32_t rcv_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
+{
+	struct tg_tcp *t = stack_of(conn);
+	const struct rte_mbuf *m = tcb_of(conn)->rx_head;
+	uint32_t n = 0;
+
+	for (; m && n < cnt; m = mark_of(t, m)->next)
+		v[n++] = tg_view_of(rte_pktmbuf_mtod(m, const uint8_t *), rte_pktmbuf_data_len(m));
+	return n;
+}
+
+/* Reading opened the window: tell the peer when it helps (Linux: tcp_cleanup_rbuf), that is, when
+ * the window has at least doubled. */
+static void after_consume(struct tg_tcp *t, struct tg_tcb *c)
+{
+	uint32_t offered = rcv_window(c);
+
+	if (!tcb_receiving(c))
+		return;
+	if (c->flags & F_ACK_LATER && c->flags & F_PUSHED && !c->rx_bytes &&
+		!(c->flags & F_PINGPONG))
+		c->flags |= F_ACK_NOW;
+	if (2 * (uint64_t)offered <= c->rcv_buf) {
+		uint32_t wanted = window_wanted(t, c);
+
+		if (wanted && wanted >= 2 * (uint64_t)offered)
+			c->flags |= F_ACK_NOW;
+	}
+	if (c->flags & F_ACK_NOW)
+		snd_wake(t, c);
+}
+
+void rcv_consume(struct tg_conn *conn, uint32_t n)
+{
+	struct tg_tcp *t = stack_of(conn);
+	struct tg_tcb *c = tcb_of(conn);
+
+	n = u32_min(n, c->rx_bytes);
+	c->rx_bytes -= n;
+	while (n) {
+		struct rte_mbuf *m = c->rx_head;
+		uint16_t len = rte_pktmbuf_data_len(m);
+
+		if (n < len) {
+			m->data_off = (uint16_t)(m->data_off + n);
+			m->data_len = (uint16_t)(len - n);
+			m->pkt_len = m->data_len;
+			break;
+		}
+		n -= len;
+		c->rx_head = mark_of(t, m)->next;
+		rte_pktmbuf_free(m);
+	}
+	if (!c->rx_head)
+		c->rx_tail = NULL;
+	after_consume(t, c);
+}
+
+void tg_tcp_set_rcv_buf(struct tg_conn *conn, uint32_t bytes)
+{
+	struct tg_tcb *c = tcb_of(conn);
+
+	c->rcv_buf = u32_max(bytes, 4096);
+	after_consume(stack_of(conn), c);
+}

@@ -1,0 +1,350 @@
+/* timer.c: one timer a connection for three deadlines.
+ *
+ *   dl_rexmt  RTO | tail loss probe | reordering window | window probe | starved:
+ * conn.impl[I_REXMT] dl_ack    delayed ACK dl_misc   connect timeout | keepalive | an orphan's
+ * patience: follows from the state
+ *
+ * Deadlines are the low 32 bits of wheel ticks, 0 = none. The wheel's timer stands at the earliest
+ * or before it: it is moved only when a deadline comes nearer, and finds out when it fires.
+ */
+#include "stack.h"
+
+static bool due(uint32_t deadline, uint32_t now)
+{
+	return deadline && (int32_t)(deadline - now) <= 0;
+}
+
+static uint32_t nearer(uint32_t a, uint32_t b)
+{
+	if (!a || !b)
+		return a | b;
+	return (int32_t)(a - b) < 0 ? a : b;
+}
+
+static void sync_timer(struct tg_tcp *t, struct tg_tcb *c)
+{
+	uint32_t first = nearer(nearer(c->dl_rexmt, c->dl_ack), c->dl_misc), now = now_tick(t);
+	int32_t ahead = (int32_t)(first - now);
+
+	if (!first)
+		return; /* one that runs still finds nothing due */
+	if (tg_timer_running(&c->timer) && (int32_t)((uint32_t)c->timer.expires - first) <= 0)
+		return;
+	tg_timer_start(t->wheel, &c->timer, t->kind_tcb,
+		(uint64_t)(ahead > 0 ? ahead : 0) << TG_WHEEL_TICK_SHIFT);
+}
+
+static uint32_t deadline_in(const struct tg_tcp *t, uint64_t ns)
+{
+	uint64_t ticks = (ns >> TG_WHEEL_TICK_SHIFT) + 1;
+	uint32_t d = now_tick(t) + (uint32_t)(ticks < INT32_MAX ? ticks : INT32_MAX);
+
+	return d ? d : 1;
+}
+
+void arm_rexmt(struct tg_tcp *t, struct tg_tcb *c, enum tg_rexmt what, uint32_t us)
+{
+	c->conn.impl[I_REXMT] = what;
+	c->dl_rexmt = deadline_in(t, (uint64_t)us * 1000);
+	sync_timer(t, c);
+}
+
+void stop_rexmt(struct tg_tcb *c)
+{
+	c->dl_rexmt = 0;
+	c->conn.impl[I_REXMT] = RX_NONE;
+}
+
+void arm_ack(struct tg_tcp *t, struct tg_tcb *c, uint32_t us)
+{
+	c->dl_ack = deadline_in(t, (uint64_t)us * 1000);
+	sync_timer(t, c);
+}
+
+void arm_misc(struct tg_tcp *t, struct tg_tcb *c, uint64_t ns)
+{
+	c->dl_misc = ns ? deadline_in(t, ns) : 0;
+	sync_timer(t, c);
+}
+
+static uint32_t backed_off(const struct tg_tcb *c)
+{
+	uint64_t us = (uint64_t)rto_us(c) << (c->backoff < 12 ? c->backoff : 12);
+
+	return us < RTO_MAX_US ? (uint32_t)us : RTO_MAX_US;
+}
+
+/* The user's patience (RFC 9293 section 3.8.3) cuts the last back-off short. */
+static uint32_t within_patience(const struct tg_tcp *t, const struct tg_tcb *c, uint32_t us)
+{
+	uint64_t limit = t->conf.user_timeout / 1000,
+		 passed = (uint64_t)(now_ms(t) - c->tx->stall_ms) * 1000;
+
+	if (passed >= limit)
+		return RTO_MIN_US;
+	return limit - passed < us ? (uint32_t)(limit - passed) : us;
+}
+
+/* RFC 8985 section 7.2 */
+static bool tlp_allowed(const struct tg_tcb *c)
+{
+	const struct tg_tx *x = c->tx;
+
+	return c->flags & F_SACK && x->ca == CA_OPEN && !x->sacked && !(x->flags & TXF_TLP) &&
+	       c->srtt_us && !c->backoff;
+}
+
+static uint32_t tlp_timeout(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	const struct rte_mbuf *head = c->tx->head;
+	const struct tg_mark *k = mark_of(t, head);
+	uint32_t us = 2 * c->srtt_us, rto = rto_us(c);
+	int32_t rto_left = (int32_t)(k->sent_us + rto - now_us(t));
+
+	/* A lone segment may sit out the peer's delayed ACK. */
+	us += k->next == NULL || k->next == c->tx->unsent ? RTO_MIN_US : 2000;
+	if (rto_left > 0)
+		us = u32_min(us, (uint32_t)rto_left);
+	return us;
+}
+
+/* No ACK will come that makes it go on: it has to ask again. */
+static bool wants_memory(const struct tg_tcb *c)
+{
+	return c->flags & F_STARVED || (c->flags & F_WANT_WRITE && !(c->tx && c->tx->head));
+}
+
+void rearm(struct tg_tcp *t, struct tg_tcb *c)
+{
+	const struct tg_tx *x = c->tx;
+	uint8_t what = c->conn.impl[I_REXMT];
+
+	if (tcb_state(c) < S_ESTABLISHED)
+		return;
+	if (!x || c->snd_una == c->snd_nxt) {
+		if (wants_memory(c)) {
+			if (what != RX_STARVED)
+				arm_rexmt(t, c, RX_STARVED, STARVED_US);
+		} else if (x && x->unsent) { /* only the window can hold it back */
+			if (what != RX_PERSIST)
+				arm_rexmt(t, c, RX_PERSIST, backed_off(c));
+		} else {
+			stop_rexmt(c);
+		}
+		return;
+	}
+	if (what == RX_RTO || what == RX_TLP || what == RX_REO)
+		return;
+	if (tlp_allowed(c))
+		arm_rexmt(t, c, RX_TLP, tlp_timeout(t, c));
+	else
+		arm_rexmt(t, c, RX_RTO, within_patience(t, c, backed_off(c)));
+}
+
+/* --- what happens when they are due --- */
+
+static void syn_timeout(struct tg_tcp *t, struct tg_tcb *c)
+{
+	bool rcvd = tcb_state(c) == S_SYN_RCVD;
+
+	if (c->backoff >= (rcvd ? SYNACK_RETRIES : SYN_RETRIES)) {
+		tcb_fail(t, c,
+			c->flags & F_SOFT_ERROR ? TG_WHY_conn_unreachable
+						: TG_WHY_conn_connect_timeout);
+		return;
+	}
+	c->backoff++;
+	c->flags |= F_SYN_AGAIN;
+	t->stats->tcp_retransmits++;
+	t->stats->tcp_rto++;
+	send_syn(t, c, rcvd);
+	arm_rexmt(t, c, RX_RTO, backed_off(c));
+}
+
+static void rto_timeout(struct tg_tcp *t, struct tg_tcb *c)
+{
+	struct tg_tx *x = c->tx;
+
+	if (tcb_state(c) < S_ESTABLISHED) {
+		syn_timeout(t, c);
+		return;
+	}
+	if (!x || !x->head || x->head == x->unsent) {
+		rearm(t, c);
+		return;
+	}
+	if ((uint64_t)(now_ms(t) - x->stall_ms) * TG_MS >= t->conf.user_timeout) {
+		tcb_fail(t, c,
+			c->flags & F_SOFT_ERROR ? TG_WHY_conn_unreachable : TG_WHY_conn_timeout);
+		return;
+	}
+	recovery_on_rto(t, c);
+	snd_output(t, c);
+	if (tcb_state(c) > S_CLOSED)
+		arm_rexmt(t, c, RX_RTO, within_patience(t, c, backed_off(c)));
+}
+
+/* A byte of what the window does take leaves, if there is any; else an ACK of the past (Linux),
+ * which the peer must answer (RFC 9293 section 3.8.6.1). */
+static void probe_window(struct tg_tcp *t, struct tg_tcb *c)
+{
+	struct tg_tx *x = c->tx;
+	struct rte_mbuf *m = x->unsent;
+	uint32_t open = c->snd_wnd;
+
+	if (open && m && (mark_of(t, m)->len <= open || snd_split(t, c, m, open))) {
+		x->stall_ms = now_ms(t);
+		if (seq_le(mark_of(t, m)->seq + mark_len(mark_of(t, m)), tcb_peer_window_end(c)) &&
+			snd_segment(t, c, m, false)) {
+			x->unsent = mark_of(t, m)->next;
+			c->snd_nxt += mark_len(mark_of(t, m));
+			rearm(t, c);
+			return;
+		}
+	}
+	send_ack_at(t, c, c->snd_una - 1);
+}
+
+static void persist_timeout(struct tg_tcp *t, struct tg_tcb *c)
+{
+	struct tg_tx *x = c->tx;
+
+	if (!x || !x->unsent || c->snd_una != c->snd_nxt) {
+		snd_output(t, c);
+		return;
+	}
+	/* RFC 9293 section 3.8.6.1: for as long as the peer answers. */
+	if (c->conn.impl[I_PROBES] &&
+		(uint64_t)(now_ms(t) - x->stall_ms) * TG_MS >= t->conf.user_timeout) {
+		tcb_fail(t, c, TG_WHY_conn_timeout);
+		return;
+	}
+	if (!c->conn.impl[I_PROBES])
+		x->stall_ms = now_ms(t);
+	if (c->conn.impl[I_PROBES] < UINT8_MAX)
+		c->conn.impl[I_PROBES]++;
+	t->stats->tcp_zero_window_probes++;
+	if (c->backoff < 12)
+		c->backoff++;
+	probe_window(t, c);
+	if (c->conn.impl[I_REXMT] == RX_NONE)
+		arm_rexmt(t, c, RX_PERSIST, backed_off(c));
+}
+
+static void rexmt_due(struct tg_tcp *t, struct tg_tcb *c)
+{
+	enum tg_rexmt what = c->conn.impl[I_REXMT];
+	bool flying = c->tx && c->tx->head && c->tx->head != c->tx->unsent;
+
+	stop_rexmt(c);
+	switch (what) {
+	case RX_RTO:
+		rto_timeout(t, c);
+		break;
+	case RX_TLP:
+		if (flying)
+			recovery_on_tlp(t, c);
+		break;
+	case RX_REO:
+		if (flying)
+			recovery_on_reo(t, c);
+		break;
+	case RX_PERSIST:
+		persist_timeout(t, c);
+		break;
+	case RX_STARVED:
+		snd_wake_writer(t, c);
+		snd_output(t, c);
+		break;
+	case RX_NONE:
+		break;
+	}
+}
+
+static void ack_due(struct tg_tcp *t, struct tg_tcb *c)
+{
+	c->dl_ack = 0;
+	if (!(c->flags & F_ACK_LATER))
+		return;
+	c->flags &= ~F_PINGPONG; /* nobody answered in time: no conversation */
+	send_ack(t, c);
+	tx_release(t, c);
+}
+
+void arm_keepalive(struct tg_tcp *t, struct tg_tcb *c)
+{
+	if (c->flags & F_KEEPALIVE && c->flags & F_USER && tcb_synchronized(c))
+		arm_misc(t, c, t->conf.keepalive_idle);
+}
+
+/* RFC 9293 section 3.8.4 */
+static void keepalive_due(struct tg_tcp *t, struct tg_tcb *c)
+{
+	uint64_t quiet = (uint64_t)(now_tick(t) - c->last_rcv) << TG_WHEEL_TICK_SHIFT;
+
+	if (c->snd_una != c->snd_nxt || (c->tx && c->tx->unsent)) {
+		arm_keepalive(t, c); /* retransmission looks after this one */
+		return;
+	}
+	if (quiet < t->conf.keepalive_idle) {
+		c->conn.impl[I_PROBES] = 0;
+		arm_misc(t, c, t->conf.keepalive_idle - quiet);
+		return;
+	}
+	if (c->conn.impl[I_PROBES] >= t->conf.keepalive_probes) {
+		send_reset(t, c);
+		tcb_fail(t, c, TG_WHY_conn_keepalive);
+		return;
+	}
+	c->conn.impl[I_PROBES]++;
+	t->stats->tcp_keepalive_probes++;
+	send_ack_at(t, c, c->snd_una - 1);
+	arm_misc(t, c, t->conf.keepalive_interval);
+}
+
+static void misc_due(struct tg_tcp *t, struct tg_tcb *c)
+{
+	c->dl_misc = 0;
+	if (tcb_state(c) < S_ESTABLISHED) {
+		tcb_fail(t, c,
+			c->flags & F_SOFT_ERROR ? TG_WHY_conn_unreachable
+						: TG_WHY_conn_connect_timeout);
+	} else if (!(c->flags & F_USER)) {
+		if (tcb_state(c) != S_FIN_WAIT_2)
+			send_reset(t, c);
+		tcb_fail(t, c, TG_WHY_conn_linger);
+	} else if (c->flags & F_KEEPALIVE) {
+		keepalive_due(t, c);
+	}
+}
+
+void tcb_timer(void *stack, struct tg_timer *timer)
+{
+	struct tg_tcp *t = stack;
+	struct tg_tcb *c = TG_CONTAINER(timer, struct tg_tcb, timer);
+	uint32_t now = now_tick(t);
+
+	if (due(c->dl_ack, now))
+		ack_due(t, c);
+	if (due(c->dl_rexmt, now))
+		rexmt_due(t, c);
+	if (tcb_state(c) > S_CLOSED && due(c->dl_misc, now))
+		misc_due(t, c);
+	if (tcb_state(c) > S_CLOSED)
+		sync_timer(t, c);
+}
+
+void tg_tcp_set_keepalive(struct tg_conn *conn, bool on)
+{
+	struct tg_tcb *c = tcb_of(conn);
+
+	c->conn.impl[I_PROBES] = 0;
+	if (on) {
+		c->flags |= F_KEEPALIVE;
+		arm_keepalive(stack_of(conn), c);
+	} else if (c->flags & F_KEEPALIVE) {
+		c->flags &= ~F_KEEPALIVE;
+		if (tcb_synchronized(c))
+			c->dl_misc = 0;
+	}
+}

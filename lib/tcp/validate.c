@@ -1,0 +1,137 @@
+/* validate.c: what holds between any two calls into the stack. Tests and simulations call it. */
+#include "stack.h"
+
+static bool rx_ok(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	uint32_t bytes = 0;
+	const struct rte_mbuf *m = c->rx_head, *last = NULL;
+
+	for (; m; last = m, m = mark_of(t, m)->next) {
+		if (!rte_pktmbuf_data_len(m) || m->next)
+			return false;
+		bytes += rte_pktmbuf_data_len(m);
+	}
+	return bytes == c->rx_bytes && last == c->rx_tail;
+}
+
+/* The scoreboard's counts are what its segments say. */
+static bool tx_ok(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	const struct tg_tx *x = c->tx;
+	uint32_t seq = c->snd_una, sacked = 0, lost = 0, retrans = 0, bufs = 0, segs = 0;
+	const struct rte_mbuf *last = NULL;
+	bool sent = true;
+
+	for (const struct rte_mbuf *m = x->head; m; last = m, m = mark_of(t, m)->next) {
+		const struct tg_mark *k = mark_of(t, m);
+
+		if (m == x->unsent) {
+			if (seq != c->snd_nxt)
+				return false;
+			sent = false;
+		}
+		if (k->seq != seq || !mark_len(k) || (!sent && k->flags & (M_SACKED | M_LOST)))
+			return false;
+		seq += mark_len(k);
+		sacked += k->flags & M_SACKED ? mark_len(k) : 0;
+		segs += !!(k->flags & M_SACKED);
+		lost += k->flags & M_LOST ? mark_len(k) : 0;
+		retrans += k->flags & M_RETRANS ? mark_len(k) : 0;
+		bufs++;
+	}
+	return seq == c->snd_end && last == x->tail && (!sent || c->snd_nxt == c->snd_end) &&
+	       sacked == x->sacked && lost == x->lost && retrans == x->retrans && bufs == x->bufs &&
+	       segs == x->sacked_segs && x->cc.cwnd >= 1;
+}
+
+static bool ooo_ok(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	const struct tg_tx *x = c->tx;
+	uint32_t at = c->rcv_nxt, bytes = 0, bufs = 0;
+	const struct rte_mbuf *last = NULL;
+
+	for (const struct rte_mbuf *m = x->ooo_head; m; last = m, m = mark_of(t, m)->next) {
+		const struct tg_mark *k = mark_of(t, m);
+
+		if (!seq_le(at, k->seq) || k->len != rte_pktmbuf_data_len(m))
+			return false;
+		if (m == x->ooo_head && k->seq == c->rcv_nxt && k->len)
+			return false; /* should have been merged */
+		at = k->seq + k->len;
+		bytes += k->len;
+		bufs++;
+	}
+	return last == x->ooo_tail && bytes == x->ooo_bytes && bufs == x->ooo_bufs &&
+	       bufs <= ooo_limit(c) + 1;
+}
+
+static bool timer_ok(const struct tg_tcb *c)
+{
+	bool wanted = c->dl_rexmt || c->dl_ack || c->dl_misc;
+
+	if (wanted && !tg_timer_running(&c->timer))
+		return false;
+	/* Nothing in flight may be without somebody who looks after it. */
+	if (tcb_synchronized(c) && c->snd_una != c->snd_nxt && !c->dl_rexmt &&
+		!(c->flags & F_ON_OUT))
+		return false;
+	return true;
+}
+
+static bool tcb_ok(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	if (!rx_ok(t, c))
+		return false;
+	if (tcb_state(c) == S_CLOSED)
+		return !c->tx && !tg_timer_running(&c->timer);
+	if (tg_flow_find(&t->flows, tg_flow_hash(&t->flows, &c->flow), &c->flow) !=
+		tg_flow_ref(TG_FLOW_TCB, tcb_index(t, c)))
+		return false;
+	if (!timer_ok(c) || seq_lt(c->snd_nxt, c->snd_una))
+		return false;
+	if (tcb_synchronized(c) && seq_lt(c->rcv_adv, c->rcv_nxt))
+		return false;
+	if (c->tx)
+		return tx_ok(t, c) && ooo_ok(t, c);
+	return !tcb_synchronized(c) || c->snd_una == c->snd_end;
+}
+
+static bool tws_ok(const struct tg_tcp *t)
+{
+	uint32_t n = 0, prev = 0;
+
+	for (uint32_t ref = t->tw_head; ref; n++) {
+		const struct tg_tw *w = tg_pool_at(&t->tws, ref - 1);
+
+		if (w->prev != prev || n > t->tws.count)
+			return false;
+		prev = ref;
+		ref = w->next;
+	}
+	return prev == t->tw_tail && n == t->tws.in_use && n == t->stats->tcp_time_wait &&
+	       (!n || tg_timer_running(&t->tw_timer));
+}
+
+bool tg_tcp_validate(const struct tg_tcp *t)
+{
+	uint32_t used = 0, in_table = 0, blocks = 0, embs = 0;
+
+	for (uint32_t i = 0; i < t->tcbs.fresh; i++) {
+		const struct tg_tcb *c = tcb_at(t, i);
+
+		if (tcb_state(c) == S_FREE)
+			continue;
+		if (!tcb_ok(t, c))
+			return false;
+		used++;
+		in_table += tcb_state(c) > S_CLOSED;
+		blocks += !!c->tx;
+	}
+	for (uint32_t i = 0; i < t->embs.fresh; i++)
+		embs += ((const struct tg_emb *)tg_pool_at(&t->embs, i))->used;
+	return used == t->tcbs.in_use && blocks == t->txs.in_use && embs == t->embs.in_use &&
+	       in_table == t->stats->tcp_connections && embs == t->stats->tcp_embryonic &&
+	       t->flows.count == in_table + embs + t->tws.in_use && tws_ok(t) &&
+	       tg_flow_validate(&t->flows) && tg_pool_validate(&t->tcbs) &&
+	       tg_pool_validate(&t->txs) && tg_pool_validate(&t->embs) && tg_pool_validate(&t->tws);
+}
