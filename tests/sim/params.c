@@ -140,6 +140,8 @@ static void make_flow(struct tg_rng *r, struct sim_flow_params *f)
 	make_end(r, &f->end[1]);
 	bound_reader(&f->end[0], &f->end[1]);
 	bound_reader(&f->end[1], &f->end[0]);
+	for (uint32_t i = 0; i < 2; i++) /* more than there will be would be never */
+		f->end[i].end_after %= f->end[0].total + f->end[1].total + 1;
 }
 
 /* The host's clock such that the sequence numbers of flow 0 (or its timestamps) wrap within its

@@ -552,6 +552,22 @@ bool sim_run(struct sim_world *w, uint64_t seed)
 	return !w->failed;
 }
 
+/* Every counter that is not zero. */
+static void print_stats(const struct sim_host *h, FILE *f)
+{
+	fprintf(f, "host %c:", 'A' + h->idx);
+#define X(name, text) \
+	if (h->stats->name) \
+		fprintf(f, " %s=%" PRIu64, #name, h->stats->name);
+	TG_CORE_COUNTERS(X)
+	TG_CORE_GAUGES(X)
+#undef X
+	for (uint32_t i = 0; i < TG_WHY_MAX; i++)
+		if (h->stats->why[i])
+			fprintf(f, " %s=%" PRIu64, tg_why_name((enum tg_why)i), h->stats->why[i]);
+	fprintf(f, "\n");
+}
+
 void sim_report(struct sim_world *w, FILE *f)
 {
 	fprintf(f, "FAILED seed %" PRIu64 " at %.6f ms: %s\n", w->p.seed, (double)w->t / 1e6,
@@ -559,5 +575,7 @@ void sim_report(struct sim_world *w, FILE *f)
 	sim_params_print(&w->p, f);
 	fprintf(f, "the last events:\n");
 	sim_trace_print(w, f);
+	print_stats(&w->host[0], f);
+	print_stats(&w->host[1], f);
 	fprintf(f, "replay: tg_sim --first %" PRIu64 " --seeds 1 --trace\n", w->p.seed);
 }
