@@ -12,6 +12,7 @@
 #ifndef TIDEGATE_APP_H
 #define TIDEGATE_APP_H
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 
@@ -23,9 +24,12 @@
 #include <tidegate/tcp.h>
 
 #include "clock.h"
+#include "cpus.h"
 #include "memory.h"
 
 struct tg_admin;
+struct tg_control;
+struct tg_janitor;
 struct tg_sink;
 struct rte_mempool;
 struct rte_ring;
@@ -47,8 +51,12 @@ struct tg_port {
 	uint16_t n_queues;  /* rx and tx queues; rx queue q is polled by worker q ... */
 	uint16_t polled_by; /* ... but if there is only one: by this worker */
 	bool created;       /* probed by us: removed at the end */
-	bool started;
-	bool tx_shared; /* fewer tx queues than workers: behind tx_lock */
+	bool opened, started;
+	uint32_t ifindex;    /* of the kernel's interface below (AF_XDP, AF_PACKET); 0: none */
+	uint32_t xdp_before; /* id of the XDP program that it had; 0: none */
+	bool promiscuous, was_promiscuous;
+	bool tx_shared; /* fewer queues than workers: sending is behind tx_lock */
+	pthread_mutex_t tx_lock;
 	uint8_t mac[6];
 	uint16_t mtu;
 	uint32_t tx_room; /* longest chain of segments that the device takes in one packet; >= 1 */
@@ -63,11 +71,17 @@ struct tg_port {
 /* One (port, queue) as a worker uses it: tg_netif_ops' dev. */
 struct tg_txq {
 	uint16_t port, queue;
-	pthread_spinlock_t *lock; /* NULL: the queue is this worker's alone */
+	pthread_mutex_t *lock; /* NULL: the queue is this worker's alone */
 };
 
 /* An order to a worker. It sits in the worker's slot until it has been carried out. */
-enum tg_order_kind { TG_ORDER_ADOPT, TG_ORDER_DRAIN, TG_ORDER_ABORT, TG_ORDER_STOP };
+enum tg_order_kind {
+	TG_ORDER_ADOPT,
+	TG_ORDER_ANNOUNCE,
+	TG_ORDER_DRAIN,
+	TG_ORDER_ABORT,
+	TG_ORDER_STOP
+};
 struct tg_order {
 	enum tg_order_kind kind;
 	struct tg_snapshot *snapshot; /* ADOPT */
@@ -95,9 +109,13 @@ struct tg_worker {
 		uint16_t port, queue, ifidx;
 	} rxq[TG_NETIF_MAX]; /* what this worker polls */
 	struct tg_txq txq[TG_NETIF_MAX];
-	uint32_t idle_turns; /* empty turns in a row */
-	bool adaptive, stopping;
-	uint64_t sleep_max;                /* ns; 0: never sleeps */
+	struct tg_pool listeners; /* TCP's listeners of the proxy */
+	bool adaptive, stopping, was_busy;
+	uint64_t turn_tsc;                 /* when this turn began */
+	uint64_t busy_at;                  /* ns: the last turn with something to do */
+	uint64_t sleep;                    /* ns of the last sleep since; 0: none */
+	uint64_t clock_due;                /* ns: next correction */
+	bool running;                      /* its lcore has been launched; control core's */
 	_Atomic(struct tg_order *) order;  /* control core puts, worker clears when done */
 	_Atomic uint64_t generation;       /* of the snapshot in use */
 	_Atomic uint32_t listeners_failed; /* of the last adoption */
@@ -112,15 +130,25 @@ struct tg_app {
 	struct tg_port ports[TG_NETIF_MAX];
 	struct tg_stats *stats;
 	struct tg_steer steer;
+	uint8_t secret[32];                           /* TCP's */
+	struct rte_ring *steer_rings[TG_MAX_WORKERS]; /* NULL: one worker */
 	struct rte_mempool *mbufs; /* one pool, a cache for each worker; for /memory */
 	struct tg_budget budget;   /* how dataplane.memory was divided */
-	bool hugepages;            /* false: --no-huge */
-	bool eal_up;
-	int main_cpu_count;
+	struct tg_cpu_plan cpus;
+	bool hugepages; /* false: --no-huge */
+	enum { TG_MEMORY_PLAIN, TG_MEMORY_PRIVATE, TG_MEMORY_SHARED } memory_kind; /* eal.h */
+	bool eal_up, runtime_base_made;
+	char file_prefix[32];        /* EAL's, for dpdk-dumpcap */
+	char runtime_base[PATH_MAX]; /* folder of all DPDK processes' runtime folders */
+	char huge_dir[PATH_MAX];     /* hugetlbfs in use; "" = none */
+	const char *runtime_dir;     /* this process's */
+	struct tg_janitor *janitor;
 
 	_Atomic int state;            /* enum tg_state */
 	uint64_t started_at;          /* CLOCK_REALTIME, ns */
 	_Atomic uint64_t drain_began; /* CLOCK_MONOTONIC, ns; 0: not draining */
+	_Atomic uint32_t commands;    /* enum tg_command, not yet taken */
+	int command_fd;               /* wakes the control core */
 	_Atomic uint64_t reloads, reload_failures;
 	char reload_error[256]; /* the first line of the last failed reload; behind lock */
 
@@ -128,7 +156,7 @@ struct tg_app {
 	 * the end, so `boot` can be read without tg_app_hold. */
 	struct tg_snapshot *boot;
 	struct tg_snapshot *current; /* newest; behind lock */
-	struct tg_snapshots *old;    /* control.c's */
+	struct tg_snapshots *old;    /* snapshots.c's: before current, perhaps still in use */
 	uint32_t holds;              /* readers of snapshots now; behind lock */
 	pthread_mutex_t lock;
 

@@ -11,7 +11,8 @@
 #include <stdint.h>
 
 struct tg_clock {
-	uint64_t tsc, ns; /* the reference point: at tsc it was ns */
+	uint64_t tsc, ns; /* the reference point: at tsc it was ns here ... */
+	uint64_t mono;    /* ... and mono by the kernel's clock */
 	uint64_t mult;    /* ns a tick, times 2^32 */
 	uint64_t nominal; /* mult of the frequency measured at start */
 };

@@ -1,0 +1,126 @@
+#include "memory.h"
+
+#include <stdbool.h>
+
+#define KIB UINT64_C(1024)
+#define MIB (KIB * 1024)
+
+/* Packet buffers: struct rte_mbuf (128 bytes), the mempool's header (64), headroom (128). A device
+ * may put more in front of the data (AF_XDP: 256). The room of 2048 is what devices expect at
+ * least; its sum stays below a page, which AF_XDP asks for. */
+#define MBUF_OVERHEAD (128 + 64)
+#define MBUF_HEADROOM 128
+#define MBUF_DEVICE_ROOM 256
+#define MBUF_L2 22 /* Ethernet header, a VLAN tag, FCS */
+#define MBUF_ROOM_MIN (2048 + MBUF_HEADROOM)
+/* Held by an rx queue and its tx queue at rest, and by a worker's mempool cache. */
+#define MBUFS_A_QUEUE 6144
+#define MBUFS_A_WORKER 1024
+#define MBUFS_TO_WORK_WITH 4096
+
+/* What a connection costs in lib/tcp: TCB 256, share of transmit blocks, embryonic and TIME-WAIT
+ * records and of the flow table; in lib/proxy: downstream, upstream and L4 objects. */
+#define TCP_BYTES_A_CONN 512
+#define PROXY_BYTES_A_CONN 768
+/* An exchange: itself, an 8 KiB arena chunk, and a sixteenth of a 72 KiB one. */
+#define EXCHANGE_BYTES (2 * KIB + 8 * KIB + 4608)
+/* A worker's tables of fixed size: endpoints, listeners, wheel, parsed fields. */
+#define WORKER_FIXED (16 * MIB)
+#define LOG_RECORD_BYTES 2048
+#define LOG_RECORDS 4096
+/* DPDK's heap beside the buffers: EAL itself, per worker the tables of lib/net and rings, per port
+ * its queues. */
+#define EAL_FIXED (16 * MIB)
+#define EAL_A_WORKER (8 * MIB)
+#define EAL_A_PORT (4 * MIB)
+
+#define CONNS_MIN 64
+#define CONNS_MAX (1u << 24) /* a worker; indices of lib/tcp's tables */
+
+static uint32_t mbuf_room(uint32_t mtu)
+{
+	uint32_t room = mtu + MBUF_L2 + MBUF_HEADROOM + MBUF_DEVICE_ROOM;
+
+	room = (room + 63) & ~63u;
+	return room > MBUF_ROOM_MIN ? room : MBUF_ROOM_MIN;
+}
+
+/* Each exchange under way has a connection on both sides, so half as many suffice; of very many
+ * connections most are idle. */
+static uint32_t exchanges_of(uint32_t conns)
+{
+	const uint32_t many = 32768;
+
+	return conns <= many ? conns / 2 : many / 2 + (conns - many) / 16;
+}
+
+static uint64_t worker_bytes(uint32_t conns, bool log)
+{
+	return WORKER_FIXED + conns * (uint64_t)(TCP_BYTES_A_CONN + PROXY_BYTES_A_CONN) +
+	       exchanges_of(conns) * EXCHANGE_BYTES + (log ? LOG_RECORDS * LOG_RECORD_BYTES : 0);
+}
+
+/* The most connections a worker can have within bytes; 0: not even the least. */
+static uint32_t conns_within(uint64_t bytes, bool log)
+{
+	uint32_t low = CONNS_MIN, high = CONNS_MAX;
+
+	if (worker_bytes(low, log) > bytes)
+		return 0;
+	while (low < high) {
+		uint32_t mid = low + (high - low + 1) / 2;
+
+		if (worker_bytes(mid, log) <= bytes)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struct tg_errbuf *e)
+{
+	uint64_t w = ask->workers, least_mbufs, fixed, need, rest, conn_bytes;
+	uint32_t conns = (uint32_t)((ask->max_connections + w - 1) / w);
+
+	*out = (struct tg_budget){.mbuf_room = mbuf_room(ask->mtu)};
+	out->mbuf_bytes =
+		out->mbuf_room + MBUF_OVERHEAD + 8; /* 8: its place in the mempool's ring */
+	least_mbufs =
+		ask->rx_queues * (uint64_t)MBUFS_A_QUEUE + w * MBUFS_A_WORKER + MBUFS_TO_WORK_WITH;
+	fixed = EAL_FIXED + w * EAL_A_WORKER + ask->ports * EAL_A_PORT;
+	if (conns < CONNS_MIN)
+		conns = CONNS_MIN;
+	if (conns > CONNS_MAX)
+		return tg_fail(
+			e, TG_ERANGE, "dataplane.max_connections: at most %u a worker", CONNS_MAX);
+	need = fixed + least_mbufs * out->mbuf_bytes + w * worker_bytes(conns, ask->log);
+	if (ask->memory < need)
+		return tg_fail(e, TG_ENOMEM,
+			"dataplane.memory = \"%lluMiB\" is too little: %u worker(s), %u port(s) "
+			"and %s%u "
+			"connections need at least \"%lluMiB\"",
+			(unsigned long long)(ask->memory / MIB), ask->workers, ask->ports,
+			ask->max_connections ? "" : "no more than ", conns * ask->workers,
+			(unsigned long long)((need + MIB - 1) / MIB));
+	rest = ask->memory - fixed;
+	if (!ask->max_connections) {
+		uint64_t share = rest / 2;
+
+		/* Half, but never so that the other could not run at all. */
+		if (share < w * worker_bytes(CONNS_MIN, ask->log))
+			share = w * worker_bytes(CONNS_MIN, ask->log);
+		if (rest - share < least_mbufs * out->mbuf_bytes)
+			share = rest - least_mbufs * out->mbuf_bytes;
+		conns = conns_within(share / w, ask->log);
+	}
+	conn_bytes = w * worker_bytes(conns, ask->log);
+	rest = (rest - conn_bytes) / out->mbuf_bytes;
+	out->n_mbufs = rest < (1u << 26) ? (uint32_t)rest : 1u << 26;
+	out->max_conns = out->max_downstream = out->max_upstream = conns;
+	out->max_exchanges = exchanges_of(conns);
+	out->log_records = ask->log ? LOG_RECORDS : 0;
+	out->eal_bytes = fixed + (uint64_t)out->n_mbufs * out->mbuf_bytes;
+	out->worker_bytes = worker_bytes(conns, ask->log);
+	return 0;
+}

@@ -1,0 +1,511 @@
+#include "port.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include "eal.h"
+#include "janitor.h"
+#include "rss.h"
+#include "xdp.h"
+
+#define DESCRIPTORS 2048
+#define LINK_WAIT_MS 5000
+
+/* --- sending --- */
+
+static uint16_t port_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct tg_txq *q = dev;
+	uint16_t sent;
+
+	if (!q->lock)
+		return rte_eth_tx_burst(q->port, q->queue, pkts, n);
+	/* A device with fewer queues than there are workers: never with RSS and queues enough. */
+	pthread_mutex_lock(q->lock);
+	sent = rte_eth_tx_burst(q->port, q->queue, pkts, n);
+	pthread_mutex_unlock(q->lock);
+	return sent;
+}
+
+const struct tg_netif_ops tg_port_ops = {.tx = port_tx};
+
+/* --- kernel interfaces below a port --- */
+
+bool tg_device_arg(const char *device, const char *key, char *out, size_t cap)
+{
+	size_t n = strlen(key);
+
+	for (const char *p = strchr(device, ','); p; p = strchr(p, ',')) {
+		p++;
+		if (strncmp(p, key, n) == 0) {
+			snprintf(out, cap, "%.*s", (int)strcspn(p + n, ","), p + n);
+			return true;
+		}
+	}
+	return false;
+}
+
+static int interface_flags(const char *name)
+{
+	struct ifreq r = {0};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), flags = -1;
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0)
+		flags = (unsigned short)r.ifr_flags;
+	if (fd >= 0)
+		close(fd);
+	return flags;
+}
+
+/* Of devices that sit on an interface of the kernel's: it must be there. */
+static int check_interface(
+	const struct tg_port *p, char iface[static IF_NAMESIZE], struct tg_errbuf *e)
+{
+	const char *d = p->conf->device;
+	char name[64];
+	int flags;
+
+	iface[0] = '\0';
+	if (strncmp(d, "net_af_xdp", 10) && strncmp(d, "net_af_packet", 13))
+		return 0;
+	if (!tg_device_arg(d, "iface=", name, sizeof(name)))
+		return tg_fail(e, TG_EINVAL,
+			"port %s: device \"%s\" does not say which interface: add \",iface=NAME\"",
+			p->conf->name, d);
+	if (!if_nametoindex(name) || strlen(name) >= IF_NAMESIZE)
+		return tg_fail(e, TG_ENOENT,
+			"port %s: there is no interface \"%s\" (in this network namespace): \"ip "
+			"link\" "
+			"lists those that there are",
+			p->conf->name, name);
+	flags = interface_flags(name);
+	if (flags >= 0 && !(flags & IFF_UP))
+		tg_say(TG_WARN, "port %s: interface %s is down; to bring it up: ip link set %s up",
+			p->conf->name, name, name);
+	snprintf(iface, IF_NAMESIZE, "%s", name);
+	return 0;
+}
+
+/* An AF_XDP socket takes packets of one queue only; the others' go to the kernel. */
+static void check_queues(const struct tg_port *p, const char *iface)
+{
+	char path[128], arg[16];
+	unsigned int have = 0, take = 1, first = 0;
+
+	if (strncmp(p->conf->device, "net_af_xdp", 10))
+		return;
+	if (tg_device_arg(p->conf->device, "queue_count=", arg, sizeof(arg)))
+		sscanf(arg, "%u", &take);
+	if (tg_device_arg(p->conf->device, "start_queue=", arg, sizeof(arg)))
+		sscanf(arg, "%u", &first);
+	do
+		snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-%u", iface, have);
+	while (access(path, F_OK) == 0 && ++have);
+	if (have > take && first == 0)
+		tg_say(TG_WARN,
+			"port %s: interface %s has %u receive queues and Tidegate takes %u: "
+			"packets of "
+			"the others are lost to it; to change it: ethtool -L %s combined %u",
+			p->conf->name, iface, have, take, iface, take);
+	else if (have && first + take > have)
+		tg_say(TG_WARN, "port %s: interface %s has %u receive queues only", p->conf->name,
+			iface, have);
+}
+
+/* --- probing --- */
+
+static int find_port(const char *name, uint16_t *id)
+{
+	struct rte_eth_dev_info info;
+	uint16_t i;
+
+	RTE_ETH_FOREACH_DEV (i) {
+		char eth[RTE_ETH_NAME_MAX_LEN];
+
+		if (rte_eth_dev_get_name_by_port(i, eth) == 0 && strcmp(eth, name) == 0) {
+			*id = i;
+			return 0;
+		}
+		if (rte_eth_dev_info_get(i, &info) == 0 && info.device) {
+			const char *dev = rte_dev_name(info.device);
+
+			/* "03:00.0" means domain 0. */
+			if (strcmp(dev, name) == 0 ||
+				(strlen(dev) == 12 && strcmp(dev + 5, name) == 0)) {
+				*id = i;
+				return 0;
+			}
+		}
+	}
+	return TG_ENOENT;
+}
+
+static int probe_pci(struct tg_port *p, const char *name, struct tg_errbuf *e)
+{
+	if (find_port(name, &p->id) == 0)
+		return 0;
+	return tg_fail(e, TG_ENOENT,
+		"port %s: no DPDK driver has PCI device %s: see \"dpdk-devbind.py -s\", then "
+		"\"dpdk-devbind.py -b vfio-pci %s\"%s",
+		p->conf->name, name, name, tg_eal_said());
+}
+
+static int probe_vdev(struct tg_port *p, const char *name, struct tg_errbuf *e)
+{
+	int rc;
+
+	tg_eal_said();
+	rc = rte_dev_probe(p->conf->device);
+	if (rc == -EEXIST)
+		return tg_fail(e, TG_EEXIST, "port %s: another port has device %s already",
+			p->conf->name, name);
+	if (rc || find_port(name, &p->id))
+		return tg_fail(e, TG_ESYS, "port %s: DPDK cannot open \"%s\": %s%s%s",
+			p->conf->name, p->conf->device, rc ? strerror(-rc) : "no such device",
+			tg_eal_said(), getuid() ? "; it may need root" : "");
+	p->created = true;
+	return 0;
+}
+
+static int probe(struct tg_port *p, struct tg_errbuf *e)
+{
+	const char *d = p->conf->device;
+	char name[RTE_DEV_NAME_MAX_LEN], iface[IF_NAMESIZE];
+	int rc = check_interface(p, iface, e);
+
+	if (rc)
+		return rc;
+	if (strncmp(d, "pci:", 4) == 0 || strncmp(d, "vdev:", 5) == 0)
+		d = strchr(d, ':') + 1;
+	snprintf(name, sizeof(name), "%.*s", (int)strcspn(d, ","), d);
+	rc = tg_device_is_pci(d) ? probe_pci(p, name, e) : probe_vdev(p, name, e);
+	if (!rc && iface[0]) {
+		p->ifindex = if_nametoindex(iface);
+		p->was_promiscuous = interface_flags(iface) & IFF_PROMISC;
+		p->xdp_before = tg_xdp_program(p->ifindex);
+		check_queues(p, iface);
+	}
+	return rc;
+}
+
+/* --- configuration --- */
+
+static int choose_queues(struct tg_port *p, const struct rte_eth_dev_info *info, uint32_t workers,
+	struct tg_errbuf *e)
+{
+	uint32_t most = RTE_MIN(info->max_rx_queues, info->max_tx_queues), n = p->conf->queues;
+
+	/* Queues that the other side must know of: only when asked. */
+	if (!n)
+		n = strcmp(info->driver_name, "net_memif") ? RTE_MIN(workers, most) : 1;
+	if (n > most)
+		return tg_fail(e, TG_ERANGE,
+			"port %s: queues = %u, but device %s has %u (some devices have an argument "
+			"for it: qpairs=, queue_count=)",
+			p->conf->name, n, info->driver_name, most);
+	if (n > workers) {
+		tg_say(TG_WARN, "port %s: queues = %u, but there are %u workers: using %u",
+			p->conf->name, n, workers, workers);
+		n = workers;
+	}
+	p->n_queues = (uint16_t)n;
+	return 0;
+}
+
+static int configure(struct tg_app *app, struct tg_port *p, const struct rte_eth_dev_info *info,
+	struct tg_errbuf *e)
+{
+	struct rte_eth_conf conf = {0};
+	uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
+		      RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	int rc;
+
+	p->mtu = p->conf->mtu;
+	if (p->mtu >= info->min_mtu && p->mtu <= info->max_mtu)
+		conf.rxmode.mtu = p->mtu;
+	else if (p->mtu > info->max_mtu)
+		return tg_fail(e, TG_ERANGE, "port %s: mtu = %u, but device %s takes at most %u",
+			p->conf->name, p->mtu, info->driver_name, info->max_mtu);
+	conf.rxmode.offloads = rx & info->rx_offload_capa;
+	conf.txmode.offloads = tx & info->tx_offload_capa;
+	if (p->n_queues > 1)
+		tg_rss_conf(&app->steer, info, &conf);
+	rc = rte_eth_dev_configure(p->id, p->n_queues, p->n_queues, &conf);
+	if (rc)
+		return tg_fail(e, TG_ESYS, "port %s: %s refuses %u queue(s): %s%s", p->conf->name,
+			info->driver_name, p->n_queues, rte_strerror(-rc), tg_eal_said());
+	p->rx_ipv4_csum = conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_IPV4_CKSUM;
+	p->rx_tcp_csum = conf.rxmode.offloads & RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
+	p->tx_ipv4_csum = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
+	p->tx_tcp_csum = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	p->tx_room = conf.txmode.offloads & RTE_ETH_TX_OFFLOAD_MULTI_SEGS
+			     ? RTE_MAX(info->tx_desc_lim.nb_seg_max, 1)
+			     : 1;
+	return 0;
+}
+
+static int set_queues(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e)
+{
+	uint16_t rx = DESCRIPTORS, tx = DESCRIPTORS;
+	int rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &rx, &tx);
+
+	for (uint16_t q = 0; q < p->n_queues && !rc; q++) {
+		rc = rte_eth_rx_queue_setup(
+			p->id, q, rx, (unsigned int)SOCKET_ID_ANY, NULL, app->mbufs);
+		if (!rc)
+			rc = rte_eth_tx_queue_setup(
+				p->id, q, tx, (unsigned int)SOCKET_ID_ANY, NULL);
+	}
+	if (rc)
+		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" refuses its queues: %s%s",
+			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said());
+	return 0;
+}
+
+static void set_mtu(struct tg_port *p)
+{
+	uint16_t now;
+	int rc;
+
+	if (rte_eth_dev_get_mtu(p->id, &now) == 0 && now == p->mtu && !p->ifindex)
+		return;
+	rc = rte_eth_dev_set_mtu(p->id, p->mtu);
+	if (rc && (rc != -ENOTSUP || p->mtu > 1500))
+		tg_say(TG_WARN,
+			"port %s: device %s cannot set mtu %u (%s): frames larger than its own "
+			"limit "
+			"will be lost",
+			p->conf->name, p->driver, p->mtu, rte_strerror(-rc));
+}
+
+/* Neighbour discovery needs the solicited-node groups of all our addresses. */
+static void hear_groups(struct tg_port *p)
+{
+	if (rte_eth_allmulticast_enable(p->id) == 0)
+		return;
+	if (rte_eth_promiscuous_enable(p->id) == 0)
+		p->promiscuous = true;
+}
+
+static void set_mac(struct tg_port *p)
+{
+	struct rte_ether_addr a;
+
+	if (rte_eth_macaddr_get(p->id, &a) == 0 && rte_is_valid_assigned_ether_addr(&a)) {
+		memcpy(p->mac, &a, sizeof(p->mac));
+		return;
+	}
+	/* A device without an address (net_ring): a random one, locally administered. */
+	rte_eth_random_addr(p->mac);
+	memcpy(&a, p->mac, sizeof(a));
+	rte_eth_dev_default_mac_addr_set(p->id, &a);
+}
+
+/* What the device leaves in the kernel, should we end without undoing it. */
+static void tell_janitor(struct tg_app *app, const struct tg_port *p)
+{
+	uint32_t xdp = p->ifindex ? tg_xdp_program(p->ifindex) : 0;
+	char what[64];
+
+	if (xdp && xdp != p->xdp_before) {
+		snprintf(what, sizeof(what), "%u %u", p->ifindex, xdp);
+		tg_janitor_tell(app->janitor, TG_CHORE_XDP, what);
+	}
+	if (p->ifindex && p->promiscuous && !p->was_promiscuous) {
+		snprintf(what, sizeof(what), "%u", p->ifindex);
+		tg_janitor_tell(app->janitor, TG_CHORE_PROMISC, what);
+	}
+}
+
+static int start_port(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e)
+{
+	struct rte_eth_dev_info info;
+	int rc = probe(p, e);
+
+	if (rc)
+		return rc;
+	p->opened = true;
+	rc = rte_eth_dev_info_get(p->id, &info);
+	if (rc)
+		return tg_fail(e, TG_ESYS, "port %s: DPDK knows nothing about it: %s",
+			p->conf->name, rte_strerror(-rc));
+	p->driver = info.driver_name;
+	p->polled_by = (uint16_t)((p - app->ports) % app->n_workers);
+	rc = choose_queues(p, &info, app->n_workers, e);
+	if (!rc)
+		rc = configure(app, p, &info, e);
+	if (!rc)
+		rc = set_queues(app, p, e);
+	if (rc)
+		return rc;
+	set_mac(p);
+	p->tx_shared = p->n_queues < app->n_workers;
+	rc = rte_eth_dev_start(p->id);
+	if (rc) {
+		tell_janitor(app, p);
+		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" does not start: %s%s",
+			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said());
+	}
+	p->started = true;
+	set_mtu(p);
+	hear_groups(p);
+	tell_janitor(app, p);
+	if (p->n_queues > 1)
+		p->rx_rss_hash = tg_rss_start(&app->steer, p->id, p->n_queues, &info);
+	return 0;
+}
+
+static void describe(const struct tg_app *app, const struct tg_port *p)
+{
+	const char *steered = "";
+
+	if (app->n_workers > 1 && p->n_queues == 1)
+		steered = ", one queue: the other workers get their packets through rings";
+	else if (app->n_workers > 1 && !p->rx_rss_hash)
+		steered = ", no symmetric RSS: packets for another worker go through its ring";
+	tg_say(TG_INFO, "port %s: %s, %02x:%02x:%02x:%02x:%02x:%02x, mtu %u, %u queue(s)%s%s%s",
+		p->conf->name, p->driver, p->mac[0], p->mac[1], p->mac[2], p->mac[3], p->mac[4],
+		p->mac[5], p->mtu, p->n_queues,
+		p->rx_tcp_csum && p->tx_tcp_csum ? ", checksums offloaded" : "", steered,
+		atomic_load(&p->link_up) ? "" : ", link down");
+}
+
+/* --- links --- */
+
+static bool link_is_up(const struct tg_port *p)
+{
+	struct rte_eth_link link;
+
+	memset(&link, 0, sizeof(link));
+	return rte_eth_link_get_nowait(p->id, &link) == 0 && link.link_status;
+}
+
+static uint32_t links_down(struct tg_app *app)
+{
+	uint32_t down = 0;
+
+	for (uint32_t i = 0; i < app->n_ports; i++) {
+		bool up = link_is_up(&app->ports[i]);
+
+		atomic_store(&app->ports[i].link_up, up);
+		down += !up;
+	}
+	return down;
+}
+
+static bool end_wanted(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 &&
+	       (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGINT));
+}
+
+/* A link may come later (a cable, the peer of a memif): it is waited for, not insisted on. */
+static void wait_for_links(struct tg_app *app)
+{
+	const struct timespec step = {.tv_nsec = 20 * 1000 * 1000};
+	uint32_t down;
+
+	for (uint32_t ms = 0; (down = links_down(app)) && ms < LINK_WAIT_MS; ms += 20) {
+		if (end_wanted())
+			return;
+		if (ms == 500)
+			tg_say(TG_INFO, "waiting for the link of %u port(s), up to %d s", down,
+				LINK_WAIT_MS / 1000);
+		nanosleep(&step, NULL);
+	}
+	for (uint32_t i = 0; i < app->n_ports && down; i++)
+		if (!atomic_load(&app->ports[i].link_up))
+			tg_say(TG_WARN,
+				"port %s: no link yet; going on, it is used when it comes up",
+				app->ports[i].conf->name);
+}
+
+bool tg_ports_look(struct tg_app *app)
+{
+	bool came_up = false;
+	uint64_t missed = 0;
+
+	for (uint32_t i = 0; i < app->n_ports; i++) {
+		struct tg_port *p = &app->ports[i];
+		bool up = link_is_up(p);
+		struct rte_eth_stats s;
+
+		if (up != atomic_load(&p->link_up)) {
+			atomic_store(&p->link_up, up);
+			tg_say(up ? TG_INFO : TG_WARN, "port %s: link %s", p->conf->name,
+				up ? "up" : "down");
+			came_up |= up;
+		}
+		if (rte_eth_stats_get(p->id, &s) == 0) {
+			atomic_store(&p->missed, s.imissed + s.rx_nombuf);
+			atomic_store(&p->rx_errors, s.ierrors);
+			atomic_store(&p->tx_errors, s.oerrors);
+		}
+		missed += atomic_load(&p->missed);
+	}
+	/* The one counter of worker 0 that the control core writes: no worker sees these packets.
+	 */
+	if (app->stats)
+		__atomic_store_n(&tg_stats_cores(app->stats)[0].why[TG_WHY_rx_no_buffer], missed,
+			__ATOMIC_RELAXED);
+	return came_up;
+}
+
+/* --- all of them --- */
+
+int tg_ports_start(struct tg_app *app, struct tg_errbuf *e)
+{
+	app->n_ports = app->boot->n_ports;
+	tg_steer_init(&app->steer, app->n_workers);
+	for (uint32_t i = 0; i < app->n_ports; i++) {
+		struct tg_port *p = &app->ports[i];
+		int rc;
+
+		p->conf = &app->boot->ports[i];
+		pthread_mutex_init(&p->tx_lock, NULL);
+		rc = start_port(app, p, e);
+		if (rc) {
+			tg_ports_stop(app);
+			return rc;
+		}
+	}
+	wait_for_links(app);
+	for (uint32_t i = 0; i < app->n_ports; i++)
+		describe(app, &app->ports[i]);
+	return 0;
+}
+
+void tg_ports_stop(struct tg_app *app)
+{
+	for (uint32_t i = app->n_ports; i-- > 0;) {
+		struct tg_port *p = &app->ports[i];
+
+		if (p->started) {
+			if (p->promiscuous && !p->was_promiscuous)
+				rte_eth_promiscuous_disable(p->id);
+			rte_eth_dev_stop(p->id);
+		}
+		if (p->opened)
+			rte_eth_dev_close(p->id);
+		if (p->conf)
+			pthread_mutex_destroy(&p->tx_lock);
+		p->started = p->opened = false;
+		p->conf = NULL;
+	}
+	app->n_ports = 0;
+}
