@@ -1,31 +1,27 @@
 /* The paths that change something. They only ask: the control core does. */
 #include <microhttpd.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "admin_req.h"
 
 #define RELOAD_WAIT_MS 5000
 
-/* The file as it is now, read as --check does: all its errors, not only the first. */
-static char *check_file(struct tg_admin_req *q, bool *ok)
+/* Why the control core refused the file: it is read again as --check does, for all its errors. If
+ * it has been mended since, the first one as the control core saw it. */
+static void print_errors(struct tg_admin_req *q)
 {
-	char *text = NULL;
-	size_t n = 0;
-	FILE *err = open_memstream(&text, &n);
-	struct tg_snapshot *s;
+	struct tg_snapshot *s = tg_config_load(q->app->config_path, NULL, q->out);
 
-	*ok = false;
-	if (!err)
-		return NULL;
-	s = tg_config_load(q->app->config_path, NULL, err);
-	if (s) {
-		*ok = tg_config_static_diff(q->app->boot, s, err) == 0;
-		tg_snapshot_free(s);
+	if (!s)
+		return;
+	if (tg_config_static_diff(q->app->boot, s, q->out)) {
+		fputs("what differs there takes effect at a restart only\n", q->out);
+	} else {
+		pthread_mutex_lock(&q->app->lock);
+		fprintf(q->out, "%s\n", q->app->reload_error);
+		pthread_mutex_unlock(&q->app->lock);
 	}
-	fclose(err);
-	return text;
+	tg_snapshot_free(s);
 }
 
 /* Waits until the control core has answered; false: not within the time. */
@@ -45,24 +41,20 @@ unsigned int tg_admin_reload(struct tg_admin_req *q)
 	uint64_t reloads = atomic_load(&q->app->reloads);
 	uint64_t failures = atomic_load(&q->app->reload_failures);
 	uint64_t generation;
-	bool good;
-	char *errors = check_file(q, &good);
 
-	if (!good) {
-		fprintf(q->out, "%snothing was changed\n", errors ? errors : "");
-		free(errors);
-		return MHD_HTTP_BAD_REQUEST;
+	if (atomic_load(&q->app->state) != TG_STATE_LIVE) {
+		fprintf(q->out, "%s: nothing is reloaded\n",
+			tg_state_name((enum tg_state)atomic_load(&q->app->state)));
+		return MHD_HTTP_CONFLICT;
 	}
-	free(errors);
 	tg_app_command(q->app, TG_CMD_RELOAD);
 	if (!wait_answer(q->app, reloads, failures)) {
 		fputs("asked for; not yet done\n", q->out);
 		return MHD_HTTP_ACCEPTED;
 	}
 	if (atomic_load(&q->app->reload_failures) != failures) {
-		pthread_mutex_lock(&q->app->lock);
-		fprintf(q->out, "%s\nnothing was changed\n", q->app->reload_error);
-		pthread_mutex_unlock(&q->app->lock);
+		print_errors(q);
+		fputs("nothing was changed\n", q->out);
 		return MHD_HTTP_BAD_REQUEST;
 	}
 	generation = tg_app_hold(q->app)->generation;

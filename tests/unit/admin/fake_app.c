@@ -95,7 +95,7 @@ void tg_app_command(struct tg_app *app, enum tg_command c)
 {
 	commands |= c;
 	if (c == TG_CMD_RELOAD)
-		atomic_fetch_add(&app->reloads, 1);
+		atomic_fetch_add(reload_good ? &app->reloads : &app->reload_failures, 1);
 }
 
 const char *tg_state_name(enum tg_state s)

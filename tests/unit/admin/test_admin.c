@@ -146,11 +146,14 @@ static void reload_tells_every_error(void)
 	CU_ASSERT_EQUAL(post("/reload"), 400);
 	CU_ASSERT_STRING_EQUAL(body, "/etc/tidegate.cfg:3: first mistake\n"
 				     "/etc/tidegate.cfg:4: second mistake\nnothing was changed\n");
-	CU_ASSERT_EQUAL(fake_commands(), 0);
+	CU_ASSERT_EQUAL(fake_commands(), TG_CMD_RELOAD);
 	fake_reload_succeeds(true);
 	CU_ASSERT_EQUAL(post("/reload"), 200);
 	CU_ASSERT_STRING_EQUAL(body, "OK\ngeneration 3\n");
 	CU_ASSERT_EQUAL(fake_commands(), TG_CMD_RELOAD);
+	atomic_store(&f.app.state, TG_STATE_DRAINING);
+	CU_ASSERT_EQUAL(post("/reload"), 409);
+	CU_ASSERT_EQUAL(fake_commands(), 0);
 	CU_ASSERT_EQUAL(f.app.holds, 0);
 	fake_app_fini(&f);
 }
