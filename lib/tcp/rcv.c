@@ -62,12 +62,17 @@ static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
 uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c)
 {
 	uint32_t offered = rcv_window(c), wanted = window_wanted(t, c), unit = 1u << c->rcv_scale;
-	uint32_t field;
+	uint32_t field, free = c->rcv_buf > c->rx_bytes ? c->rcv_buf - c->rx_bytes : 0;
 
 	if (wanted > offered && wanted - offered >= u32_min(c->rcv_buf / 2, c->rcv_mss))
 		field = wanted >> c->rcv_scale;
-	else /* rounded up: a window once offered is never taken back */
+	else /* rounded up: a window once offered is not taken back */
 		field = (offered + unit - 1) >> c->rcv_scale;
+	/* Rounding up at every small segment would move the right edge without end. Where the
+	 * buffer ends the field is rounded down; what was offered is still taken (RFC 7323 section
+	 * 2.4). */
+	if (field << c->rcv_scale > free && field << c->rcv_scale > offered)
+		field = offered >> c->rcv_scale;
 	field = u32_min(field, UINT16_MAX);
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (field << c->rcv_scale));
 	return (uint16_t)field;

@@ -108,8 +108,9 @@ static enum tg_why reset_input(struct tg_tcp *t, struct tg_tcb *c, const struct 
 		challenge_ack(t, c);
 		return TG_WHY_tcp_rst_challenged;
 	}
-	/* What the reset acknowledges did arrive. */
-	if (s->flags & TG_TCP_ACK && seq_lt(c->snd_una, s->ack) && seq_le(s->ack, c->snd_nxt)) {
+	/* What the reset acknowledges did arrive. In SYN-RECEIVED that is our SYN: no byte. */
+	if (st != S_SYN_RCVD && s->flags & TG_TCP_ACK && seq_lt(c->snd_una, s->ack) &&
+		seq_le(s->ack, c->snd_nxt)) {
 		uint32_t n = s->ack - c->snd_una;
 
 		if (c->flags & F_FIN_IN_QUEUE && s->ack == c->snd_end)
