@@ -36,11 +36,11 @@ struct tg_ip sim_ip(bool v6, uint32_t host)
 	return ip;
 }
 
-void sim_secret(uint64_t seed, uint32_t host, uint8_t secret[32])
+void sim_secret(uint64_t seed, uint32_t which, uint8_t secret[32])
 {
 	struct tg_rng r;
 
-	tg_rng_seed(&r, seed * 2 + host + UINT64_C(0x5ec2e7));
+	tg_rng_seed(&r, seed * 8 + which + UINT64_C(0x5ec2e7));
 	for (uint32_t i = 0; i < 4; i++) {
 		uint64_t v = tg_rng_next(&r);
 

@@ -97,7 +97,8 @@ void sim_params_make(struct sim_params *p, uint64_t seed);
 /* Makes a scenario small and its wire plain. */
 void sim_params_tame(struct sim_params *p);
 void sim_params_print(const struct sim_params *p, FILE *f);
-void sim_secret(uint64_t seed, uint32_t host, uint8_t secret[32]);
+/* which: host + 2 * boots before this one */
+void sim_secret(uint64_t seed, uint32_t which, uint8_t secret[32]);
 struct tg_ip sim_ip(bool v6, uint32_t host);
 
 /* --- run --- */

@@ -110,7 +110,8 @@ static bool start_tcp(struct sim_host *h)
 	struct tg_errbuf e;
 	int rc;
 
-	sim_secret(h->w->p.seed, h->idx, c.secret);
+	/* Never the same over a restart: tcp.h asks for it. */
+	sim_secret(h->w->p.seed, h->idx + 2 * h->lives, c.secret);
 	h->tcp = tg_tcp_create(&c, &e);
 	if (!h->tcp) {
 		sim_fail(h->w, "tg_tcp_create: %s", e.text);
