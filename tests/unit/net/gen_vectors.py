@@ -295,6 +295,7 @@ T6 = raw((IPv6(src=B6, dst=A6) / TCP(sport=40000, dport=80, seq=7, flags='A') / 
 for n, (a, b) in enumerate([(0, 40), (40, 80), (80, 120)]):
     frag4('frag4_%d' % n, a, n < 2, T4[a:b], proto=6)
     frag6('frag6_%d' % n, a, int(n < 2), T6[a:b], ext=True)
+frag4('frag4_0_ect', 0, True, T4[:40], proto=6, tos=2)
 frag4('frag4_ce', 40, True, T4[40:80], proto=6, tos=3)
 frag4('frag4_overlap', 32, True, T4[32:64], proto=6)
 frag4('frag4_last_short', 64, False, T4[64:72], proto=6)

@@ -13,6 +13,7 @@
 #include <rte_ring.h>
 
 #include <tidegate/net.h>
+#include <tidegate/rng.h>
 #include <tidegate/view.h>
 
 #include "tgtest.h"
