@@ -394,8 +394,10 @@ static bool run_response(struct px_exch *ex)
 	uint64_t before = ex->resp_pump.taken;
 	enum tg_pump_result r;
 
-	if (ex->resp_done)
-		return true;
+	if (ex->resp_done) {
+		/* A tunnel whose origin is gone ends, though the client could still speak. */
+		return !u || !u->failed || px_exch_upstream_lost(ex, true);
+	}
 	r = tg_pump_run(&ex->resp_pump, src, d->conn);
 	if (ex->resp_pump.taken != before)
 		ex->last_activity = px_now(ex->proxy);

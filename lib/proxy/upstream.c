@@ -432,8 +432,9 @@ static void pump_queue(struct px_endpoint *ep)
 		attach(u, ex);
 		px_down_run(ex->down);
 	}
-	/* Nobody is left who could ever serve them. */
-	while ((ex = first_pending(ep)) && dial_for_queue(ep) && !ep->n_conns) {
+	/* One that cannot be dialled for is told so: the others may hold their connections for
+	 * days. */
+	while ((ex = first_pending(ep)) && dial_for_queue(ep)) {
 		px_reply(ex, PX_REPLY_CONNECT_FAILURE);
 		px_down_run(ex->down);
 	}
@@ -486,7 +487,7 @@ void px_up_request(struct px_exch *ex)
 	tg_list_push(&ep->pending, &ex->link);
 	ep->n_pending++;
 	cs->upstream_rq_pending_active++;
-	if (dial_for_queue(ep) && !ep->n_conns) {
+	if (dial_for_queue(ep)) {
 		cs->upstream_rq_total++;
 		px_reply(ex, PX_REPLY_CONNECT_FAILURE);
 	} else if (!ep->n_conns) {

@@ -402,17 +402,23 @@ const struct tg_log_record *bench_log(void)
 	return &r;
 }
 
+static void detach_all(void)
+{
+	for (uint32_t i = 0; i < BENCH_PEERS; i++)
+		if (b.peers[i].used)
+			bench_detach(&b.peers[i]);
+	bench_run();
+}
+
 void bench_end(void)
 {
 	const struct tg_pool *pools[16];
 	uint32_t n;
 
 	bench_run();
-	for (uint32_t i = 0; i < BENCH_PEERS; i++)
-		if (b.peers[i].used)
-			bench_detach(&b.peers[i]);
-	tg_proxy_abort_all(b.proxy);
-	bench_run();
+	detach_all();
+	tg_proxy_abort_all(b.proxy); /* may dial once more for one that waits */
+	detach_all();
 	CU_ASSERT_TRUE(tg_proxy_idle(b.proxy));
 	n = tg_proxy_pools(b.proxy, pools, 16);
 	for (uint32_t i = 0; i < n; i++)

@@ -313,6 +313,29 @@ static void websocket_becomes_a_tunnel(void)
 	bench_end();
 }
 
+static void tunnel_ends_with_its_origin(void)
+{
+	struct bench_peer *c, *other;
+
+	bench_start(4096);
+	c = bench_client(0);
+	bench_send(c, "GET /api HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\n"
+		      "Upgrade: websocket\r\n\r\n");
+	bench_send(b.origin[0], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+				"Upgrade: websocket\r\n\r\n");
+	/* another request cannot be dialled for: it does not wait for the tunnel to end */
+	b.connect_error = TG_ENOPORT;
+	other = bench_client(0);
+	bench_send(other, GET);
+	CU_ASSERT(starts(bench_got(other), "HTTP/1.1 503 "));
+	bench_fin(b.origin[0]);
+	CU_ASSERT_TRUE(c->eof);
+	CU_ASSERT_FALSE(c->failed);
+	bench_reset(b.origin[0]);
+	CU_ASSERT_TRUE(c->failed);
+	bench_end();
+}
+
 static void unwanted_upgrades(void)
 {
 	struct bench_peer *c;
@@ -842,6 +865,7 @@ TG_TEST_MAIN("http", {"ask and answer", ask_and_answer},
 	{"interim responses", interim_responses},
 	{"endless interim responses are refused", endless_interim_responses_are_refused},
 	{"websocket becomes a tunnel", websocket_becomes_a_tunnel},
+	{"tunnel ends with its origin", tunnel_ends_with_its_origin},
 	{"unwanted upgrades", unwanted_upgrades},
 	{"hostile responses are 502", hostile_responses_are_502},
 	{"nothing behind a response reaches anyone", nothing_behind_a_response_reaches_anyone},
