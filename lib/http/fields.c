@@ -1,5 +1,6 @@
 /* fields.c: the fields that say where a message ends and what becomes of its connection. */
 #include "fields.h"
+#include "head.h"
 #include "names.h"
 #include "scan.h"
 
@@ -105,6 +106,11 @@ static enum tg_h1_refusal add_options(struct tg_facts *f, struct tg_view rest)
 {
 	struct tg_view e;
 
+	/* What nearly every message says. */
+	if (rest.n == 10 && tg_token_is(rest.p, "keep-alive", 10)) {
+		f->keep_alive = true;
+		return TG_H1_OK;
+	}
 	while (tg_list_next(&rest, &e)) {
 		if (!e.n)
 			continue; /* RFC 9110 section 5.6.1.2 */
@@ -174,43 +180,57 @@ static enum tg_h1_refusal add_expectation(
 	return TG_H1_OK;
 }
 
-enum tg_h1_refusal tg_facts_gather(struct tg_msg *m, struct tg_facts *f)
+static enum tg_h1_refusal add(struct tg_msg *m, struct tg_facts *f, struct tg_field *fld)
 {
+	struct tg_view rest = fld->value, e;
+
+	switch (fld->id) {
+	case TG_FIELD_HOST:
+		if (!f->hosts++)
+			f->host = fld;
+		return TG_H1_OK;
+	case TG_FIELD_CONTENT_LENGTH:
+		if (!f->lengths++)
+			f->length = fld;
+		return TG_H1_OK;
+	case TG_FIELD_TRANSFER_ENCODING:
+		add_codings(f, rest);
+		return TG_H1_OK;
+	case TG_FIELD_CONNECTION:
+		return add_options(f, rest);
+	case TG_FIELD_UPGRADE:
+		return add_upgrades(f, rest);
+	case TG_FIELD_EXPECT:
+		return add_expectation(m, f, rest);
+	case TG_FIELD_TE:
+		while (tg_list_next(&rest, &e))
+			f->te_trailers |= is(e, TG_VIEW("trailers"));
+		return TG_H1_OK;
+	default:
+		return TG_H1_OK;
+	}
+}
+
+enum tg_h1_refusal tg_facts_gather(struct tg_head *h, struct tg_facts *f)
+{
+	static const uint64_t wanted = 1ull << TG_FIELD_HOST | 1ull << TG_FIELD_CONTENT_LENGTH |
+				       1ull << TG_FIELD_TRANSFER_ENCODING |
+				       1ull << TG_FIELD_CONNECTION | 1ull << TG_FIELD_UPGRADE |
+				       1ull << TG_FIELD_EXPECT | 1ull << TG_FIELD_TE;
 	enum tg_h1_refusal r = TG_H1_OK;
-	struct tg_view rest, e;
+	struct tg_msg *m = h->m;
 
 	*f = (struct tg_facts){0};
-	for (uint32_t i = 0; i < m->n_fields && r == TG_H1_OK; i++) {
-		struct tg_field *fld = &m->fields[i];
+	for (uint64_t left = h->ids & wanted; left && r == TG_H1_OK; left &= left - 1) {
+		uint32_t id = (uint32_t)__builtin_ctzll(left);
 
-		switch (fld->id) {
-		case TG_FIELD_HOST:
-			if (!f->hosts++)
-				f->host = fld;
-			break;
-		case TG_FIELD_CONTENT_LENGTH:
-			if (!f->lengths++)
-				f->length = fld;
-			break;
-		case TG_FIELD_TRANSFER_ENCODING:
-			add_codings(f, fld->value);
-			break;
-		case TG_FIELD_CONNECTION:
-			r = add_options(f, fld->value);
-			break;
-		case TG_FIELD_UPGRADE:
-			r = add_upgrades(f, fld->value);
-			break;
-		case TG_FIELD_EXPECT:
-			r = add_expectation(m, f, fld->value);
-			break;
-		case TG_FIELD_TE:
-			for (rest = fld->value; tg_list_next(&rest, &e);)
-				f->te_trailers |= is(e, TG_VIEW("trailers"));
-			break;
-		default:
-			break;
+		if (tg_likely(!(h->ids_again >> id & 1))) {
+			r = add(m, f, &m->fields[h->where[id]]);
+			continue;
 		}
+		for (uint32_t i = 0; i < m->n_fields && r == TG_H1_OK; i++)
+			if (m->fields[i].id == id)
+				r = add(m, f, &m->fields[i]);
 	}
 	return r;
 }

@@ -25,7 +25,8 @@ bool tg_is_token(struct tg_view v);
 /* A field that Connection must never take away (RFC 9110 section 7.6.1). */
 bool tg_field_is_end_to_end(struct tg_view name);
 
-enum tg_h1_refusal tg_facts_gather(struct tg_msg *m, struct tg_facts *f);
+struct tg_head;
+enum tg_h1_refusal tg_facts_gather(struct tg_head *h, struct tg_facts *f);
 /* TG_H1_OK: the codings are exactly "chunked". */
 enum tg_h1_refusal tg_facts_coding(const struct tg_facts *f);
 /* 1*DIGIT below 2^63. */

@@ -2,33 +2,53 @@
 #include "head.h"
 #include "names.h"
 
-/* Windows of 512 bytes: most heads need one or two, and a body behind a short head is not scanned
- * for nothing. */
-void tg_head_refill(struct tg_head *h, uint32_t pos)
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define CRLF 0x0a0d /* as a 16-bit load sees it */
+#else
+#define CRLF 0x0d0a
+#endif
+
+/* The last bytes of the buffer, less than a block, as word b. Nothing beyond them is read. */
+static void classify_tail(struct tg_head *h, uint32_t b, uint32_t tail)
 {
-	uint32_t n = h->len - pos, blocks = n / TG_SCAN_BLOCK, tail = n % TG_SCAN_BLOCK;
+	const uint8_t *end = h->buf + h->len;
 	uint8_t last[TG_SCAN_BLOCK];
 
-	if (blocks > TG_HEAD_BLOCKS)
-		blocks = TG_HEAD_BLOCKS;
-	h->base = pos;
-	h->window_end = pos + TG_HEAD_BLOCKS * TG_SCAN_BLOCK;
-	tg_scan->classify(h->buf + pos, blocks, h->not_token, h->stops);
-	if (blocks == TG_HEAD_BLOCKS || !tail)
-		return;
-	if (h->len >= TG_SCAN_BLOCK) {
-		/* The block that ends with the buffer, shifted: nothing beyond it is read. */
-		tg_scan->classify(h->buf + h->len - TG_SCAN_BLOCK, 1, h->not_token + blocks,
-			h->stops + blocks);
-		h->not_token[blocks] >>= TG_SCAN_BLOCK - tail;
-		h->stops[blocks] >>= TG_SCAN_BLOCK - tail;
-		return;
+	if (h->len < TG_SCAN_BLOCK) {
+		memset(last, 0, sizeof(last));
+		memcpy(last + TG_SCAN_BLOCK - tail, end - tail, tail);
+		end = last + TG_SCAN_BLOCK;
 	}
-	memset(last, 0, sizeof(last));
-	memcpy(last, h->buf + pos, tail);
-	tg_scan->classify(last, 1, h->not_token, h->stops);
-	h->not_token[0] &= (1ull << tail) - 1;
-	h->stops[0] &= (1ull << tail) - 1;
+	tg_scan->classify(end - TG_SCAN_BLOCK, 1, h->not_token + b, h->stops + b);
+	h->not_token[b] >>= TG_SCAN_BLOCK - tail;
+	h->stops[b] >>= TG_SCAN_BLOCK - tail;
+}
+
+/* Moves the window to pos, which is before h->len. 512 bytes: most heads need one or two, and a
+ * body behind a short head is not scanned for nothing. */
+static void refill(struct tg_head *h, uint32_t pos)
+{
+	uint32_t n = h->len - pos, blocks = n / TG_SCAN_BLOCK, tail = n % TG_SCAN_BLOCK;
+
+	if (blocks >= TG_HEAD_BLOCKS) {
+		blocks = TG_HEAD_BLOCKS;
+		n = TG_HEAD_BLOCKS * TG_SCAN_BLOCK;
+		tail = 0;
+	}
+	h->base = pos;
+	h->window = n;
+	tg_scan->classify(h->buf + pos, blocks, h->not_token, h->stops);
+	if (tail)
+		classify_tail(h, blocks++, tail);
+	h->not_token[blocks] = h->stops[blocks] = ~0ull;
+}
+
+uint32_t tg_head_next_far(struct tg_head *h, const uint64_t *map, uint32_t pos)
+{
+	if (pos >= h->len)
+		return h->len;
+	refill(h, pos);
+	return tg_head_next(h, map, pos);
 }
 
 /* One byte at a time, because it may end anywhere; the digits decide only when all of it is there.
@@ -78,6 +98,16 @@ static bool is_lookalike(struct tg_view name)
 	return false;
 }
 
+static inline bool may_look_alike(struct tg_view name)
+{
+	return name.n == 14 || name.n == 17;
+}
+
+static inline bool is_space(uint8_t c)
+{
+	return c == ' ' || c == '\t';
+}
+
 static int field_name(struct tg_head *h, struct tg_field *f)
 {
 	uint32_t start = h->s->token, end = tg_head_next(h, h->not_token, h->pos);
@@ -91,11 +121,27 @@ static int field_name(struct tg_head *h, struct tg_field *f)
 	f->name = tg_view_of(h->buf + start, end - start);
 	f->id = (uint16_t)tg_field_id_of_token(f->name);
 	f->removed = false;
-	if (f->id == TG_FIELD_UNKNOWN && (f->name.n == 14 || f->name.n == 17) &&
-		tg_unlikely(is_lookalike(f->name)))
+	if (f->id == TG_FIELD_UNKNOWN && may_look_alike(f->name) && is_lookalike(f->name))
 		return tg_head_refuse(h, TG_H1_BAD_FIELD_NAME);
 	h->s->token = h->pos = end + 1;
 	return 1;
+}
+
+static struct tg_view trimmed(const uint8_t *p, const uint8_t *end)
+{
+	while (p < end && is_space(*p))
+		p++;
+	while (p < end && is_space(end[-1]))
+		end--;
+	return tg_view_of(p, (size_t)(end - p));
+}
+
+/* Field n is a well-known one. */
+static inline void note(struct tg_head *h, uint32_t id, uint32_t n)
+{
+	h->ids_again |= h->ids & 1ull << id;
+	h->ids |= 1ull << id;
+	h->where[id] = (uint16_t)n;
 }
 
 static int field_value(struct tg_head *h, struct tg_field *f)
@@ -112,12 +158,8 @@ static int field_value(struct tg_head *h, struct tg_field *f)
 	rc = tg_head_crlf(h);
 	if (tg_unlikely(rc <= 0))
 		return rc;
-	while (start < end && (h->buf[start] == ' ' || h->buf[start] == '\t'))
-		start++;
-	while (start < end && (h->buf[end - 1] == ' ' || h->buf[end - 1] == '\t'))
-		end--;
-	f->value = tg_view_of(h->buf + start, end - start);
-	h->ids |= 1ull << f->id;
+	f->value = trimmed(h->buf + start, h->buf + end);
+	note(h, f->id, h->s->n_fields);
 	return 1;
 }
 _Static_assert(TG_FIELD_MAX <= 64, "ids is a bit set");
@@ -150,6 +192,53 @@ static int line_start(struct tg_head *h)
 	return 1;
 }
 
+/* Takes whole, plain field lines. Stops in front of the first that is anything else (not all there,
+ * the empty line, not plain or wrong), which field_name() and field_value() then look at closely.
+ */
+static void plain_lines(struct tg_head *h)
+{
+	const uint8_t *buf = h->buf;
+	struct tg_field *f = &h->m->fields[h->s->n_fields];
+	uint32_t pos = h->pos, cap = h->m->field_cap, n = h->s->n_fields;
+
+	if (cap > h->limits->max_fields)
+		cap = h->limits->max_fields;
+	for (; n < cap; n++, f++) {
+		uint32_t colon = tg_head_next(h, h->not_token, pos), end;
+		const uint8_t *p = buf + colon, *q;
+		enum tg_field_id id;
+		uint16_t crlf;
+
+		/* Not even a value's first byte: buf[colon] may be the end of the buffer. */
+		if (tg_unlikely(colon + 1 >= h->len || *p++ != ':' || colon == pos))
+			break;
+		end = tg_head_next(h, h->stops, colon + 1);
+		if (tg_unlikely(end + 2 > h->len))
+			break;
+		q = buf + end;
+		memcpy(&crlf, q, 2);
+		if (tg_unlikely(crlf != CRLF))
+			break;
+		f->name = tg_view_of(buf + pos, colon - pos);
+		id = tg_field_id_of_token(f->name);
+		p += *p == ' ';
+		/* More white space, or none and no value: CR is below SP, too. */
+		if (tg_likely(*p > ' ' && q[-1] > ' '))
+			f->value = tg_view_of(p, (size_t)(q - p));
+		else
+			f->value = trimmed(p, q);
+		f->id = (uint16_t)id;
+		f->removed = false;
+		if (id)
+			note(h, id, n);
+		else if (tg_unlikely(may_look_alike(f->name)) && is_lookalike(f->name))
+			break;
+		pos = end + 2;
+	}
+	h->pos = pos;
+	h->s->n_fields = (uint16_t)n;
+}
+
 int tg_head_fields(struct tg_head *h)
 {
 	struct tg_h1_scan *s = h->s;
@@ -158,7 +247,10 @@ int tg_head_fields(struct tg_head *h)
 	for (;;) {
 		struct tg_field *f = &h->m->fields[s->n_fields];
 
+		/* One line at a time only when there is something about it. */
 		if (s->phase == TG_HEAD_LINE) {
+			plain_lines(h);
+			f = &h->m->fields[s->n_fields];
 			rc = line_start(h);
 			if (rc != 1)
 				return rc == 2 ? 1 : rc;
@@ -185,8 +277,7 @@ static int run(struct tg_head *h, tg_head_fn *start_line)
 
 	*m = (struct tg_msg){.fields = m->fields, .field_cap = m->field_cap};
 	h->pos = h->s->seen;
-	h->ids = 0;
-	h->base = h->window_end = 0; /* a resumed head is run through again from its start */
+	h->ids = h->ids_again = 0;
 	if (h->s->phase < TG_HEAD_LINE) {
 		rc = start_line(h);
 		if (rc <= 0)

@@ -34,11 +34,27 @@ struct tg_head {
 	const uint8_t *buf;
 	uint32_t len; /* never more than limits->max_head */
 	uint32_t pos; /* all before it was looked at */
-	uint64_t ids; /* bit set of the enum tg_field_id seen */
-	/* bitmaps of buf[base .. window_end), see scan.h */
-	uint32_t base, window_end;
-	uint64_t not_token[TG_HEAD_BLOCKS], stops[TG_HEAD_BLOCKS];
+	/* The well-known fields seen (bit sets of enum tg_field_id), those seen more than once, and
+	 * where each was seen last. */
+	uint64_t ids, ids_again;
+	uint16_t where[TG_FIELD_MAX];
+	/* bitmaps of buf[base .. base + window), see scan.h; then no bit up to the next word, which
+	 * is all ones */
+	uint32_t base, window;
+	uint64_t not_token[TG_HEAD_BLOCKS + 1], stops[TG_HEAD_BLOCKS + 1];
 };
+
+/* What the callers of tg_head_parse() set; the rest is set there. */
+static inline void tg_head_init(struct tg_head *h, struct tg_h1_scan *s, const uint8_t *buf,
+	uint32_t len, const struct tg_h1_limits *limits, struct tg_msg *m)
+{
+	h->s = s;
+	h->limits = limits;
+	h->m = m;
+	h->buf = buf;
+	h->len = len;
+	h->base = h->window = 0;
+}
 
 /* Everything that looks at a piece of head: 1 done, 0 more bytes are needed, -1 refused. */
 typedef int tg_head_fn(struct tg_head *h);
@@ -49,24 +65,27 @@ static inline int tg_head_refuse(struct tg_head *h, enum tg_h1_refusal r)
 	return -1;
 }
 
-void tg_head_refill(struct tg_head *h, uint32_t pos);
+/* Moves the window to pos and goes on there. */
+uint32_t tg_head_next_far(struct tg_head *h, const uint64_t *map, uint32_t pos);
 
 /* The first set bit of map at or behind pos; h->len if there is none. map: one of h's two. */
 static inline uint32_t tg_head_next(struct tg_head *h, const uint64_t *map, uint32_t pos)
 {
-	while (pos < h->len) {
-		uint32_t i;
-		uint64_t w;
+	uint32_t i = pos - h->base; /* huge if pos is before the window */
+	uint64_t w;
 
-		if (tg_unlikely(pos >= h->window_end))
-			tg_head_refill(h, pos);
-		i = pos - h->base;
-		w = map[i / 64] >> (i % 64);
-		if (tg_likely(w))
-			return pos + (uint32_t)__builtin_ctzll(w);
-		pos = h->base + (i | 63) + 1;
-	}
-	return h->len;
+	if (tg_unlikely(i >= h->window))
+		return tg_head_next_far(h, map, pos);
+	w = map[i / 64] >> (i % 64);
+	if (tg_likely(w))
+		return pos + (uint32_t)__builtin_ctzll(w);
+	/* The word behind the last has a bit set, so that this ends. */
+	for (i /= 64; !(w = map[++i]);)
+		;
+	i = i * 64 + (uint32_t)__builtin_ctzll(w);
+	if (tg_likely(i < h->window))
+		return h->base + i;
+	return tg_head_next_far(h, map, h->base + h->window);
 }
 
 /* h->pos is at a CR: takes CRLF. */

@@ -39,7 +39,9 @@ struct tg_view tg_method_name(enum tg_method m)
 /* Methods are case-sensitive (RFC 9110 section 9.1). */
 enum tg_method tg_method_of(struct tg_view name)
 {
-	for (uint32_t i = 0; i < TG_METHOD_OTHER; i++)
+	if (name.n == 3 && !memcmp(name.p, "GET", 3))
+		return TG_GET;
+	for (uint32_t i = TG_HEAD; i < TG_METHOD_OTHER; i++)
 		if (methods[i].n == name.n && !memcmp(methods[i].p, name.p, name.n))
 			return (enum tg_method)i;
 	return TG_METHOD_OTHER;

@@ -34,7 +34,7 @@ static inline __attribute__((always_inline)) bool tg_token_is(
 }
 
 /* The id of a name that is known to be a token. A test holds the cases against TG_FIELD_LIST. */
-static inline enum tg_field_id tg_field_id_of_token(struct tg_view v)
+static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_token(struct tg_view v)
 {
 #define IS(name) tg_token_is(v.p, (name), sizeof(name) - 1)
 	switch (v.n) {

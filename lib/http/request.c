@@ -173,7 +173,7 @@ static enum tg_h1_refusal finish(struct tg_head *h)
 	struct tg_msg *m = h->m;
 	bool has_body;
 	struct tg_facts f;
-	enum tg_h1_refusal r = tg_facts_gather(m, &f);
+	enum tg_h1_refusal r = tg_facts_gather(h, &f);
 
 	if (r == TG_H1_OK)
 		r = check_host(m, &f);
@@ -200,11 +200,6 @@ int32_t tg_h1_parse_request(struct tg_h1_scan *s, const uint8_t *buf, uint32_t l
 {
 	struct tg_head h;
 
-	h.s = s;
-	h.limits = limits;
-	h.m = m;
-	h.buf = buf;
-	h.len = len;
-	h.window_end = 0;
+	tg_head_init(&h, s, buf, len, limits, m);
 	return tg_head_parse(&h, TG_HEAD_EMPTY, request_line, finish);
 }

@@ -137,7 +137,7 @@ static enum tg_h1_refusal finish(struct tg_head *h)
 {
 	struct tg_msg *m = h->m;
 	struct tg_facts f;
-	enum tg_h1_refusal r = tg_facts_gather(m, &f);
+	enum tg_h1_refusal r = tg_facts_gather(h, &f);
 
 	if (r == TG_H1_OK)
 		r = check_length(m, &f);
@@ -155,12 +155,7 @@ int32_t tg_h1_parse_response(struct tg_h1_scan *s, const uint8_t *buf, uint32_t 
 {
 	struct response r;
 
-	r.h.s = s;
-	r.h.limits = limits;
-	r.h.m = m;
-	r.h.buf = buf;
-	r.h.len = len;
-	r.h.window_end = 0;
+	tg_head_init(&r.h, s, buf, len, limits, m);
 	r.to = to;
 	return tg_head_parse(&r.h, TG_HEAD_VERSION, status_line, finish);
 }

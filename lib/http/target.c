@@ -43,6 +43,18 @@ static uint32_t ip_literal(struct tg_view v)
 	return inet_pton(AF_INET6, text, &addr) == 1 ? (uint32_t)n + 2 : 0;
 }
 
+/* The length of the run of TG_BYTE_HOST at the start of v, four at a time. */
+static uint32_t reg_name(struct tg_view v)
+{
+	const uint8_t *p = v.p, *end = v.p + v.n, *c = tg_byte_class;
+
+	while (end - p >= 4 && c[p[0]] & c[p[1]] & c[p[2]] & c[p[3]] & TG_BYTE_HOST)
+		p += 4;
+	while (p < end && c[*p] & TG_BYTE_HOST)
+		p++;
+	return (uint32_t)(p - v.p);
+}
+
 bool tg_authority_ok(struct tg_view v, bool need_port)
 {
 	uint32_t host = 0;
@@ -50,8 +62,7 @@ bool tg_authority_ok(struct tg_view v, bool need_port)
 	if (v.n && v.p[0] == '[')
 		host = ip_literal(v);
 	else
-		while (host < v.n && tg_byte_class[v.p[host]] & TG_BYTE_HOST)
-			host++;
+		host = reg_name(v);
 	if (host == 0 || host > 255)
 		return false;
 	if (host == v.n)
