@@ -244,7 +244,6 @@ int tg_own_init(struct tg_net *n, struct tg_errbuf *e);
 const struct tg_own *tg_own_find(const struct tg_net *n, const struct tg_ip *a, uint16_t ifidx);
 /* An own address of this port. */
 bool tg_own_on(const struct tg_net *n, const struct tg_ip *a, uint16_t ifidx);
-const struct tg_route *tg_route_find(const struct tg_net *n, const struct tg_ip *a);
 /* local: our end, which decides the port for link-local destinations; may be NULL. */
 bool tg_path_find(const struct tg_net *n, const struct tg_ip *dst, const struct tg_ip *local,
 	struct tg_path *p);

@@ -144,7 +144,7 @@ static void link_parents(struct tg_net *n)
 	}
 }
 
-const struct tg_route *tg_route_find(const struct tg_net *n, const struct tg_ip *a)
+static const struct tg_route *find(const struct tg_net *n, const struct tg_ip *a)
 {
 	uint32_t lo = 0, hi = n->n_routes;
 
@@ -199,7 +199,7 @@ bool tg_path_find(const struct tg_net *n, const struct tg_ip *dst, const struct 
 		p->hop = *dst;
 		return link_local_port(n, local, &p->ifidx) && !tg_own_find(n, dst, p->ifidx);
 	}
-	r = tg_route_find(n, dst);
+	r = find(n, dst);
 	if (!r || (tg_ip_is_v4(dst) && dst->w[3] == UINT32_MAX))
 		return false;
 	p->ifidx = r->ifidx;
