@@ -281,8 +281,7 @@ void px_up_abort(struct px_up *u, enum tg_why why);
 void px_up_leave_queue(struct px_exch *ex);
 struct px_up *px_up_dial(
 	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err);
-void px_endpoint_put(struct px_endpoint *ep);                /* drops a reference */
-uint32_t px_share(uint32_t limit, const struct tg_proxy *p); /* of a limit over all workers */
+void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
 const struct tg_endpoint *px_endpoint_pick(
 	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c);

@@ -174,7 +174,7 @@ void px_l4_begin(struct px_down *d)
 		return;
 	}
 	l->upstream = ep->addr;
-	if (ep->stats->upstream_cx_active >= px_share(c->max_connections, p)) {
+	if (ep->stats->upstream_cx_active >= c->max_connections) {
 		ep->stats->upstream_cx_overflow++;
 		refuse(l, TG_FLAG(UO), TG_WHY_req_overflow, "upstream_overflow");
 		return;

@@ -72,7 +72,7 @@ static void close_idle_of(struct px_endpoint *ep)
 	px_endpoint_put(ep);
 }
 
-static bool adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t mask,
+static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t mask,
 	const struct tg_cluster *c, const struct tg_endpoint *e, struct px_endpoint **out)
 {
 	struct px_endpoint **slot, *ep = find_slot(table, mask, c->name, &e->addr, &slot);
@@ -80,22 +80,21 @@ static bool adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t m
 	if (!ep)
 		ep = *slot = new_endpoint(p, c->name, &e->addr);
 	if (!ep)
-		return false;
+		return;
 	ep->wanted = true;
 	ep->conf = c;
 	ep->stats = &c->stats[p->conf.worker];
 	*out = ep;
-	return true;
 }
 
 /* Adoption happens between two turns at a reload: the one place of a worker where memory is asked
- * for, and where it may be refused (then the old tables stay). */
+ * for. If it is refused, nothing has changed. An endpoint beyond the pool's size has no place and
+ * counts as not there (lib/config bounds them below it). */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 {
 	uint64_t size = 64;
 	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
 	uint32_t *rr = calloc(s->n_clusters + 1, sizeof(*rr));
-	bool ok = true;
 
 	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
 		size *= 2;
@@ -119,7 +118,7 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 		for (uint32_t e = 0; e < s->clusters[c].n_endpoints; e++) {
 			const struct tg_endpoint *te = &s->clusters[c].endpoints[e];
 
-			ok &= adopt_one(p, table, size - 1, &s->clusters[c], te, &list[te->id]);
+			adopt_one(p, table, size - 1, &s->clusters[c], te, &list[te->id]);
 		}
 	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
 		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
@@ -132,7 +131,7 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	free(p->rr);
 	p->endpoints = list;
 	p->rr = rr;
-	return ok ? 0 : TG_ENOMEM;
+	return 0;
 }
 
 const struct tg_endpoint *px_endpoint_pick(
@@ -391,13 +390,6 @@ static struct px_up *take_idle(struct px_endpoint *ep)
 	return NULL;
 }
 
-uint32_t px_share(uint32_t limit, const struct tg_proxy *p)
-{
-	uint32_t n = limit / p->conf.n_workers;
-
-	return n ? n : 1;
-}
-
 static struct px_exch *first_pending(struct px_endpoint *ep)
 {
 	return tg_list_empty(&ep->pending) ? NULL
@@ -412,7 +404,7 @@ static int dial_for_queue(struct px_endpoint *ep)
 	while (ep->n_connecting < ep->n_pending) {
 		const struct tg_cluster *c = first_pending(ep)->cluster;
 
-		if (ep->stats->upstream_cx_active >= px_share(c->max_connections, ep->proxy))
+		if (ep->stats->upstream_cx_active >= c->max_connections)
 			return 0;
 		if (!px_up_dial(ep, c, NULL, &err))
 			return err;
@@ -468,7 +460,7 @@ void px_up_request(struct px_exch *ex)
 		return;
 	}
 	ep = ex->ep;
-	if (cs->upstream_rq_active >= px_share(ex->cluster->max_requests, p)) {
+	if (cs->upstream_rq_active >= ex->cluster->max_requests) {
 		cs->upstream_rq_pending_overflow++;
 		px_reply(ex, PX_REPLY_OVERFLOW);
 		return;
@@ -478,7 +470,7 @@ void px_up_request(struct px_exch *ex)
 		attach(u, ex);
 		return;
 	}
-	if (cs->upstream_rq_pending_active >= px_share(ex->cluster->max_pending_requests, p)) {
+	if (cs->upstream_rq_pending_active >= ex->cluster->max_pending_requests) {
 		cs->upstream_rq_pending_overflow++;
 		px_reply(ex, PX_REPLY_OVERFLOW);
 		return;

@@ -359,8 +359,7 @@ static void hostile_responses_are_502(void)
 {
 	static const char *bad[] = {
 		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
-		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: "
-		"chunked\r\n\r\n0\r\n\r\n",
+		"HTTP/1.1 200 A\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
 		"garbage that is no response at all\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nbad name: x\r\n\r\n",
 		"HTTP/1.1 99 Low\r\nContent-Length: 0\r\n\r\n",

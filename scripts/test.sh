@@ -1,0 +1,139 @@
+#!/bin/bash
+# Builds Tidegate in four ways and runs every test.
+#
+#   scripts/test.sh            all: about 20 minutes on two cores
+#   scripts/test.sh --quick    the same suites, shorter: under five minutes
+#   scripts/test.sh --long     more simulator seeds, longer fuzzing, bigger transfers
+#   scripts/test.sh --suite S  only suite S (style, unit, sim, e2e, fuzz) of its build
+#
+# Installs what is missing (scripts/setup.sh), needs root (network namespaces) and leaves no
+# namespace, interface or process behind, also when interrupted. The builds stay in build*/.
+# The last line is `N passed, N failed` or `N passed, N failed, N skipped`; exit 1 on any failure.
+set -uo pipefail
+
+top=$(cd "$(dirname "$0")/.." && pwd)
+cd "$top" || exit 1
+mode=full only=
+while [ $# -gt 0 ]; do
+	case $1 in
+	--quick) mode=quick ;;
+	--long) mode=long ;;
+	--suite) only=${2:?--suite needs a name}; shift ;;
+	-h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	*) printf 'test: unknown argument %s (see --help)\n' "$1" >&2; exit 2 ;;
+	esac
+	shift
+done
+export TG_TEST_MODE=$mode
+case $mode in
+quick) export TG_SIM_SEEDS=${TG_SIM_SEEDS:-300} fuzz_seconds=3 ;;
+full) export TG_SIM_SEEDS=${TG_SIM_SEEDS:-10000} fuzz_seconds=12 ;;
+long) export TG_SIM_SEEDS=${TG_SIM_SEEDS:-50000} fuzz_seconds=300 ;;
+esac
+
+results=$(mktemp -d)
+child=
+
+# Each end-to-end test takes its lab down; this is for one that was killed in the middle of that. Labs
+# are called tgePIDxN; only those whose process is gone are taken.
+sweep() {
+	local ns lab pid
+	for ns in $(ip netns list 2>/dev/null | awk '/^tge[0-9]+x[0-9]+-/ { print $1 }'); do
+		lab=${ns%-*} pid=${ns#tge} pid=${pid%%x*}
+		kill -0 "$pid" 2>/dev/null || scripts/lab.sh down "$lab" >/dev/null 2>&1
+	done
+}
+
+finish() {
+	if [ -n "$child" ] && kill -0 "$child" 2>/dev/null; then
+		kill -TERM "$child" 2>/dev/null # Meson passes it on to its tests
+		wait "$child"
+	fi
+	sweep
+	rm -rf "$results"
+}
+trap finish EXIT
+trap 'printf "test: interrupted\n" >&2; exit 130' INT TERM HUP
+
+say() { printf '\n== %s  (%d s)\n' "$*" "$SECONDS"; }
+
+# Runs a command in the background and waits, so that a signal reaches the trap at once.
+run() {
+	"$@" &
+	child=$!
+	wait "$child"
+	local rc=$?
+	child=
+	return $rc
+}
+
+passed=0 failed=0 skipped=0
+fail() {
+	failed=$((failed + 1))
+	printf 'FAILED: %s\n' "$*"
+}
+
+# build DIR COMPILER [MESON OPTION ...]: configures if needed, and builds. Counts as a test.
+build() {
+	local dir=$1 compiler=$2
+	shift 2
+	say "build $dir ($compiler $*)"
+	if [ ! -f "$dir/build.ninja" ]; then
+		rm -rf "$dir"
+		CC=$compiler run meson setup "$dir" "$@" >"$results/setup.log" 2>&1 ||
+			{ cat "$results/setup.log"; fail "configure $dir"; return 1; }
+	else
+		run meson configure "$dir" "$@" >/dev/null 2>&1
+	fi
+	if run ninja -C "$dir" >"$results/ninja.log" 2>&1; then
+		passed=$((passed + 1))
+	else
+		tail -n 60 "$results/ninja.log"
+		fail "build $dir"
+		return 1
+	fi
+}
+
+# tests DIR SUITE [MESON TEST ARGUMENT ...]: runs one suite and adds up its results.
+tests() {
+	local dir=$1 suite=$2 counts
+	shift 2
+	[ -z "$only" ] || [ "$only" = "$suite" ] || return 0
+	[ -f "$dir/build.ninja" ] || return 0
+	say "suite $suite in $dir"
+	rm -f "$dir/meson-logs/tg-$suite.json"
+	run meson test -C "$dir" --no-rebuild --suite "$suite" --logbase "tg-$suite" --print-errorlogs "$@"
+	counts=$(python3 scripts/count_tests.py "$dir/meson-logs/tg-$suite.json" "$suite in $dir")
+	printf '%s\n' "$counts" | sed '$d'
+	read -r p f s <<<"$(printf '%s\n' "$counts" | tail -n 1)"
+	passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+}
+
+say "packages"
+run scripts/setup.sh || { fail "scripts/setup.sh"; printf '%d passed, %d failed\n' "$passed" "$failed"; exit 1; }
+
+if build build gcc --buildtype=debugoptimized; then
+	tests build style
+	tests build unit
+	tests build sim
+	tests build e2e --num-processes 1
+fi
+if [ -z "$only" ] || [ "$only" = unit ]; then
+	build build-clang clang && tests build-clang unit
+	build build-sanitize gcc -Dsanitize=true && {
+		tests build-sanitize unit
+		TG_SIM_SEEDS=$((TG_SIM_SEEDS / 20)) tests build-sanitize sim
+	}
+fi
+if [ -z "$only" ] || [ "$only" = fuzz ]; then
+	build build-fuzz clang -Dsanitize=true -Dfuzz=true -Dfuzz_seconds="$fuzz_seconds" &&
+		tests build-fuzz fuzz
+fi
+
+printf '\n%d s\n' "$SECONDS"
+if [ "$skipped" -gt 0 ]; then
+	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+else
+	printf '%d passed, %d failed\n' "$passed" "$failed"
+fi
+[ "$failed" -eq 0 ]
