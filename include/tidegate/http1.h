@@ -90,7 +90,9 @@ struct tg_h1_scan {
 int32_t tg_h1_parse_request(struct tg_h1_scan *s, const uint8_t *buf, uint32_t len,
 	const struct tg_h1_limits *limits, struct tg_msg *m);
 /* The same for a response head. `to` is the method of the request that it answers: HEAD and CONNECT
- * change the framing. A 1xx comes out like any head, body NONE (101: TUNNEL). */
+ * change the framing. A 1xx comes out like any head, body NONE (101: TUNNEL). Framing fields where
+ * there is no content (1xx, 204, 2xx to CONNECT) are refused, but for "Content-Length: 0" with 204,
+ * which comes out as removed. With 304 and to HEAD the length is that of the content not sent. */
 int32_t tg_h1_parse_response(struct tg_h1_scan *s, const uint8_t *buf, uint32_t len,
 	const struct tg_h1_limits *limits, enum tg_method to, struct tg_msg *m);
 

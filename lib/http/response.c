@@ -118,10 +118,13 @@ static enum tg_h1_refusal check_no_body(
 			return TG_H1_BODY_NOT_ALLOWED;
 		m->body = TG_BODY_NONE;
 	} else if (m->status == 204) {
-		/* "Content-Length: 0" is forbidden too, but common and says the same. */
+		/* "Content-Length: 0" is forbidden too, but common and says the same; it is not
+		 * passed on. */
 		if (m->body == TG_BODY_CHUNKED || m->content_length)
 			return TG_H1_BODY_NOT_ALLOWED;
 		m->body = TG_BODY_NONE;
+		m->has_content_length = false;
+		tg_msg_remove(m, TG_FIELD_CONTENT_LENGTH);
 	} else if (m->status == 304 || to == TG_HEAD) {
 		m->body = TG_BODY_NONE;
 	}
