@@ -499,12 +499,22 @@ static bool plain(const struct sim_end *e)
 	return e->p->ending == SIM_CLEAN;
 }
 
+/* Reads so slowly that the other end, having left, runs out of patience (fin_timeout: 60 s). */
+static bool sluggish(const struct sim_end *e)
+{
+	uint32_t buf = e->p->rcv_buf ? e->p->rcv_buf : e->host->w->p.host[e->host->idx].rcv_buf;
+
+	return buf / e->p->read_max * e->p->read_gap > 15 * TG_SEC;
+}
+
 /* Nobody hurries away from anything the other still sends. */
 static bool must_be_clean(const struct sim_flow *f)
 {
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct sim_end *e = &f->end[i];
 
+		if (sluggish(e))
+			return false;
 		if (!plain(e) && !(e->p->ending == SIM_DETACH && !f->end[!i].p->total))
 			return false;
 	}
@@ -539,6 +549,17 @@ static void judge_end(struct sim_end *e, bool clean)
 	if (e->failed && e->why != TG_WHY_conn_reset_by_peer && e->why != TG_WHY_conn_refused &&
 		e->why != TG_WHY_conn_linger)
 		END_FAIL(e, "failed: %s", tg_why_name(e->why));
+}
+
+void sim_app_perfect(struct sim_world *w)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct tg_core_stats *s = w->host[i].stats;
+
+		/* Loss probes go by an RTT that knows nothing of the peer's delayed ACKs. */
+		if (s->tcp_retransmits > s->tcp_tlp || s->tcp_rto || s->tcp_fast_recovery)
+			sim_fail(w, "host %c sent again on a perfect wire", 'A' + (int)i);
+	}
 }
 
 void sim_app_judge(struct sim_world *w)

@@ -10,6 +10,8 @@
 #include "sim.h"
 
 static struct sim_world world;
+static struct tg_core_stats totals;
+static uint64_t strict, packets;
 static char replay[64];
 static size_t replay_len;
 
@@ -80,6 +82,9 @@ static bool run(uint64_t seed, bool verbose)
 		       " steps, %s, hash %016" PRIx64 "\n",
 			seed, world.n_sent, world.n_bytes, (double)world.t / 1e9, world.steps,
 			world.p.strict ? "strict" : "lenient", world.hash);
+	sim_add_stats(&world, &totals);
+	strict += world.p.strict;
+	packets += world.n_sent;
 	return good;
 }
 
@@ -87,9 +92,10 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"tg_sim [--first SEED] [--seeds N] [--verbose] [--trace] [--check-every STEPS] "
-		"[--twice]\n"
+		"[--twice] [--totals]\n"
 		"  Two stacks on a simulated wire. The number of seeds: --seeds, else "
 		"TG_SIM_SEEDS, else 300.\n"
+		"  --totals prints the counters of all worlds together.\n"
 		"  --twice runs each seed two times and compares the hashes of all that "
 		"happened.\n");
 	exit(2);
@@ -109,10 +115,10 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"first", 1, NULL, 'f'}, {"seeds", 1, NULL, 'n'},
 		{"verbose", 0, NULL, 'v'}, {"trace", 0, NULL, 't'}, {"check-every", 1, NULL, 'c'},
-		{"twice", 0, NULL, '2'}, {0}};
+		{"twice", 0, NULL, '2'}, {"totals", 0, NULL, 's'}, {0}};
 	const char *env = getenv("TG_SIM_SEEDS");
 	uint64_t first = 1, seeds = env && *env ? number(env) : 300, failures = 0, hash;
-	bool verbose = false, twice = false;
+	bool verbose = false, twice = false, sums = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -135,6 +141,9 @@ int main(int argc, char **argv)
 		case '2':
 			twice = true;
 			break;
+		case 's':
+			sums = true;
+			break;
 		default:
 			usage();
 		}
@@ -154,6 +163,10 @@ int main(int argc, char **argv)
 			}
 		}
 		failures += !good;
+	}
+	if (sums) {
+		printf("%" PRIu64 " packets, %" PRIu64 " strict worlds\n", packets, strict);
+		sim_print_stats(&totals, "all", stdout);
 	}
 	printf("%" PRIu64 " seeds, %" PRIu64 " failures\n", seeds, failures);
 	rte_eal_cleanup();

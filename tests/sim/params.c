@@ -97,7 +97,7 @@ static void make_end(struct tg_rng *r, struct sim_end_params *e)
 	uint32_t kind = tg_rng_below(r, 10);
 
 	e->ending = kind < 7 ? SIM_CLEAN : kind < 9 ? SIM_DETACH : SIM_ABORT;
-	e->total = one_in(r, 6) ? 0 : (uint32_t)log_upto(r, 1, 300000);
+	e->total = one_in(r, 6) ? 0 : (uint32_t)log_upto(r, 1, 1000000);
 	e->write_max = (uint32_t)log_upto(r, 1, 65536);
 	e->read_max = (uint32_t)log_upto(r, 1, 65536);
 	if (one_in(r, 3))
@@ -107,10 +107,10 @@ static void make_end(struct tg_rng *r, struct sim_end_params *e)
 	if (one_in(r, 3))
 		e->start_gap = log_upto(r, 10 * TG_US, 10 * TG_SEC);
 	/* Bounded work: a pace of single bytes gets little to carry. */
-	if (e->write_gap && e->total > e->write_max * 500)
-		e->total = e->write_max * 500;
+	if (e->write_gap && e->total > e->write_max * 1000)
+		e->total = e->write_max * 1000;
 	if (e->total / e->write_max > 5000)
-		e->total = e->write_max * 5000;
+		e->total = e->write_max * 10000;
 	e->end_after = tg_rng_below(r, 2 * e->total + 1);
 	if (one_in(r, 3))
 		e->rcv_buf = (uint32_t)log_upto(r, 4096, 128 << 10);
@@ -126,8 +126,8 @@ static void make_end(struct tg_rng *r, struct sim_end_params *e)
 /* What one end writes with long pauses at the other must not take days. */
 static void bound_reader(struct sim_end_params *writer, struct sim_end_params *reader)
 {
-	if (reader->read_gap && writer->total / reader->read_max > 500)
-		writer->total = reader->read_max * 500;
+	if (reader->read_gap && writer->total / reader->read_max > 1000)
+		writer->total = reader->read_max * 1000;
 	if (writer->total / reader->read_max > 20000)
 		reader->read_max = writer->total / 20000 + 1;
 }
@@ -205,10 +205,43 @@ static bool is_strict(const struct sim_params *p)
 		const struct sim_host_params *h = &p->host[i];
 
 		bad += p->dir[i].loss + p->dir[i].corrupt;
-		if (h->mbufs < SIM_POOL || h->max_active || h->max_embryonic)
+		if (h->mbufs < SIM_POOL || h->max_active || h->max_embryonic || h->max_time_wait)
 			return false;
 	}
 	return bad <= 100000;
+}
+
+static bool is_perfect(const struct sim_params *p)
+{
+	uint64_t rtt = 0;
+
+	if (!p->strict || p->mtu_change)
+		return false;
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct sim_dir *d = &p->dir[i];
+
+		if (d->loss || d->dup || d->corrupt || d->reorder || d->bps ||
+			(d->jitter && !d->fifo) || p->host[i].tx_refuse)
+			return false;
+		rtt += d->delay + d->jitter + p->host[i].turn_gap;
+	}
+	/* Neighbours are looked for in both directions before the first answer. */
+	return rtt < 200 * TG_MS;
+}
+
+/* Ideal conditions are rare by chance, so one world in eight gets them. */
+static void make_perfect(struct sim_params *p)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		struct sim_dir *d = &p->dir[i];
+
+		d->loss = d->dup = d->corrupt = d->reorder = 0;
+		d->bps = 0;
+		d->fifo = true;
+		d->delay = d->delay % (40 * TG_MS) + 1000;
+		d->jitter %= d->delay;
+		p->host[i].tx_refuse = 0;
+	}
 }
 
 void sim_params_make(struct sim_params *p, uint64_t seed)
@@ -229,6 +262,8 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 	if (one_in(&r, 3))
 		for (uint32_t i = 0; i < 2; i++)
 			p->dir[i].loss = p->dir[i].corrupt = 0;
+	if (one_in(&r, 8))
+		make_perfect(p);
 	make_mtu(&r, p);
 	make_fate(&r, p);
 	p->n_flows = one_in(&r, 2) ? 1 : upto(&r, 2, SIM_FLOWS);
@@ -247,6 +282,7 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 			aim_at_wrap(&r, p, i, !one_in(&r, 3));
 	p->simultaneous = simultaneous;
 	p->strict = is_strict(p);
+	p->perfect = is_perfect(p);
 }
 
 void sim_params_tame(struct sim_params *p)
@@ -266,7 +302,7 @@ void sim_params_tame(struct sim_params *p)
 		}
 	for (uint32_t i = 0; i < 2; i++)
 		p->dir[i].loss = p->dir[i].dup = p->dir[i].corrupt = p->dir[i].reorder = 0;
-	p->strict = false;
+	p->strict = p->perfect = false;
 }
 
 static void print_dir(const struct sim_dir *d, uint32_t i, FILE *f)
@@ -315,8 +351,10 @@ void sim_params_print(const struct sim_params *p, FILE *f)
 	static const char *const fate[] = {"", ", B vanishes", ", B reboots"};
 
 	fprintf(f, "seed %" PRIu64 ": %s%s%s, MTU %u", p->seed, p->v6 ? "IPv6" : "IPv4",
-		p->strict ? ", strict" : "", p->simultaneous ? ", simultaneous open" : "",
-		p->if_mtu);
+		p->perfect  ? ", perfect"
+		: p->strict ? ", strict"
+			    : "",
+		p->simultaneous ? ", simultaneous open" : "", p->if_mtu);
 	if (p->mtu_change)
 		fprintf(f, "%s%u at %.3f ms", change[p->mtu_change], p->path_mtu,
 			(double)p->mtu_at / 1e6);

@@ -91,6 +91,9 @@ struct sim_params {
 	struct sim_flow_params flow[SIM_FLOWS];
 	/* Nothing in this world excuses a failure: clean connections must come to a clean end. */
 	bool strict;
+	/* More: the wire takes everything, in order and soon. Nothing may be sent twice, and nobody
+	 * may wait for a timer. */
+	bool perfect;
 };
 
 void sim_params_make(struct sim_params *p, uint64_t seed);
@@ -209,6 +212,9 @@ bool sim_run(struct sim_world *w, uint64_t seed);
 /* The same with a wire that does what the bytes say, packet by packet, and nothing when they are at
  * an end. For fuzzing: small flows, nothing promised but that all ends well or with a failure. */
 bool sim_run_script(struct sim_world *w, uint64_t seed, const uint8_t *script, size_t n);
+/* Adds the counters of the last world to sum, and prints what is not zero. */
+void sim_add_stats(const struct sim_world *w, struct tg_core_stats *sum);
+void sim_print_stats(const struct tg_core_stats *s, const char *title, FILE *f);
 void sim_report(struct sim_world *w, FILE *f);
 
 /* The first failure is kept, the run ends. */
@@ -238,6 +244,8 @@ extern const struct tg_conn_user sim_accept_user;
 void sim_app_timer(void *ctx, struct tg_timer *t);
 void sim_app_dial(struct sim_world *w, struct sim_flow *f);
 void sim_app_check(struct sim_world *w);
+/* Nothing was sent twice. */
+void sim_app_perfect(struct sim_world *w);
 bool sim_app_over(const struct sim_world *w);
 /* Leaves every conn of a host (or of all: NULL) at once. */
 void sim_app_kill(struct sim_world *w, struct sim_host *h);

@@ -259,6 +259,15 @@ static void input(struct sim_host *h)
 	tg_tcp_input(h->tcp, segs, n);
 }
 
+/* A worker reads its clock before it does anything. */
+static void set_clock(struct sim_host *h)
+{
+	uint64_t now = h->w->p.host[h->idx].clock + h->w->t;
+
+	if (h->up && now > h->wheel.now)
+		h->wheel.now = now;
+}
+
 static void turn(struct sim_host *h)
 {
 	struct sim_world *w = h->w;
@@ -267,7 +276,7 @@ static void turn(struct sim_host *h)
 	h->turn_at = UINT64_MAX;
 	sim_wire_release(h, false);
 	if (w->p.host[h->idx].input_first) {
-		h->wheel.now = now > h->wheel.now ? now : h->wheel.now;
+		set_clock(h);
 		input(h);
 		tg_ready_drain(&h->ready, 1 + tg_rng_below(&w->app_rng, 8), tg_tcp_reap, h->tcp);
 		tg_wheel_advance(&h->wheel, now, 0);
@@ -404,6 +413,8 @@ static void follow_plan(struct sim_world *w)
 		if (!w->flow[i].dialed && w->t >= w->p.flow[i].open_at) {
 			struct sim_host *h = w->flow[i].end[0].host;
 
+			set_clock(&w->host[0]);
+			set_clock(&w->host[1]);
 			sim_app_dial(w, &w->flow[i]);
 			h->turn_at = min64(h->turn_at, w->t);
 			if (w->p.simultaneous)
@@ -427,6 +438,8 @@ static bool step(struct sim_world *w)
 		if (host_next(&w->host[i]) <= w->t)
 			turn(&w->host[i]);
 	w->steps++;
+	if (w->p.perfect)
+		sim_app_perfect(w);
 	if (w->steps % w->validate_every == 0)
 		validate(w);
 	return true;
@@ -553,19 +566,31 @@ bool sim_run(struct sim_world *w, uint64_t seed)
 	return !w->failed;
 }
 
-/* Every counter that is not zero. */
-static void print_stats(const struct sim_host *h, FILE *f)
+void sim_add_stats(const struct sim_world *w, struct tg_core_stats *sum)
 {
-	fprintf(f, "host %c:", 'A' + h->idx);
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct tg_core_stats *s = w->host[i].stats;
+
+#define X(name, text) sum->name += s->name;
+		TG_CORE_COUNTERS(X)
+#undef X
+		for (uint32_t k = 0; k < TG_WHY_MAX; k++)
+			sum->why[k] += s->why[k];
+	}
+}
+
+void sim_print_stats(const struct tg_core_stats *s, const char *title, FILE *f)
+{
+	fprintf(f, "%s:", title);
 #define X(name, text) \
-	if (h->stats->name) \
-		fprintf(f, " %s=%" PRIu64, #name, h->stats->name);
+	if (s->name) \
+		fprintf(f, " %s=%" PRIu64, #name, s->name);
 	TG_CORE_COUNTERS(X)
 	TG_CORE_GAUGES(X)
 #undef X
 	for (uint32_t i = 0; i < TG_WHY_MAX; i++)
-		if (h->stats->why[i])
-			fprintf(f, " %s=%" PRIu64, tg_why_name((enum tg_why)i), h->stats->why[i]);
+		if (s->why[i])
+			fprintf(f, " %s=%" PRIu64, tg_why_name((enum tg_why)i), s->why[i]);
 	fprintf(f, "\n");
 }
 
@@ -576,7 +601,7 @@ void sim_report(struct sim_world *w, FILE *f)
 	sim_params_print(&w->p, f);
 	fprintf(f, "the last events:\n");
 	sim_trace_print(w, f);
-	print_stats(&w->host[0], f);
-	print_stats(&w->host[1], f);
+	sim_print_stats(w->host[0].stats, "host A", f);
+	sim_print_stats(w->host[1].stats, "host B", f);
 	fprintf(f, "replay: tg_sim --first %" PRIu64 " --seeds 1 --trace\n", w->p.seed);
 }
