@@ -151,6 +151,15 @@ static enum tg_why in_order(
 	return TG_WHY_none;
 }
 
+/* Where the window ends that is backed by buffer: edges once offered hold, but rounding to the
+ * window scale moves them on by bytes, and a peer could live off those. */
+static uint32_t buffer_edge(const struct tg_tcb *c)
+{
+	uint32_t free = c->rcv_buf > c->rx_bytes ? c->rcv_buf - c->rx_bytes : 0;
+
+	return c->rcv_nxt + u32_min(rcv_window(c), free);
+}
+
 enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
 {
 	uint32_t seq = s->seq, len = s->payload_len, cut = 0, room;
@@ -167,10 +176,8 @@ enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
 		seq += cut;
 		len -= cut;
 	}
-	room = seq_lt(seq, c->rcv_adv) ? c->rcv_adv - seq : 0;
-	/* Edges once offered hold, and rounding moves them on by bytes: a peer that lives off those
-	 * meets this bound. */
-	if (len && c->rx_bytes + len > c->rcv_buf + c->rcv_buf / 8 + (2u << c->rcv_scale))
+	room = buffer_edge(c) - seq;
+	if ((int32_t)room < 0)
 		room = 0;
 	if (len > room) {
 		if (!room) {
@@ -258,6 +265,7 @@ void tg_tcp_set_rcv_buf(struct tg_conn *conn, uint32_t bytes)
 {
 	struct tg_tcb *c = tcb_of(conn);
 
-	c->rcv_buf = u32_max(bytes, 4096);
+	/* What was promised stays backed. */
+	c->rcv_buf = u32_max(u32_max(bytes, 4096), c->rx_bytes + rcv_window(c));
 	after_consume(stack_of(conn), c);
 }
