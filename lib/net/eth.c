@@ -80,14 +80,6 @@ bool tg_eth_push(const struct tg_netif *i, struct rte_mbuf *m, const uint8_t dst
 	return true;
 }
 
-/* RFC 1112 section 6.4. */
-void tg_eth_group4(const struct tg_ip *a, uint8_t mac[6])
-{
-	const uint8_t m[6] = {0x01, 0x00, 0x5e, a->b[13] & 0x7f, a->b[14], a->b[15]};
-
-	memcpy(mac, m, 6);
-}
-
 /* RFC 2464 section 7. */
 void tg_eth_group6(const uint8_t ip[16], uint8_t mac[6])
 {

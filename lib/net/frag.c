@@ -202,12 +202,14 @@ static struct rte_mbuf *join(struct tg_net *n, struct datagram *d)
 static void unfragment(struct tg_rx *p, uint16_t hdr_len)
 {
 	uint8_t *h = rte_pktmbuf_mtod(p->m, uint8_t *);
+	uint16_t sum;
 
 	if (!p->v6) {
 		tg_store_be16(h + 2, (uint16_t)p->m->pkt_len);
 		memset(h + 6, 0, 2);
 		memset(h + 10, 0, 2);
-		*(uint16_t *)(h + 10) = tg_csum_of(rte_raw_cksum(h, hdr_len));
+		sum = tg_csum_of(tg_csum_raw(h, hdr_len));
+		memcpy(h + 10, &sum, 2);
 		p->l4_off = hdr_len;
 		return;
 	}

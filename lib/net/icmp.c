@@ -97,7 +97,7 @@ enum tg_why tg_icmp_refuse(struct tg_net *n, struct tg_rx *p, uint8_t type, uint
 	memset(h + 2, 0, 2);
 	tg_store_be32(h + 4, word);
 	sum = tg_csum_of((p->v6 ? tg_csum_pseudo(src, &p->src, proto, 8 + quote) : 0) +
-			 rte_raw_cksum(h, 8 + quote));
+			 tg_csum_raw(h, 8 + quote));
 	memcpy(h + 2, &sum, 2);
 	tg_ip_send(n, m, proto, src, &p->src, p->ifidx, 0);
 	return why;

@@ -193,7 +193,6 @@ enum tg_why tg_rx_linearise(struct tg_net *n, struct tg_rx *p);
 enum tg_why tg_eth_input(struct tg_net *n, struct tg_rx *p);
 /* Puts the Ethernet header before m->data. False: no headroom. */
 bool tg_eth_push(const struct tg_netif *i, struct rte_mbuf *m, const uint8_t dst[6], uint16_t type);
-void tg_eth_group4(const struct tg_ip *a, uint8_t mac[6]);
 void tg_eth_group6(const uint8_t ip[16], uint8_t mac[6]);
 
 /* arp.c */

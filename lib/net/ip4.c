@@ -59,7 +59,7 @@ static bool checksum_ok(
 		return true;
 	if (n->ifs[p->ifidx].c.rx_ipv4_csum && flags == RTE_MBUF_F_RX_IP_CKSUM_BAD)
 		return false;
-	return tg_csum_fold(rte_raw_cksum(h, ihl)) == 0xffff;
+	return tg_csum_fold(tg_csum_raw(h, ihl)) == 0xffff;
 }
 
 static enum tg_why fragment(struct tg_net *n, struct tg_rx *p, const uint8_t *h, uint16_t frag)

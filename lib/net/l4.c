@@ -24,7 +24,7 @@ static bool tcp_checksum_ok(const struct tg_net *n, const struct tg_rx *p, uint3
 			return false;
 	}
 	return tg_csum_fold(tg_csum_pseudo(&p->src, &p->dst, IPPROTO_TCP, len) +
-			    rte_raw_cksum(rte_pktmbuf_mtod_offset(p->m, uint8_t *, p->l4_off),
+			    tg_csum_raw(rte_pktmbuf_mtod_offset(p->m, uint8_t *, p->l4_off),
 				    len)) == 0xffff;
 }
 

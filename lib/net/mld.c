@@ -64,7 +64,7 @@ static void report(struct tg_net *n, uint16_t ifidx, uint8_t kind)
 	tg_ip6_header(h, IPPROTO_HOPOPTS, len, src, &routers, 1, 0);
 	len -= EXT_LEN;
 	sum = tg_csum_of(
-		tg_csum_pseudo(src, &routers, IPPROTO_ICMPV6, len) + rte_raw_cksum(h + 48, len));
+		tg_csum_pseudo(src, &routers, IPPROTO_ICMPV6, len) + tg_csum_raw(h + 48, len));
 	memcpy(h + 50, &sum, 2);
 	tg_eth_group6(routers.b, mac);
 	tg_eth_push(i, m, mac, RTE_ETHER_TYPE_IPV6);

@@ -39,7 +39,7 @@ static void nd_send(struct tg_net *n, uint16_t ifidx, uint8_t type, uint32_t fla
 	h[ND_LEN] = type == NS ? OPT_SOURCE_MAC : OPT_TARGET_MAC;
 	h[ND_LEN + 1] = 1;
 	memcpy(h + ND_LEN + 2, n->ifs[ifidx].c.mac, 6);
-	sum = tg_csum_of(tg_csum_pseudo(src, dst, IPPROTO_ICMPV6, len) + rte_raw_cksum(h, len));
+	sum = tg_csum_of(tg_csum_pseudo(src, dst, IPPROTO_ICMPV6, len) + tg_csum_raw(h, len));
 	memcpy(h + 2, &sum, 2);
 	tg_eth_push(&n->ifs[ifidx], m, eth_dst, RTE_ETHER_TYPE_IPV6);
 	tg_tx_frame(n, ifidx, m);

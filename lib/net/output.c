@@ -79,7 +79,7 @@ static void ip4_header(uint8_t *h, uint8_t proto, uint32_t len, const struct tg_
 	memcpy(h + 12, &src->w[3], 4);
 	memcpy(h + 16, &dst->w[3], 4);
 	if (!offload) {
-		uint16_t sum = tg_csum_of(rte_raw_cksum(h, 20));
+		uint16_t sum = tg_csum_of(tg_csum_raw(h, 20));
 
 		memcpy(h + 10, &sum, 2);
 	}
@@ -228,7 +228,8 @@ static void send_whole(struct tg_net *n, struct rte_mbuf *m, const struct send *
 		tg_tx_lost(n, m, TG_WHY_tx_no_mbuf);
 		return;
 	}
-	m->ol_flags = 0;
+	/* What the device said of the request is not to be asked of the reply. */
+	m->ol_flags &= RTE_MBUF_F_EXTERNAL | RTE_MBUF_F_INDIRECT;
 	if (v4)
 		ip4_header(h, s->proto, len + 20, s->src, s->dst, s->tos,
 			(uint16_t)next_id(n, s->dst), 0, false);

@@ -257,6 +257,9 @@ v('bad_option6_silent', i6() / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x
 v('bad_option6_overrun', i6(nh=60) / Raw(b'\x06\0\x1e\x05\0\0\0\0' + SEGS))
 v('bad_option6_group', Ether(src=P, dst='33:33:00:00:00:01') / IPv6(src=B6, dst='ff02::1') / IPv6ExtHdrDestOpt(
     options=[HBHOptUnknown(otype=0xde, optdata=b'abcd')]) / ICMPv6EchoRequest())
+grp = IPv6(src=B6, dst='ff02::1') / IPv6ExtHdrDestOpt(options=[HBHOptUnknown(otype=0x9e, optdata=b'abcd')]) / SEG
+v('bad_option6_group_told', Ether(src=P, dst='33:33:00:00:00:01') / grp)
+v('x_bad_option6_group_told', back6() / ICMPv6ParamProblem(code=2, ptr=42) / Raw(raw(grp)))
 v('bad_ext_many', i6(nh=60) / Raw(b'\x3c\0\1\4\0\0\0\0' * 8 + b'\x06\0\1\4\0\0\0\0' + SEGS))
 v('bad_ext_overrun', i6(nh=60) / Raw(b'\x06\x09\1\4\0\0\0\0' + SEGS))
 v('bad_ext_cut', i6(nh=60) / Raw(b'\x06\0\1\4\0\0\0'))
@@ -312,6 +315,10 @@ frag6('bad_frag6_death', 65528, 0, b'x' * 64)
 v('x_bad_frag6_death', back6() / ICMPv6ParamProblem(code=0, ptr=42) / Raw(out['bad_frag6_death'][14:]))
 v('bad_frag6_group', Ether(src=P, dst='33:33:00:00:00:01') / IPv6(src=B6, dst='ff02::1') / IPv6ExtHdrFragment(m=1) /
   Raw(b'12345678'))
+frag4('frag4_echo', 0, True, b'\x08\0\0\0\0\1\0\1', proto=1)
+frag4('frag4_icmp_error', 0, True, b'\x03\3\0\0\0\0\0\0', proto=1)
+frag6('frag6_echo', 0, 1, b'\x80\0\0\0\0\1\0\1', nh=58)
+frag6('frag6_icmp_error', 0, 1, b'\x01\4\0\0\0\0\0\0', nh=58)
 v('x_frag4_timeout', back4() / ICMP(type=11, code=1) / Raw(out['frag4_0'][14:]))
 v('x_frag6_timeout', back6() / ICMPv6TimeExceeded(code=1) / Raw(out['frag6_0'][14:]))
 

@@ -124,6 +124,23 @@ static void incomplete_datagrams_time_out(void)
 	rig_down();
 }
 
+static void errors_are_not_answered_with_errors(void)
+{
+	static const char *const names[][2] = {
+		{"frag4_icmp_error", "frag6_icmp_error"}, {"frag4_echo", "frag6_echo"}};
+
+	for (uint32_t i = 0; i < 2; i++) {
+		rig_up();
+		rig_know_peer();
+		rig_in(names[i][0]);
+		rig_in(names[i][1]);
+		rig_wait(61 * TG_SEC);
+		CU_ASSERT_EQUAL(rig_why(TG_WHY_frag_timeout), 2);
+		CU_ASSERT_EQUAL(rig_n_sent, i * 2);
+		rig_down();
+	}
+}
+
 static void without_the_first_nobody_is_told(void)
 {
 	rig_up();
@@ -189,6 +206,7 @@ TG_TEST_MAIN("net fragments", {"any order will do", any_order_will_do},
 	{"a congested fragment marks the datagram", one_congested_fragment_marks_the_datagram},
 	{"overlaps refuse the datagram", overlaps_refuse_the_datagram},
 	{"incomplete datagrams time out", incomplete_datagrams_time_out},
+	{"errors are not answered with errors", errors_are_not_answered_with_errors},
 	{"without the first nobody is told", without_the_first_nobody_is_told},
 	{"the table is bounded", the_table_is_bounded},
 	{"a datagram has at most 64 fragments", a_datagram_has_at_most_64_fragments})

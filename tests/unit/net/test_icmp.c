@@ -200,6 +200,7 @@ static void refusals_are_sent(void)
 		{"bad_rh0", "x_bad_rh0", TG_WHY_ip6_ext_header},
 		{"bad_hbh_late", "x_bad_hbh_late", TG_WHY_ip_protocol},
 		{"bad_option6", "x_bad_option6", TG_WHY_ip6_ext_header},
+		{"bad_option6_group_told", "x_bad_option6_group_told", TG_WHY_ip6_ext_header},
 		{"bad_frag6_odd", "x_bad_frag6_odd", TG_WHY_frag_bad},
 		{"bad_frag6_death", "x_bad_frag6_death", TG_WHY_frag_bad},
 	};
@@ -241,7 +242,7 @@ static void echoes_are_limited(void)
 	rig_down();
 }
 
-static void told(const char *name, int kind, uint16_t mtu)
+static void told(const char *name, uint32_t kind, uint16_t mtu)
 {
 	bool v6 = strncmp(name, "err6", 4) == 0;
 	struct tg_ip local = rig_ip(v6 ? "fd77:1::1" : "10.77.1.1");

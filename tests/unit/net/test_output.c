@@ -199,6 +199,62 @@ static void sources_fit_the_way_out(void)
 	rig_down();
 }
 
+static void beyond_a_link_local_router_goes_a_global_source(void)
+{
+	struct tg_net_route r;
+	struct tg_ip remote = rig_ip("2001:db8::9"), got;
+
+	rig_init();
+	tg_ip_prefix_parse("::/0", &r.dst);
+	r.via = rig_ip("fe80::1");
+	rig_conf.routes = &r;
+	rig_conf.n_routes = 1;
+	rig_conf.n_ifs = 1;
+	rig_start(1);
+	source_is("2001:db8::9", "fd77:1::1");
+	source_is("fe80::1", "fe80::ff:fe00:1");
+	rig_down();
+	rig_init(); /* a port without a global address has none to send from */
+	rig_conf.routes = &r;
+	rig_conf.n_routes = 1;
+	rig_conf.n_ifs = 1;
+	tg_ip_prefix_parse("fe80::2/64", &rig_ifs[0].addrs[1]);
+	rig_start(1);
+	CU_ASSERT_EQUAL(tg_net_source(rig_net[0], &remote, &got), TG_ENOROUTE);
+	rig_down();
+}
+
+/* MTU 9000: buffers of another pool, frames of 9014 bytes both ways. */
+static void jumbo_frames_go_in_and_out(void)
+{
+	struct rte_mempool *jumbo = rte_pktmbuf_pool_create(
+				   "jumbo", 255, 0, 0, 9216 + 128, SOCKET_ID_ANY),
+			   *std;
+	uint8_t b[9014], t[16];
+
+	rig_init();
+	std = rig_mbufs;
+	rig_mbufs = rig_conf.mbufs = jumbo;
+	rig_ifs[RIG_NORTH].mtu = 9000;
+	rig_start(1);
+	rig_know_peer();
+	CU_ASSERT_EQUAL(rig_send("fd77:1::1", "fd77:1::2", 8941, NULL), TG_ETOOBIG);
+	CU_ASSERT_EQUAL(rig_send("fd77:1::1", "fd77:1::2", 8940, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(rig_sent[0].n, 9014);
+	memcpy(b, rig_sent[0].b, 9014);
+	memcpy(t, b + 22, 16); /* swapped ends: the pseudo header's sum stays */
+	memcpy(b + 22, b + 38, 16);
+	memcpy(b + 38, t, 16);
+	memcpy(b, "\2\0\0\0\0\1", 6);
+	CU_ASSERT_EQUAL(rig_feed(b, 9014), 1);
+	CU_ASSERT_EQUAL(rig_out[0].payload_len, 8940);
+	rig_free_segs(1);
+	CU_ASSERT_EQUAL(rte_mempool_avail_count(jumbo), 255);
+	rig_mbufs = std;
+	rig_down();
+	rte_mempool_free(jumbo);
+}
+
 /* --- longest prefix, against a scan of all routes --- */
 
 static struct tg_net_route many[1024];
@@ -310,6 +366,7 @@ static void refused(const char *words)
 static void mistakes_are_named(void)
 {
 	struct tg_net_route r;
+	struct tg_steer two;
 
 	rig_init();
 	rig_ifs[0].mtu = 1279;
@@ -361,6 +418,25 @@ static void mistakes_are_named(void)
 	rig_init();
 	rig_conf.wheel = NULL;
 	refused("a wheel");
+	rig_init();
+	rig_ifs[1].n_addrs = TG_NETIF_ADDRS_MAX + 1;
+	refused("south: more than 32 addresses");
+	rig_init();
+	rig_ifs[1].n_addrs = TG_NETIF_ADDRS_MAX;
+	for (uint32_t i = 2; i < TG_NETIF_ADDRS_MAX; i++) {
+		rig_ifs[1].addrs[i] = rig_ifs[1].addrs[0];
+		rig_ifs[1].addrs[i].ip.b[15] = (uint8_t)(i + 1);
+	}
+	refused("south: no room for its link-local address");
+	rig_init();
+	while (tg_wheel_kind(&rig_wheel, NULL, NULL) >= 0)
+		;
+	refused("timer kind");
+	rig_init();
+	tg_steer_init(&two, 2);
+	rig_conf.steer = &two;
+	rig_conf.steer_rings = NULL;
+	refused("steering rings");
 }
 
 TG_TEST_MAIN("net output", {"frames are as others make them", frames_are_as_others_make_them},
@@ -371,5 +447,8 @@ TG_TEST_MAIN("net output", {"frames are as others make them", frames_are_as_othe
 	{"a long turn flushes by itself", a_long_turn_flushes_by_itself},
 	{"segments out are segments in", segments_out_are_segments_in},
 	{"sources fit the way out", sources_fit_the_way_out},
+	{"beyond a link-local router goes a global source",
+		beyond_a_link_local_router_goes_a_global_source},
+	{"jumbo frames go in and out", jumbo_frames_go_in_and_out},
 	{"the longest prefix wins", the_longest_prefix_wins},
 	{"mistakes are named", mistakes_are_named})
