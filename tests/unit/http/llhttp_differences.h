@@ -1,5 +1,6 @@
-/* llhttp_differences.h: where llhttp and Tidegate do not say the same, and why. Rows of the tables by name;
- * test_llhttp.c holds the list against both parsers. Included into an array of struct listed. */
+/* llhttp_differences.h: where llhttp and Tidegate do not say the same, and why. Rows of the
+ * tables by name; test_llhttp.c holds the list against both parsers. Included into an array of
+ * struct listed. */
 /* clang-format off */
 {"chunked", "llhttp refuses",
 	"this version of llhttp does not know BWS around extensions, escapes in quoted ones, or a "
@@ -197,4 +198,4 @@
 	"llhttp needs neither Upgrade nor the option with 101 (RFC 9110 section 15.2.2: must), "
 	"nor HTTP/1.1",
 	"status_101_10 status_101_bare status_101_no_option status_101_no_upgrade"},
-/* clang-format on */
+	/* clang-format on */
