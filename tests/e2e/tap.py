@@ -113,6 +113,9 @@ def _run_one(n, name, fn, seconds, lab):
 def main(make_lab):
     """make_lab(): a context manager that yields the lab. Exits the process."""
     catch_signals()
+    if os.geteuid() != 0:
+        print('1..0 # SKIP network namespaces need root')
+        sys.exit(0)
     only = sys.argv[1:]
     chosen = []
     for fn, seconds, long in _cases:
@@ -130,6 +133,9 @@ def main(make_lab):
                 elif not _run_one(n, name, fn, seconds, lab):
                     failed += 1
                     lab.explain()
+                    if lab.is_dead():
+                        print('Bail out! tidegate is not there any more', flush=True)
+                        sys.exit(1)
             n = len(chosen) + 1
             end = 'afterwards-alive-balanced-and-empty'
             if not _run_one(n, end, lambda x: x.check_end(), CASE_SECONDS, lab):

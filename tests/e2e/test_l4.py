@@ -127,9 +127,9 @@ def many_streams_at_once(lab):
 
 @case
 def port_scan_and_silent_connections(lab):
-    before = lab.stat('worker.tcp_accepted')
+    before = lab.stat('server.tcp_accepted')
     socks = [lab.connect((GATE4, 9001)) for _ in range(300)]
-    wait_for(lambda: lab.stat('worker.tcp_accepted') - before >= 300, 'accepted')
+    wait_for(lambda: lab.stat('server.tcp_accepted') - before >= 300, 'accepted')
     for s in socks:
         s.close()
     # A port where nothing listens answers at once.

@@ -1,0 +1,216 @@
+#!/usr/bin/python3
+"""Change under load: reloads, bad files, drain, an origin that dies and comes back."""
+import os
+import signal
+import threading
+import time
+
+from lab import GATE4, VHOSTS, Background, Lab, quick, wait_for
+from tap import case, check, equal, main, note
+from wire import Client, Closed, request
+
+
+class Hammer:
+    """Keep-alive clients in threads that ask one after the other and judge every answer."""
+
+    def __init__(self, lab, n=8, ok=frozenset({200}), host='nginx.test', path='/hello',
+                 may_close=False):
+        self.lab, self.ok, self.host, self.path = lab, ok, host, path
+        self.may_close = may_close
+        self.stop = threading.Event()
+        self.counts, self.wrong = {}, []
+        self.threads = [Background(self.run) for _ in range(n)]
+
+    def run(self):
+        c = None
+        while not self.stop.is_set():
+            try:
+                if c is None:
+                    c = Client(self.lab.connect(timeout=20))
+                r = c.ask(request('GET', self.path, self.host))
+                self.counts[r.status] = self.counts.get(r.status, 0) + 1
+                if r.status not in self.ok:
+                    self.wrong.append(f'{r.status} {r.body[:80]!r}')
+                if not r.keep_alive():
+                    c.close()
+                    c = None
+            except (Closed, OSError) as e:
+                quiet = isinstance(e, Closed) and not e.partial and self.may_close
+                refused = isinstance(e, ConnectionRefusedError) and self.may_close
+                if not quiet and not refused:
+                    self.wrong.append(repr(e))
+                if c:
+                    c.close()
+                c = None
+                if self.may_close:
+                    return
+        if c:
+            c.close()
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.result(30)
+        note(f'answers: {self.counts}')
+        return self.counts
+
+
+@case
+def reload_under_load_loses_nothing(lab):
+    h = Hammer(lab)
+    for i in range(quick(20, 8)):
+        # A different file each time: another server name, a cluster more or less.
+        equal(lab.reload(web=f'server_name = "gen{i}";',
+                         extra_clusters=f', {{ name = "c{i}"; endpoints: '
+                                        f'( {{ address = "10.77.2.2:{7000 + i}"; }} ); }}'), 'applied')
+        time.sleep(0.1)
+    counts = h.end()
+    check(not h.wrong, f'{len(h.wrong)}: {h.wrong[:5]}')
+    check(counts[200] > 100, counts)
+    with Client(lab.connect()) as c:  # the new file is what is in use
+        r = c.ask(request('GET', '/', 'nobody.test'))
+        check((r.get('server') or '').startswith('gen'), r)
+    equal(lab.reload(), 'applied')
+
+
+@case
+def reload_moves_routes_and_listeners(lab):
+    r = lab.curl('only.test', '/new/x', '-o', '/dev/null', '-w', '%{http_code}')
+    equal(r.stdout, b'404')
+    equal(lab.reload(
+        extra_vhosts=', { name = "fresh"; domains = ["fresh.test"]; routes: '
+                     '( { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); }',
+        vhosts=', '.join(f'"{v}"' for v in (*VHOSTS, 'fresh')),
+        extra_listeners=', { name = "more"; address = "10.77.1.1:8888"; protocol = "tcp"; '
+                        'cluster = "echo"; }'), 'applied')
+    equal(lab.curl('fresh.test', '/status/200').stdout, b'told so\n')
+    with Client(lab.connect((GATE4, 8888))) as c:
+        c.send(b'ping')
+        equal(c.exactly(4), b'ping')
+        equal(lab.reload(), 'applied')  # takes the listener away again
+        c.send(b'pong')  # what is established lives on
+        equal(c.exactly(4), b'pong')
+
+    def gone():
+        with lab.socket() as s:
+            s.settimeout(3)
+            return s.connect_ex((GATE4, 8888)) == 111
+    wait_for(gone, 'the removed listener refuses')
+    p = lab.curl('fresh.test', '/', '-o', '/dev/null', '-w', '%{http_code}')
+    equal(p.stdout, b'404')
+
+
+@case
+def exchange_under_way_keeps_its_configuration(lab):
+    with Client(lab.connect(timeout=20)) as c:
+        c.send(request('GET', '/slow?delay=1.5', 'py.test'))
+        wait_for(lambda: lab.origin_do('requests', prefix='/slow'), 'the request')
+        # Its virtual host goes away while it waits.
+        equal(lab.reload(vhosts='"nginx"'), 'applied')
+        equal(c.response().body, b'at last\n')
+        equal(c.ask(request('GET', '/', 'py.test')).status, 404)
+    equal(lab.reload(), 'applied')
+
+
+@case
+def bad_file_changes_nothing(lab):
+    h = Hammer(lab, 4)
+    generation = lab.stat('config.generation')
+    for bad in ('no_such_key = 1;', 'protocol = "gopher";', 'this is not a configuration {{{',
+                'idle_timeout = "soon";'):
+        equal(lab.reload(web=bad), 'refused')
+    equal(lab.stat('config.generation'), generation)
+    h.end()
+    check(not h.wrong, h.wrong[:5])
+    log = lab.log_text()
+    check('tidegate.cfg:' in log, 'no FILE:LINE in the log')
+    # What is fixed at start cannot be changed by a reload, and is said.
+    equal(lab.reload(workers='2'), 'refused')
+    check('workers' in lab.log_text(), 'the log does not say what')
+    os.unlink(lab.config)
+    before = lab.stat('config.reload_failures')
+    lab.proc.send_signal(signal.SIGHUP)
+    wait_for(lambda: lab.stat('config.reload_failures') > before, 'a missing file is refused')
+    equal(lab.reload(), 'applied')
+
+
+@case
+def origin_killed_and_restarted_under_load(lab):
+    h = Hammer(lab, 6, ok={200, 503}, host='py.test', path='/bytes/2000')
+    time.sleep(0.5)
+    for _ in range(quick(3, 2)):
+        wait_for(lambda: h.counts.get(200, 0) > 20, 'requests')
+        lab.stop_py(signal.SIGKILL)
+        before = h.counts.get(503, 0)
+        wait_for(lambda b=before: h.counts.get(503, 0) > b, '503 while the origin is away')
+        lab.start_py()
+        before = h.counts.get(200, 0)
+        wait_for(lambda b=before: h.counts.get(200, 0) > b + 50, '200 when it is back')
+    h.end()
+    cut = [w for w in h.wrong if 'Closed' in w]
+    other = [w for w in h.wrong if 'Closed' not in w]
+    check(not other, other[:5])
+    # A response whose head had passed when the origin died can only be cut.
+    check(len(cut) <= 6 * 3, f'{len(cut)}: {cut[:3]}')
+    wait_for(lambda: lab.curl('py.test', '/status/200').stdout == b'told so\n', 'all well')
+
+
+@case
+def origin_gone_quietly_503_and_back(lab):
+    lab.stop_nginx()
+    for _ in range(5):
+        p = lab.curl('nginx.test', '/hello', '-o', '/dev/null', '-w', '%{http_code}')
+        equal(p.stdout, b'503')
+    lab.start_nginx()
+    equal(lab.curl('nginx.test', '/hello').stdout, b'hello from nginx\n')
+
+
+@case
+def drain_under_load_exits_0(lab):
+    """The last case: SIGTERM while requests run; each gets its answer, whole."""
+    with Client(lab.connect(timeout=20)) as idle, Client(lab.connect(timeout=20)) as long:
+        equal(idle.ask(request('GET', '/hello', 'nginx.test')).status, 200)
+        long.send(request('GET', '/slow?delay=1.5&drain', 'py.test'))
+        wait_for(lambda: lab.origin_do('requests', prefix='/slow?delay=1.5&drain'), 'the request')
+        h = Hammer(lab, 6, may_close=True)
+        wait_for(lambda: h.counts.get(200, 0) > 50, 'load')
+        lab.proc.terminate()
+        check(idle.at_end(), 'the idle connection stays open')
+        wait_for(lambda: not_listening(lab), 'the listener is closed')
+        r = long.response()
+        equal((r.status, r.body), (200, b'at last\n'))
+        check(not r.keep_alive(), 'no Connection: close while draining')
+    lab.proc.wait(10)
+    lab.exit_code = lab.proc.returncode
+    equal(lab.exit_code, 0, 'exit code')
+    h.end()
+    check(not h.wrong, f'{len(h.wrong)}: {h.wrong[:5]}')
+
+
+def not_listening(lab):
+    with lab.socket() as s:
+        s.settimeout(1)
+        return s.connect_ex((GATE4, 80)) != 0
+
+
+@case
+def drain_time_is_a_bound(lab):
+    """A fresh process with a request that never ends: SIGTERM still ends it, after drain_time."""
+    lab.subst['drain_time'] = '2s'
+    lab.exit_code = None
+    lab.start()
+    with Client(lab.connect(timeout=20)) as c:
+        c.send(request('GET', '/hang?drain', 'py.test'))
+        wait_for(lambda: lab.origin_do('requests', prefix='/hang?drain'), 'the request')
+        t = time.monotonic()
+        equal(lab.terminate(10), 0, 'exit code')
+        took = time.monotonic() - t
+        check(1.5 < took < 6, f'{took:.1f} s with a drain time of 2 s')
+        check(c.at_end(), 'the connection is left hanging')
+
+
+if __name__ == '__main__':
+    main(lambda: Lab(drain_time='8s', allowed={
+        'req_connect_failure', 'req_upstream_reset', 'req_cut_upstream', 'conn_refused',
+        'conn_reset_by_peer', 'conn_drain', 'req_drain', 'req_no_route', 'req_downstream_gone',
+        'conn_aborted', 'tcp_no_listener', 'conn_linger', 'tcp_after_close'}))

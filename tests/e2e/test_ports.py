@@ -1,0 +1,182 @@
+#!/usr/bin/python3
+"""The same requests over every kind of port, and with two workers."""
+import os
+import shutil
+import subprocess
+
+import netns
+from lab import NORTH, SOUTH, Lab, port, quick, wait_for
+from origin import pattern
+from tap import Skip, case, check, equal, main, note
+from wire import Client, request
+
+
+def works(lab, seconds=quick(3, 2)):
+    """Requests of both families, a pipeline, a large body, L4, load."""
+    for host, v6 in (('nginx.test', False), ('nginx6.test', True), ('nginx.test', True)):
+        equal(lab.curl(host, '/hello', v6=v6).stdout, b'hello from nginx\n')
+        check(lab.curl(host, '/100k', v6=v6).stdout == pattern(102400), '100k differs')
+    with Client(lab.connect()) as c:
+        c.send(request('POST', '/echo', 'py.test', pattern(500000)) +
+               request('GET', '/bytes/5000000', 'py.test'))
+        check(c.response('POST').body == pattern(500000), 'echo differs')
+        check(c.response().body == pattern(5000000), '5 MB differ')
+    with Client(lab.connect(('10.77.1.1', 9001))) as c:
+        c.send(pattern(100000))
+        check(c.exactly(100000) == pattern(100000), 'L4 echo differs')
+    for size in (56, 4000):
+        p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-W', 2, '-s', size, '10.77.1.1'], check=False)
+        check(' 3 received' in p.stdout, p.stdout)
+    r = lab.wrk(seconds=seconds, conns=40)
+    note(f'wrk: {r["rps"]:.0f} requests/s')
+    check(r['errors'] == 0 and r['non2xx'] == 0 and r['requests'] > 100, r['text'])
+
+
+def in_lab(cls=Lab, then=None, **kw):
+    """Runs works() in a lab of its own, with all that must hold afterwards."""
+    with cls(**kw) as lab:
+        try:
+            works(lab)
+            if then:
+                then(lab)
+            lab.check_end()
+        except BaseException:
+            lab.explain()
+            raise
+
+
+def spread(lab):
+    """Both workers did something."""
+    accepted = [v for k, v in sorted(lab.stats().items()) if 'tcp_accepted' in k]
+    note(f'accepted: {accepted}, steered: {lab.stat("server.rx_steered_in")}')
+
+
+class TwoSides(Lab):
+    """Cables that are not there when Tidegate starts: the driver makes one end."""
+
+    def cable(self, ns, name, addresses):
+        """The kernel's end `name`, which appeared in the gate's namespace, becomes eth0 of ns."""
+        run = netns.run
+        wait_for(lambda: run(self.gate, ['ip', 'link', 'show', name], check=False).returncode == 0,
+                 f'{name} in the namespace', 20)
+        run(None, ['ip', '-n', self.gate, 'link', 'set', name, 'netns', ns])
+        # The driver gave the kernel's end the address of its own.
+        run(ns, ['ip', 'link', 'set', name, 'down'])
+        run(ns, ['ip', 'link', 'set', name, 'name', 'eth0', 'address', f'02:77:00:00:00:{len(ns):02x}'])
+        run(ns, ['ethtool', '-K', 'eth0', 'tx', 'off', 'tso', 'off', 'gso', 'off', 'gro', 'off'],
+            check=False)
+        for a in addresses:
+            run(ns, ['ip', 'addr', 'add', a, 'dev', 'eth0', *(['nodad'] if ':' in a else [])])
+        run(ns, ['ip', 'link', 'set', 'eth0', 'up'])
+
+
+class TapLab(TwoSides):
+    def start(self, seconds=60):
+        for dev in ('tgn0', 'tgs0'):
+            netns.run(None, ['ip', '-n', self.gate, 'link', 'del', dev])
+        super().start(seconds)
+        self.cable(self.client, 'tgn0', ['10.77.1.2/24', 'fd77:1::2/64'])
+        self.cable(self.origin, 'tgs0', ['10.77.2.2/24', 'fd77:2::2/64'])
+
+
+class MemifLab(Lab):
+    """dpdk-testpmd carries frames between memif and the cables."""
+
+    def start(self, seconds=60):
+        super().start(seconds)
+        argv = ['dpdk-testpmd', '-l', '0,1', '--no-huge', '-m', '128', '--no-pci', '--file-prefix',
+                self.name + 'peer']
+        for i, (dev, sock) in enumerate((('tgn0', 'north'), ('tgs0', 'south'))):
+            argv += ['--vdev', f'net_memif{i},role=client,id=0,socket-abstract=no,'
+                               f'socket={self.dir}/{sock}.sock',
+                     '--vdev', f'net_af_packet{i},iface={dev}']
+        argv += ['--', '--forward-mode=io', '--auto-start', '--total-num-mbufs=8192',
+                 '--portlist=0,1,2,3', '--stats-period=0', '-i']
+        log = open(os.path.join(self.dir, 'testpmd.log'), 'wb')
+        peer = netns.popen(self.gate, argv, stdin=subprocess.PIPE, stdout=log, stderr=log)
+        self.procs.append(peer)
+        self.peer = peer
+
+        def text():
+            with open(os.path.join(self.dir, 'testpmd.log'), encoding='utf-8', errors='replace') as f:
+                return f.read()
+
+        def linked():
+            check(peer.poll() is None, f'testpmd ended:\n{text()}')
+            p = netns.run(self.client, ['ping', '-c', '1', '-W', '1', '10.77.1.1'], check=False)
+            return p.returncode == 0
+        wait_for(linked, lambda: 'memif is linked:\n' + text()[-2000:], 20)
+
+    def _down(self):
+        super()._down()
+        shutil.rmtree(f'/var/run/dpdk/{self.name}peer', ignore_errors=True)
+
+
+def ports(north, south, **kw):
+    return ', '.join((port('north', north, NORTH, **kw), port('south', south, SOUTH, **kw)))
+
+
+QUIET = {'conn_reset_by_peer', 'req_downstream_gone', 'eth_other_host', 'tcp_out_of_window',
+         'arp_bad', 'nd_bad', 'tcp_rst_blind'}
+
+
+@case
+def af_xdp_two_workers_one_queue(_):
+    in_lab(workers=2, allowed=QUIET, then=spread)
+
+
+@case
+def af_packet_two_workers_two_queues(_):
+    in_lab(workers=2, allowed=QUIET, then=spread, ports=ports(
+        'net_af_packet0,iface=tgn0,qpairs=2', 'net_af_packet1,iface=tgs0,qpairs=2'))
+
+
+@case
+def af_packet_one_worker(_):
+    in_lab(allowed=QUIET, ports=ports('net_af_packet0,iface=tgn0', 'net_af_packet1,iface=tgs0'))
+
+
+@case
+def tap(_):
+    if not os.path.exists('/dev/net/tun'):
+        raise Skip('no /dev/net/tun')
+    in_lab(cls=TapLab, allowed=QUIET, ports=ports('net_tap0,iface=tgn0', 'net_tap1,iface=tgs0'))
+
+
+@case
+def memif(_):
+    if not shutil.which('dpdk-testpmd'):
+        raise Skip('dpdk-testpmd is not installed')
+    in_lab(cls=MemifLab, allowed=QUIET, ports=ports(
+        'net_memif0,role=server,id=0,socket-abstract=no,socket=$dir/north.sock',
+        'net_memif1,role=server,id=0,socket-abstract=no,socket=$dir/south.sock'))
+
+
+@case
+def jumbo_frames(_):
+    in_lab(mtu=3000, allowed=QUIET)
+
+
+class NoLab:
+    """The cases make their own."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        pass
+
+    def explain(self):
+        pass
+
+    def is_dead(self):
+        return False
+
+    def check_end(self):
+        """Nothing of the labs is left."""
+        out = netns.run(None, ['ip', 'netns', 'list']).stdout
+        check(f'tge{os.getpid()}x' not in out, out)
+
+
+if __name__ == '__main__':
+    main(NoLab)
