@@ -15,8 +15,7 @@ build_pkgs=(
 	libdpdk-dev        # the poll-mode drivers, rings, pools
 	libconfig-dev      # the configuration language
 	libmicrohttpd-dev  # the admin interface
-	libjansson-dev     # JSON of the admin interface
-	libcurl4-openssl-dev # tgctl
+	libjansson-dev     # JSON of the admin interface and of tgctl
 	libcunit1-dev      # unit tests
 )
 lab_pkgs=(
