@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-QUICK = os.environ.get('TG_E2E_QUICK') == '1'
+QUICK = os.environ.get('TG_TEST_MODE') == 'quick'
 CASE_SECONDS = 120
 
 _cases = []

@@ -1,5 +1,7 @@
 #!/usr/bin/python3
 """Answers that Tidegate gives itself: status, whether the connection lives on, flags in the log."""
+import socket
+import struct
 import time
 
 from lab import GATE4, Lab, wait_for
@@ -18,8 +20,9 @@ def ask(lab, host, target, status, flags, *, alive, body=None, method='GET', sec
     with Client(lab.connect(timeout=seconds)) as c:
         r = c.ask(request(method, mark, host, body))
         equal(r.status, status, f'status of {target}')
-        equal(r.keep_alive(), alive, f'keep-alive after {target}: {r}')
-        if alive:
+        if alive is not None:
+            equal(r.keep_alive(), alive, f'keep-alive after {target}: {r}')
+        if r.keep_alive():
             equal(c.ask(request('GET', '/status/200', 'py.test')).status, 200, 'the next request')
         else:
             check(c.at_end(), f'open after {target}')
@@ -36,14 +39,15 @@ def no_route_404(lab):
     equal(r.get('server'), 'tidegate')
     ask(lab, 'nobody.test', '/', 404, 'NR', alive=True)
     ask(lab, 'only.test', '/elsewhere', 404, 'NR', alive=True, method='HEAD')
-    # Its body is read away, so that the connection can live on.
-    ask(lab, 'only.test', '/elsewhere', 404, 'NR', alive=True, method='POST', body=b'x' * 3000)
+    # What is not read of its body may cost the connection, but not the answer.
+    for n in (10, 3000, 2_000_000):
+        ask(lab, 'only.test', '/elsewhere', 404, 'NR', alive=None, method='POST', body=b'x' * n)
 
 
 @case
 def connect_refused_503(lab):
     ask(lab, 'dead.test', '/', 503, 'UF', alive=True)
-    ask(lab, 'dead.test', '/', 503, 'UF', alive=True, method='POST', body=b'x' * 3000)
+    ask(lab, 'dead.test', '/', 503, 'UF', alive=None, method='POST', body=b'x' * 3000)
 
 
 @case
@@ -65,7 +69,7 @@ def route_timeout_504(lab):
 
 @case
 def stream_idle(lab):
-    ask(lab, 'idle.test', '/hang', 504, 'SI|UT', alive=False)
+    ask(lab, 'idle.test', '/hang', 408, 'SI', alive=False)
 
 
 @case
@@ -107,6 +111,8 @@ def client_goes_away(lab):
         with Client(lab.connect()) as c:
             c.send(request('GET', target, 'py.test'))
             wait_for(lambda t=target: lab.origin_do('requests', prefix=t), 'the request')
+            # By a reset: a FIN alone may come from a client that still waits for its answer.
+            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         line = lab.wait_access(target)[0]
         check(' DC ' in line, line)
     # The upstream connection goes too: the origin is not left talking to nobody.
