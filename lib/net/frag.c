@@ -12,7 +12,9 @@
  * is joining the chain, which is join() below.
  *
  * A datagram's fragments are kept in order of offset. Bounds: max_reassembly datagrams, four times
- * as many fragments in all, 64 a datagram, 30 s (IPv4) or 60 s (IPv6) from the first on.
+ * as many fragments in all, 64 a datagram, 30 s (IPv4) or 60 s (IPv6) from the first on. When there
+ * is no room the oldest datagram goes: a good one is whole within milliseconds, so a flood must be
+ * fast to hurt it, whereas refusing new ones would shut everybody out for those 30 s.
  */
 #include <netinet/in.h>
 #include <rte_hash.h>
@@ -51,12 +53,13 @@ struct datagram {
 	uint8_t proto, tos; /* of the piece at offset 0 */
 	bool congested;     /* a fragment carried CE (RFC 3168 section 5.3) */
 	bool refused;       /* overlapped: kept without pieces, so that late fragments go as well */
-	struct datagram *next_free;
+	struct tg_link link; /* oldest first; or the free list */
 };
 
 struct tg_frag_table {
 	struct rte_hash *hash; /* key -> datagram */
-	struct datagram *d, *free;
+	struct datagram *d;
+	struct tg_link used, free;
 	struct piece *pieces, *free_piece;
 	uint32_t size, n, n_pieces;
 	uint8_t timer_kind;
@@ -90,8 +93,8 @@ static void datagram_put(struct tg_net *n, struct datagram *d)
 
 	tg_timer_stop(n->wheel, &d->timer);
 	rte_hash_del_key_with_hash(t->hash, &d->key, tg_net_hash(n, &d->key, sizeof(d->key)));
-	d->next_free = t->free;
-	t->free = d;
+	tg_list_del(&d->link);
+	tg_list_push(&t->free, &d->link);
 	t->n--;
 }
 
@@ -119,6 +122,22 @@ static void on_timeout(void *ctx, struct tg_timer *timer)
 	datagram_put(n, d);
 }
 
+/* Gives the oldest datagram up, but not `but`. False: there is no other. */
+static bool make_room(struct tg_net *n, const struct datagram *but)
+{
+	struct tg_link *l = n->frag->used.next;
+	struct datagram *d;
+
+	if (but && l == &but->link)
+		l = l->next;
+	if (l == &n->frag->used)
+		return false;
+	d = TG_CONTAINER(l, struct datagram, link);
+	drop_pieces(n, d, TG_WHY_frag_table_full);
+	datagram_put(n, d);
+	return true;
+}
+
 static struct datagram *datagram_get(struct tg_net *n, const struct key *key, bool v6)
 {
 	uint32_t hash = tg_net_hash(n, key, sizeof(*key));
@@ -128,12 +147,15 @@ static struct datagram *datagram_get(struct tg_net *n, const struct key *key, bo
 
 	if (rte_hash_lookup_with_hash_data(t->hash, key, hash, &found) >= 0)
 		return found;
-	d = t->free;
-	if (!d || rte_hash_add_key_with_hash_data(t->hash, key, hash, d) != 0)
+	if (tg_list_empty(&t->free))
+		make_room(n, NULL);
+	d = TG_CONTAINER(t->free.next, struct datagram, link);
+	if (rte_hash_add_key_with_hash_data(t->hash, key, hash, d) != 0)
 		return NULL;
-	t->free = d->next_free;
-	t->n++;
+	tg_list_del(&d->link);
 	memset(d, 0, sizeof(*d));
+	tg_list_push(&t->used, &d->link);
+	t->n++;
 	d->key = *key;
 	tg_timer_start(n->wheel, &d->timer, t->timer_kind, v6 ? TIMEOUT6 : TIMEOUT4);
 	return d;
@@ -290,8 +312,6 @@ enum tg_why tg_frag_input(struct tg_net *n, struct tg_rx *p, const struct tg_fra
 	}
 	if (!sizes_ok(p, f, proto))
 		return TG_WHY_frag_bad;
-	if (!t->free_piece)
-		return TG_WHY_frag_table_full;
 	d = datagram_get(n, &key, p->v6);
 	if (!d)
 		return TG_WHY_frag_table_full;
@@ -302,6 +322,9 @@ enum tg_why tg_frag_input(struct tg_net *n, struct tg_rx *p, const struct tg_fra
 		return why;
 	if (why || d->n == PIECES_EACH)
 		return refuse(n, d);
+	while (!t->free_piece)
+		if (!make_room(n, d))
+			return TG_WHY_frag_table_full;
 	keep(n, p, d, f, at);
 	return TG_WHY_none;
 }
@@ -322,10 +345,10 @@ int tg_frag_init(struct tg_net *n, const struct tg_net_conf *c)
 	t->pieces = rte_calloc_socket(NULL, 4 * size, sizeof(*t->pieces), 64, (int)c->socket);
 	if (!t->hash || !t->d || !t->pieces)
 		return TG_ENOMEM;
-	for (uint32_t i = size; i-- > 0;) {
-		t->d[i].next_free = t->free;
-		t->free = &t->d[i];
-	}
+	tg_list_init(&t->used);
+	tg_list_init(&t->free);
+	for (uint32_t i = 0; i < size; i++)
+		tg_list_push(&t->free, &t->d[i].link);
 	for (uint32_t i = 4 * size; i-- > 0;) {
 		t->pieces[i].next = t->free_piece;
 		t->free_piece = &t->pieces[i];

@@ -187,6 +187,29 @@ static void the_table_is_bounded(void)
 	rig_down();
 }
 
+static void a_flood_does_not_shut_others_out(void)
+{
+	static const char *const names[] = {"frag4_0", "frag4_1", "frag4_2"};
+
+	rig_up();
+	for (uint16_t id = 0; id < 1000; id++) {
+		small(id, 16);
+		if (id % 100 == 99)
+			for (uint32_t i = 0; i < 3; i++) {
+				uint32_t n = rig_in(names[i]);
+
+				CU_ASSERT_EQUAL(n, i == 2);
+				rig_free_segs(n);
+				if (i < 2)
+					small((uint16_t)(2000 + id + i), 16);
+			}
+		CU_ASSERT_EQUAL(rig_missing(), 0);
+	}
+	CU_ASSERT_EQUAL(rig_stats[0].rx_reassembled, 10);
+	CU_ASSERT_TRUE(tg_net_validate(rig_net[0]));
+	rig_down();
+}
+
 static void a_datagram_has_at_most_64_fragments(void)
 {
 	rig_init();
@@ -209,4 +232,5 @@ TG_TEST_MAIN("net fragments", {"any order will do", any_order_will_do},
 	{"errors are not answered with errors", errors_are_not_answered_with_errors},
 	{"without the first nobody is told", without_the_first_nobody_is_told},
 	{"the table is bounded", the_table_is_bounded},
+	{"a flood does not shut others out", a_flood_does_not_shut_others_out},
 	{"a datagram has at most 64 fragments", a_datagram_has_at_most_64_fragments})
