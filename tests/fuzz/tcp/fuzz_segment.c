@@ -22,7 +22,8 @@
 #define CONNS 4
 #define PEER_PORT 7000
 #define OWN_PORT 80
-#define BURST_MAX 128 /* frames that one operation may bring forth */
+#define BURST_MAX \
+	1100 /* frames that one operation may bring forth: a send buffer in 64-byte pieces */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -46,7 +47,15 @@ enum start {
 	ORPHAN,
 	N_STARTS
 };
-enum knob { NO_TS = 1, NO_SACK = 2, NO_WSCALE = 4, SMALL = 8, KEEPALIVE = 16, ZERO_WINDOW = 32 };
+enum knob {
+	NO_TS = 1,
+	NO_SACK = 2,
+	NO_WSCALE = 4,
+	SMALL = 8,
+	KEEPALIVE = 16,
+	ZERO_WINDOW = 32,
+	ECN = 64
+};
 
 struct input {
 	const uint8_t *p;
@@ -67,7 +76,7 @@ static struct {
 	uint16_t own_port, peer_port;
 	uint32_t snd_nxt, rcv_nxt; /* peer's: next to send; next expected from the stack */
 	uint32_t ts_recent;        /* last TSval of the stack */
-	bool wants_arp;
+	bool wants_arp, ce;
 	uint32_t frames; /* since the operation began */
 } s;
 
@@ -183,6 +192,7 @@ static void ip_in(uint8_t *p, uint8_t proto, uint32_t len)
 	ethernet(p, 0x0800);
 	memset(ip, 0, 20);
 	ip[0] = 0x45;
+	ip[1] = s.ce ? 3 : 0;
 	tg_store_be16(ip + 2, (uint16_t)(20 + len));
 	ip[6] = 0x40;
 	ip[8] = 64;
@@ -321,6 +331,8 @@ static void plain(uint8_t flags, uint16_t len)
 		o.has |= TG_OPT_SACK_OK;
 	if (!(s.knobs & NO_WSCALE))
 		o.has |= TG_OPT_WSCALE;
+	if (flags == TG_TCP_SYN && s.knobs & ECN)
+		g.flags |= TG_TCP_ECE | TG_TCP_CWR;
 	if (flags & TG_TCP_SYN)
 		g.n_opts = (uint8_t)tg_opts_build_syn(g.opts, &o);
 	else if (o.has & TG_OPT_TS)
@@ -386,7 +398,6 @@ static void leave(bool abort_it)
 		tg_conn_abort(c, TG_WHY_conn_aborted);
 	else
 		tg_conn_detach(c);
-	turn(TG_MS);
 }
 
 /* From ESTABLISHED on. */
@@ -431,6 +442,7 @@ static void move_on(enum start start)
 	case ORPHAN:
 		give(5000);
 		leave(false);
+		turn(TG_MS);
 		break;
 	default:
 		break;
@@ -541,11 +553,40 @@ static void op_read(uint32_t n)
 	tg_conn_consume(s.conn[0], n < have ? n : have);
 }
 
+/* The calls that are rare. */
+static void op_rest(struct input *in, uint8_t which)
+{
+	struct tg_conn_info info;
+
+	switch (which) {
+	case 0:
+		dial();
+		break;
+	case 1:
+		tg_tcp_unlisten(s.tcp, &s.listener);
+		turn(0);
+		if (tg_tcp_listen(s.tcp, &s.listener))
+			abort();
+		break;
+	case 2:
+		if (!s.conn[0])
+			break;
+		tg_conn_info(s.conn[0], &info);
+		if (info.tx_acked > info.tx_written)
+			abort();
+		break;
+	default:
+		if (s.conn[0])
+			tg_tcp_set_rcv_buf(s.conn[0], 4096u + next(in) * 512u);
+	}
+}
+
 static void run_op(struct input *in)
 {
 	uint8_t op = next(in);
 
 	s.frames = 0;
+	s.ce = op & 0x20;
 	switch (op % 16) {
 	case 8:
 		give(next(in) * 101u);
@@ -569,16 +610,17 @@ static void run_op(struct input *in)
 		op_icmp(in);
 		break;
 	case 15:
-		if (op & 0x80)
-			dial();
-		else if (s.conn[0])
-			tg_tcp_set_rcv_buf(s.conn[0], 4096u + next(in) * 512u);
+		op_rest(in, op >> 6);
 		break;
 	default:
 		op_segment(in);
 	}
 	turn(op & 0x40 ? 0 : 100 * TG_US);
-	if (!tg_tcp_validate(s.tcp) || !tg_wheel_validate(&s.wheel) || s.frames > BURST_MAX)
+	if (!tg_tcp_validate(s.tcp))
+		abort();
+	if (!tg_wheel_validate(&s.wheel))
+		abort();
+	if (s.frames > BURST_MAX)
 		abort();
 }
 
@@ -595,6 +637,7 @@ static bool busy(void)
 
 static void end_stack(void)
 {
+	s.ce = false;
 	while (s.conn[0])
 		leave(true);
 	/* A deserted stack comes to rest: orphans, TIME-WAIT, handshakes. */
