@@ -98,6 +98,7 @@ static void over(struct sim_end *e)
 	tg_timer_stop(&e->host->wheel, &e->timer);
 	e->c = NULL;
 	e->over = true;
+	e->flow->over_at = world_of(e)->t;
 }
 
 static void leave(struct sim_end *e, bool abort_it)
@@ -551,6 +552,14 @@ static void judge_end(struct sim_end *e, bool clean)
 		END_FAIL(e, "failed: %s", tg_why_name(e->why));
 }
 
+static bool any_slow_reader(const struct sim_world *w)
+{
+	for (uint32_t i = 0; i < w->p.n_flows; i++)
+		if (w->p.flow[i].end[0].read_gap || w->p.flow[i].end[1].read_gap)
+			return true;
+	return false;
+}
+
 void sim_app_perfect(struct sim_world *w)
 {
 	for (uint32_t i = 0; i < 2; i++) {
@@ -559,7 +568,42 @@ void sim_app_perfect(struct sim_world *w)
 		/* Loss probes go by an RTT that knows nothing of the peer's delayed ACKs. */
 		if (s->tcp_retransmits > s->tcp_tlp || s->tcp_rto || s->tcp_fast_recovery)
 			sim_fail(w, "host %c sent again on a perfect wire", 'A' + (int)i);
+		if (s->tcp_zero_window_probes && !any_slow_reader(w))
+			sim_fail(w, "host %c probed a window that is open", 'A' + (int)i);
 	}
+}
+
+static uint32_t min_buf(const struct sim_end *writer, const struct sim_end *reader)
+{
+	uint32_t snd = writer->host->w->p.host[writer->host->idx].snd_buf;
+	uint32_t rcv = reader->host->w->p.host[reader->host->idx].rcv_buf;
+
+	/* What the dialer asks for; the acceptor has the stack's sizes. */
+	if (!writer->side && writer->p->snd_buf)
+		snd = writer->p->snd_buf;
+	if (!reader->side && reader->p->rcv_buf)
+		rcv = reader->p->rcv_buf;
+	return snd < rcv ? snd : rcv;
+}
+
+/* On a perfect wire, with users that never pause, a flow takes round trips for its windows and now
+ * and then a delayed ACK (40 ms): nothing else. */
+static void judge_time(struct sim_world *w, struct sim_flow *f, uint64_t took)
+{
+	uint64_t rtt = 0, limit, windows = 0;
+
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct sim_end_params *e = f->end[i].p;
+
+		if (e->read_gap || e->write_gap || e->start_gap)
+			return;
+		rtt += w->p.dir[i].delay + w->p.dir[i].jitter + 4 * w->p.host[i].turn_gap;
+		windows += e->total / (min_buf(&f->end[i], &f->end[!i]) / 4) + 1;
+	}
+	limit = 500 * TG_MS + (20 + windows) * (rtt + 45 * TG_MS);
+	if (took > limit)
+		sim_fail(w, "flow %u took %.3f ms, at most %.3f were expected", f->idx,
+			(double)took / 1e6, (double)limit / 1e6);
 }
 
 void sim_app_judge(struct sim_world *w)
@@ -571,5 +615,7 @@ void sim_app_judge(struct sim_world *w)
 			continue;
 		judge_end(&f->end[0], must_be_clean(f));
 		judge_end(&f->end[1], must_be_clean(f));
+		if (w->p.perfect && must_be_clean(f))
+			judge_time(w, f, f->over_at - w->p.flow[i].open_at);
 	}
 }

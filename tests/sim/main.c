@@ -94,7 +94,7 @@ static void usage(void)
 		"tg_sim [--first SEED] [--seeds N] [--verbose] [--trace] [--check-every STEPS] "
 		"[--twice] [--totals]\n"
 		"  Two stacks on a simulated wire. The number of seeds: --seeds, else "
-		"TG_SIM_SEEDS, else 300.\n"
+		"TG_SIM_SEEDS, else 2000.\n"
 		"  --totals prints the counters of all worlds together.\n"
 		"  --twice runs each seed two times and compares the hashes of all that "
 		"happened.\n");
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
 		{"verbose", 0, NULL, 'v'}, {"trace", 0, NULL, 't'}, {"check-every", 1, NULL, 'c'},
 		{"twice", 0, NULL, '2'}, {"totals", 0, NULL, 's'}, {0}};
 	const char *env = getenv("TG_SIM_SEEDS");
-	uint64_t first = 1, seeds = env && *env ? number(env) : 300, failures = 0, hash;
+	uint64_t first = 1, seeds = env && *env ? number(env) : 2000, failures = 0, hash;
 	bool verbose = false, twice = false, sums = false;
 	int o;
 

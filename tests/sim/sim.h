@@ -166,7 +166,8 @@ struct sim_flow {
 	uint32_t idx;
 	bool dialed, skipped;
 	uint16_t lport;
-	uint64_t key[2]; /* of the byte streams: from dialer, from acceptor */
+	uint64_t over_at; /* when the last of its ends left */
+	uint64_t key[2];  /* of the byte streams: from dialer, from acceptor */
 	struct sim_end end[2];
 };
 
