@@ -600,7 +600,7 @@ static void judge_time(struct sim_world *w, struct sim_flow *f, uint64_t took)
 		rtt += w->p.dir[i].delay + w->p.dir[i].jitter + 4 * w->p.host[i].turn_gap;
 		windows += e->total / (min_buf(&f->end[i], &f->end[!i]) / 4) + 1;
 	}
-	limit = 500 * TG_MS + (20 + windows) * (rtt + 45 * TG_MS);
+	limit = 150 * TG_MS + (20 + windows) * (rtt + 45 * TG_MS) / 5;
 	if (took > limit)
 		sim_fail(w, "flow %u took %.3f ms, at most %.3f were expected", f->idx,
 			(double)took / 1e6, (double)limit / 1e6);

@@ -244,10 +244,22 @@ static void make_perfect(struct sim_params *p)
 	}
 }
 
+/* Users that never pause and go to the end: here every wait is the stacks'. */
+static void make_brisk(struct sim_params *p)
+{
+	for (uint32_t i = 0; i < p->n_flows; i++)
+		for (uint32_t side = 0; side < 2; side++) {
+			struct sim_end_params *e = &p->flow[i].end[side];
+
+			e->read_gap = e->write_gap = e->start_gap = 0;
+			e->ending = SIM_CLEAN;
+		}
+}
+
 void sim_params_make(struct sim_params *p, uint64_t seed)
 {
 	struct tg_rng r;
-	bool wrap, simultaneous;
+	bool wrap, simultaneous, perfect;
 
 	memset(p, 0, sizeof(*p));
 	p->seed = seed;
@@ -262,7 +274,8 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 	if (one_in(&r, 3))
 		for (uint32_t i = 0; i < 2; i++)
 			p->dir[i].loss = p->dir[i].corrupt = 0;
-	if (one_in(&r, 8))
+	perfect = one_in(&r, 8);
+	if (perfect)
 		make_perfect(p);
 	make_mtu(&r, p);
 	make_fate(&r, p);
@@ -277,6 +290,8 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 	}
 	for (uint32_t i = 0; i < p->n_flows; i++)
 		make_flow(&r, &p->flow[i]);
+	if (perfect && one_in(&r, 2))
+		make_brisk(p);
 	if (wrap)
 		for (uint32_t i = 0; i < 2; i++)
 			aim_at_wrap(&r, p, i, !one_in(&r, 3));
