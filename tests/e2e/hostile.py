@@ -318,7 +318,8 @@ def responses():
     """(name, pieces, then, method, verdict): what an origin answers.
 
     verdict 'bad': 502, nothing else. 'cut': a head may pass, then the connection must break; never a
-    whole response. 'ok': 200 with body 'hello'. 'okish': either ok or bad. In every case the next
+    whole response. 'ok': 200 with body 'hello'. 'okish': either ok or bad. 'late': ok, and what
+    comes after it meets an idle connection. In every case the next
     request must get its own answer.
     """
     bad = []
@@ -378,7 +379,7 @@ def responses():
         yield name, [raw], 'close', 'GET', 'cut'
     ok = b'HTTP/1.1 200 OK\r\n' + BODY
     yield 'extra: a second response', [ok + POISON], 'keep', 'GET', 'ok'
-    yield 'extra: a second response later', [ok, POISON], 'keep', 'GET', 'ok'
+    yield 'extra: a second response, late', [ok, POISON], 'keep', 'GET', 'late'
     yield 'extra: garbage', [ok + b'\0\1\2'], 'keep', 'GET', 'ok'
     yield 'extra: crlf', [ok + b'\r\n\r\n'], 'keep', 'GET', 'ok'
     yield 'extra: body of a HEAD', [b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n' % len(POISON) + POISON], (

@@ -168,12 +168,13 @@ class Admin(http.client.HTTPConnection):
 
 class Lab:
     """routes: the second half of the configuration; allowed: drop reasons that are no fault
-    (None: all); before: called ahead of Tidegate's start; values of the placeholders as keyword arguments."""
+    (None: all); empty_seconds: within which the pools must be as at the start; before: called ahead of Tidegate's start; values of the placeholders as keyword arguments."""
 
     _count = 0
 
     def __init__(self, *, routes=ROUTES, ports=None, workers=1, memory='256MiB', mtu=1500,
-                 drain_time='5s', allowed=(), nginx=True, start=True, eal='', before=None, **subst):
+                 drain_time='5s', allowed=(), nginx=True, start=True, eal='', before=None,
+                 empty_seconds=20, **subst):
         Lab._count += 1
         self.name = f'{PREFIX}{os.getpid()}x{Lab._count}'
         self.client, self.gate, self.origin = (
@@ -182,7 +183,7 @@ class Lab:
         os.chmod(self.dir, 0o755)
         self.allowed = None if allowed is None else NORMAL | set(allowed)
         self.mtu, self.want_nginx, self.want_start = mtu, nginx, start
-        self.before = before
+        self.before, self.empty_seconds = before, empty_seconds
         self.routes = routes
         self.procs = []
         self.proc = self.nginx = self.py = self._ctl = None
@@ -525,7 +526,7 @@ class Lab:
             self.stop_py()  # ends the pooled connections, so that the pools can be empty
             if self.nginx:
                 self.stop_nginx()
-            self.check_empty()
+            self.check_empty(self.empty_seconds)
             self.check_ledger()
             self.check_reasons()
             code = self.terminate()

@@ -15,7 +15,7 @@ HTTP on PORT_HTTP. The target says what to do:
   /early            103 Early Hints, then 200    /refuse      417 to Expect, body not read
   /trailers         chunked with a trailer       /until-close HTTP/1.0, body ends with the connection
   /no-content 204   /not-modified 304            /last        200 with Connection: close
-  /quit-idle        200 with keep-alive, then closes 50 ms later without a word
+  /quit-idle        200 with keep-alive, then closes without a word; ?delay=S
 
 Every request is remembered byte for byte (control: requests). A request that a strict reader of
 RFC 9112 would not take is remembered as a breach: whoever sent it let something through.
@@ -375,7 +375,9 @@ class Origin:
 
     async def do_quit_idle(self, req, writer, note, body):
         await self.reply(req, writer, 200, b'soon gone\n')
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(float(req.query.get('delay', 0)))
+        # At once, not when the loop comes round: what arrives from now on is reset unread.
+        writer.get_extra_info('socket').shutdown(socket.SHUT_RDWR)
         return False
 
     # --- TCP ---

@@ -45,7 +45,7 @@ def wrk_new_connection_each(lab):
 
 def h2load(lab, *args, host='nginx.test', path='/hello', v6=False, timeout=120):
     ip = f'[{GATE6}]' if v6 else GATE4
-    p = lab.in_client(['h2load', '--h1', '-H', f'Host: {host}', *args, f'http://{ip}{path}'],
+    p = lab.in_client(['h2load', '--h1', '-H', f':authority: {host}', *args, f'http://{ip}{path}'],
                       timeout=timeout)
     m = re.search(r'requests: (\d+) total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, '
                   r'(\d+) errored, (\d+) timeout', p.stdout)
@@ -124,5 +124,5 @@ def wrk_after_all_that(lab):
 
 if __name__ == '__main__':
     main(lambda: Lab(memory='768MiB', allowed={
-        'conn_reset_by_peer', 'req_downstream_gone', 'conn_aborted', 'tcp_after_close',
+        'rx_no_buffer', 'conn_reset_by_peer', 'req_downstream_gone', 'conn_aborted', 'tcp_after_close',
         'conn_linger', 'tcp_rst_blind', 'tcp_out_of_window'}))

@@ -69,7 +69,7 @@ def route_timeout_504(lab):
 
 @case
 def stream_idle(lab):
-    ask(lab, 'idle.test', '/hang', 408, 'SI', alive=False)
+    ask(lab, 'idle.test', '/hang', 408, 'SI', alive=None)
 
 
 @case
