@@ -15,7 +15,7 @@ HTTP on PORT_HTTP. The target says what to do:
   /early            103 Early Hints, then 200    /refuse      417 to Expect, body not read
   /trailers         chunked with a trailer       /until-close HTTP/1.0, body ends with the connection
   /no-content 204   /not-modified 304            /last        200 with Connection: close
-  /quit-idle        200 with keep-alive, then closes without a word; ?delay=S
+  /quit-idle        200 with keep-alive, then closes without a word; ?gap: a little later
 
 Every request is remembered byte for byte (control: requests). A request that a strict reader of
 RFC 9112 would not take is remembered as a breach: whoever sent it let something through.
@@ -374,10 +374,16 @@ class Origin:
         return await self.reply(req, writer, 200, b'last\n', close=True)
 
     async def do_quit_idle(self, req, writer, note, body):
-        await self.reply(req, writer, 200, b'soon gone\n')
-        await asyncio.sleep(float(req.query.get('delay', 0)))
-        # At once, not when the loop comes round: what arrives from now on is reset unread.
-        writer.get_extra_info('socket').shutdown(socket.SHUT_RDWR)
+        text = b'HTTP/1.1 200 Told\r\nContent-Length: 10\r\n\r\nsoon gone\n'
+        if 'gap' in req.query:
+            writer.write(text)
+            writer.get_extra_info('socket').shutdown(socket.SHUT_RDWR)
+            return False
+        # The FIN in the packet of the answer: nothing can arrive between them.
+        with socket.fromfd(writer.get_extra_info('socket').fileno(), socket.AF_INET6,
+                           socket.SOCK_STREAM) as s:
+            s.send(text, socket.MSG_MORE)
+            s.shutdown(socket.SHUT_RDWR)
         return False
 
     # --- TCP ---
