@@ -285,6 +285,11 @@ static void with_block(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *
 	if (o->has & TG_OPT_SACK && c->flags & F_SACK)
 		sack_input(t, c, s, o, a);
 	sample_rtt(t, c, a);
+	/* Without timestamps and SACK, retransmissions lost one after the other give no sample for
+	 * minutes, and a back-off that only grows outlasts the user's patience though every timeout
+	 * made progress. Eight times the RTO is kept: Karn's rule for a path that became slower. */
+	if (a->una_moved && c->backoff > 3)
+		c->backoff = 3;
 	ecn_input(t, c, s);
 	/* The peer is alive: a window that stays closed is no reason to give up. */
 	if (!c->snd_wnd || c->conn.impl[I_REXMT] == RX_PERSIST) {
