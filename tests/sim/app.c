@@ -152,6 +152,10 @@ static bool read_some(struct sim_end *e)
 	uint64_t now = e->host->wheel.now;
 	uint32_t n;
 
+	/* Nothing was left at the last look, and nobody said that more has come. */
+	if (e->read_blocked)
+		return false;
+	e->read_blocked = true;
 	if (!e->p->read_gap || e->failed) {
 		while (take(e, 1 + tg_rng_below(&world_of(e)->app_rng, e->p->read_max)))
 			;
@@ -163,7 +167,8 @@ static bool read_some(struct sim_end *e)
 			e->next_read =
 				now + 1 + tg_rng_next(&world_of(e)->app_rng) % (2 * e->p->read_gap);
 	}
-	return readable(e->c) > 0;
+	e->read_blocked = readable(e->c) == 0;
+	return !e->read_blocked;
 }
 
 /* --- writing --- */
@@ -200,7 +205,8 @@ static bool write_some(struct sim_end *e)
 {
 	uint64_t now = e->host->wheel.now;
 
-	while (e->open && !e->failed && !e->finished && e->sent < e->p->total) {
+	while (e->open && !e->write_blocked && !e->failed && !e->finished &&
+		e->sent < e->p->total) {
 		uint32_t n = 1 + tg_rng_below(&world_of(e)->app_rng, e->p->write_max);
 
 		if (now < e->next_write)
@@ -210,8 +216,8 @@ static bool write_some(struct sim_end *e)
 		if (e->p->write_gap)
 			e->next_write = now + 1 +
 					tg_rng_next(&world_of(e)->app_rng) % (2 * e->p->write_gap);
-		if (!give(e, n))
-			return false; /* WRITABLE will come */
+		/* It took less: nothing but WRITABLE makes us try again. */
+		e->write_blocked = !give(e, n);
 	}
 	return false;
 }
@@ -323,6 +329,10 @@ static void take_events(struct sim_end *e, uint32_t events)
 	}
 	if (events & TG_EV_DRAINED && e->finished)
 		check_drained(e);
+	if (events & (TG_EV_READABLE | TG_EV_FAILED))
+		e->read_blocked = false;
+	if (events & TG_EV_WRITABLE)
+		e->write_blocked = false;
 }
 
 static void on_ready(struct tg_conn *c, uint32_t events)

@@ -69,7 +69,7 @@ static void make_dir(struct tg_rng *r, struct sim_dir *d)
 	}
 }
 
-static void make_host(struct tg_rng *r, struct sim_host_params *h)
+static void make_host(struct tg_rng *r, struct sim_host_params *h, bool scarce)
 {
 	h->no_ts = one_in(r, 5);
 	h->no_sack = one_in(r, 5);
@@ -81,10 +81,10 @@ static void make_host(struct tg_rng *r, struct sim_host_params *h)
 	h->tx_refuse = one_in(r, 8) ? 20000 : 0;
 	h->rcv_buf = (uint32_t)log_upto(r, 4096, 256 << 10);
 	h->snd_buf = (uint32_t)log_upto(r, 4096, 256 << 10);
-	h->max_embryonic = one_in(r, 6) ? 1 : 0;
-	h->max_active = one_in(r, 8) ? upto(r, 1, 4) : 0;
-	h->max_time_wait = one_in(r, 8) ? 1 : 0;
-	h->mbufs = one_in(r, 12) ? upto(r, 200, 800) : SIM_POOL;
+	h->max_embryonic = scarce && one_in(r, 3) ? 1 : 0;
+	h->max_active = scarce && one_in(r, 3) ? upto(r, 1, 4) : 0;
+	h->max_time_wait = scarce && one_in(r, 3) ? 1 : 0;
+	h->mbufs = scarce && one_in(r, 3) ? upto(r, 200, 800) : SIM_POOL;
 	h->turn_gap = one_in(r, 2) ? log_upto(r, TG_US, 2 * TG_MS) : 0;
 	h->msl = log_upto(r, TG_SEC, 30 * TG_SEC);
 	h->keepalive_idle = log_upto(r, 5 * TG_SEC, 100 * TG_SEC);
@@ -215,7 +215,7 @@ static bool is_perfect(const struct sim_params *p)
 {
 	uint64_t rtt = 0;
 
-	if (!p->strict || p->mtu_change)
+	if (!p->strict || p->mtu_change || p->attack)
 		return false;
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct sim_dir *d = &p->dir[i];
@@ -259,15 +259,16 @@ static void make_brisk(struct sim_params *p)
 void sim_params_make(struct sim_params *p, uint64_t seed)
 {
 	struct tg_rng r;
-	bool wrap, simultaneous, perfect;
+	bool wrap, simultaneous, perfect, scarce;
 
 	memset(p, 0, sizeof(*p));
 	p->seed = seed;
 	tg_rng_seed(&r, seed ^ UINT64_C(0x7469646567617465));
 	p->v6 = one_in(&r, 2);
+	scarce = one_in(&r, 4);
 	for (uint32_t i = 0; i < 2; i++) {
 		make_dir(&r, &p->dir[i]);
-		make_host(&r, &p->host[i]);
+		make_host(&r, &p->host[i], scarce);
 	}
 	/* A third of the worlds has a good wire in both directions: there, speed of events is all.
 	 */
@@ -282,6 +283,8 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 	p->n_flows = one_in(&r, 2) ? 1 : upto(&r, 2, SIM_FLOWS);
 	p->port_first = 1024;
 	p->port_last = 65535;
+	if (one_in(&r, 6))
+		p->attack = (uint32_t)log_upto(&r, 1000, 200000);
 	wrap = one_in(&r, 4);
 	simultaneous = one_in(&r, 25);
 	if (wrap || simultaneous) {
@@ -377,7 +380,7 @@ void sim_params_print(const struct sim_params *p, FILE *f)
 	if (p->fate)
 		fprintf(f, " at %.3f ms (back %.3f ms)", (double)p->fate_at / 1e6,
 			(double)p->back_at / 1e6);
-	fprintf(f, ", ports %u..%u\n", p->port_first, p->port_last);
+	fprintf(f, ", forged %.1f%%, ports %u..%u\n", p->attack / 1e4, p->port_first, p->port_last);
 	for (uint32_t i = 0; i < 2; i++) {
 		print_dir(&p->dir[i], i, f);
 		print_host(&p->host[i], i, f);

@@ -85,6 +85,7 @@ struct sim_params {
 	enum sim_fate fate; /* of host 1 */
 	uint64_t fate_at, back_at;
 	uint16_t port_first, port_last;
+	uint32_t attack; /* in a million packets: one is forged by somebody who sees none of them */
 	struct sim_dir dir[2]; /* from host 0, from host 1 */
 	struct sim_host_params host[2];
 	uint32_t n_flows;
@@ -154,7 +155,7 @@ struct sim_end {
 	uint8_t side; /* 0 dialer, 1 acceptor */
 	struct tg_conn *c;
 	struct tg_timer timer;
-	bool was, open, eof, failed, finished, drained, over, killed, write_blocked;
+	bool was, open, eof, failed, finished, drained, over, killed, read_blocked, write_blocked;
 	enum tg_why why;
 	uint64_t sent, rcvd;
 	uint64_t next_read, next_write; /* host time */
@@ -192,7 +193,7 @@ struct sim_world {
 	uint32_t n_heap, cap_heap;
 	uint64_t busy_until[2], last_at[2];
 	bool cut;
-	uint64_t n_sent, n_lost, n_corrupt, n_bytes;
+	uint64_t n_sent, n_lost, n_corrupt, n_forged, n_bytes;
 	const uint8_t *script; /* != NULL: decides the packets' fates instead of chance */
 	size_t script_left;
 	/* what went wrong first */

@@ -5,7 +5,7 @@
 
 /*
  * Fates: ' ' goes its way, 'l' lost, 'c' corrupted, 'r' reordered, 'q' queue full, 'b' bigger than
- * the path, 'v' wire cut, '>' taken by the receiver, 0 a note.
+ * the path, 'f' forged, 'v' wire cut, '>' taken by the receiver, 0 a note.
  */
 static const char *fate_text(char fate)
 {
@@ -18,6 +18,8 @@ static const char *fate_text(char fate)
 		return " late";
 	case 'q':
 		return " QUEUE FULL";
+	case 'f':
+		return " FORGED";
 	case 'b':
 		return " TOO BIG";
 	case 'v':

@@ -210,6 +210,54 @@ static void travel(struct sim_world *w, uint8_t from, struct sim_pkt *p, uint64_
 	heap_push(w, p);
 }
 
+/* --- forged segments ---
+ *
+ * Off the path, but lucky with addresses, ports and the window: RST, SYN, SYN-ACK, RST-ACK and ACK
+ * with a sequence number that lies ahead of everything sent, so never the very next one. RFC 5961:
+ * none of them may harm a connection. (During a handshake a forged SYN can: simultaneous open.) */
+
+static void forge(struct sim_world *w, uint8_t from, const struct sim_pkt *p)
+{
+	static const uint8_t flags[] = {TG_TCP_RST, TG_TCP_SYN, TG_TCP_RST | TG_TCP_ACK,
+		TG_TCP_SYN | TG_TCP_ACK, TG_TCP_ACK};
+	bool v6 = tg_load_be16(p->data + 12) == 0x86dd;
+	uint32_t ip = v6 ? 40 : 20, ahead = 1 + tg_rng_below(&w->wire_rng, 60000), seq;
+	struct sim_pkt *f;
+	uint8_t *h, *tcp;
+
+	if (p->len < ETH + ip + 20 || p->data[ETH + (v6 ? 6 : 9)] != 6 ||
+		p->data[ETH + ip + 13] & TG_TCP_SYN)
+		return;
+	f = malloc(sizeof(*f) + ETH + ip + 20);
+	if (!f)
+		abort();
+	f->len = (uint16_t)(ETH + ip + 20);
+	memcpy(f->data, p->data, f->len);
+	h = f->data + ETH;
+	tcp = h + ip;
+	seq = tg_load_be32(tcp + 4) + p->len - f->len + 1;
+	tg_store_be32(tcp + 4, seq + ahead);
+	tg_store_be32(tcp + 8, (uint32_t)tg_rng_next(&w->wire_rng));
+	tcp[12] = 5 << 4;
+	tcp[13] = flags[tg_rng_below(&w->wire_rng, TG_ARRAY_LEN(flags))];
+	tg_store_be16(tcp + 16, 0);
+	if (v6) {
+		tg_store_be16(h + 4, 20);
+	} else {
+		tg_store_be16(h + 2, 40);
+		tg_store_be16(h + 10, 0);
+		tg_store_be16(h + 10, sim_sum16(h, 20, 0));
+	}
+	tg_store_be16(tcp + 16,
+		sim_sum16(tcp, 20, 26 + (uint16_t)~sim_sum16(h + (v6 ? 8 : 12), v6 ? 32 : 8, 0)));
+	f->to = !from;
+	f->at = w->t;
+	f->order = w->order++;
+	w->n_forged++;
+	sim_trace_packet(w, from, 'f', f->data, f->len);
+	heap_push(w, f);
+}
+
 /* --- packet too big --- */
 
 uint16_t sim_sum16(const uint8_t *p, uint32_t n, uint32_t sum)
@@ -389,6 +437,8 @@ static void send_frame(struct sim_host *h, struct rte_mbuf *m)
 		w->busy_until[h->idx] = end;
 		h->held[h->n_held - 1].done = end;
 	}
+	if (sim_chance(&w->wire_rng, w->p.attack))
+		forge(w, h->idx, p);
 	if (exceeds_path(w, p))
 		refuse_big(w, h->idx, p);
 	else

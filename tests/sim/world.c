@@ -445,37 +445,44 @@ static bool step(struct sim_world *w)
 	return true;
 }
 
-static void run_flows(struct sim_world *w)
+/* Legal where the world is unkind: a silent peer that vanished, without keepalive. The judge knows.
+ */
+static void give_up(struct sim_world *w)
 {
-	while (!w->failed && !sim_app_over(w)) {
-		if (w->steps > SIM_STEPS)
-			sim_fail(w, "no end after %" PRIu64 " steps", w->steps);
-		else if (!step(w) || w->t - w->progress_at > STUCK)
-			break;
-	}
-	if (w->failed || sim_app_over(w))
-		return;
-	/* Legal where the world is unkind: a silent peer that vanished, without keepalive. The
-	 * judge knows. */
 	sim_note(w, 0, "nothing moves: ends are aborted");
 	sim_app_kill(w, NULL);
+	for (uint32_t i = 0; i < 2; i++)
+		if (w->host[i].up)
+			w->host[i].turn_at = w->t;
 }
 
-/* TIME-WAIT, orphans, retransmissions: all end by themselves. */
-static void run_out(struct sim_world *w)
+/* Until every user has left and every connection is gone: TIME-WAIT, orphans and retransmissions
+ * end by themselves. */
+static void run_flows(struct sim_world *w)
 {
-	uint64_t start = w->t;
+	while (!w->failed) {
+		bool over = sim_app_over(w), goes_on;
 
-	while (!w->failed && !(tcp_idle(&w->host[0]) && tcp_idle(&w->host[1]))) {
-		if (w->t - start > STUCK || w->steps > SIM_STEPS)
-			sim_fail(w, "connections are left: host %c",
-				tcp_idle(&w->host[0]) ? 'B' : 'A');
-		if (!step(w))
-			sim_fail(w, "connections are left, but no timer runs: host %c",
+		if (over && tcp_idle(&w->host[0]) && tcp_idle(&w->host[1]))
+			return;
+		if (w->steps > SIM_STEPS)
+			sim_fail(w, "no end after %" PRIu64 " steps", w->steps);
+		goes_on = step(w);
+		if (goes_on && w->t - w->progress_at <= STUCK)
+			continue;
+		if (!over)
+			give_up(w);
+		else
+			sim_fail(w, "connections are left%s: host %c",
+				goes_on ? "" : ", but no timer runs",
 				tcp_idle(&w->host[0]) ? 'B' : 'A');
 	}
-	/* What is still on the wire arrives, what is held in IP is given up. */
-	for (start = w->t; !w->failed && w->t - start < 100 * TG_SEC;)
+}
+
+/* What is still on the wire arrives, what is held in IP is given up. */
+static void run_out(struct sim_world *w)
+{
+	for (uint64_t start = w->t; !w->failed && w->t - start < 100 * TG_SEC;)
 		if (!step(w))
 			break;
 }
@@ -490,7 +497,7 @@ static void init_world(struct sim_world *w, uint64_t seed)
 	if (w->script)
 		sim_params_tame(&w->p);
 	w->t = w->steps = w->order = w->progress_at = 0;
-	w->n_sent = w->n_lost = w->n_corrupt = w->n_bytes = 0;
+	w->n_sent = w->n_lost = w->n_corrupt = w->n_forged = w->n_bytes = 0;
 	w->failed = false;
 	w->hash = seed;
 	w->n_records = w->ghosts = 0;
