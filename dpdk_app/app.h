@@ -137,7 +137,8 @@ struct tg_app {
 	struct tg_cpu_plan cpus;
 	bool hugepages; /* false: --no-huge */
 	enum { TG_MEMORY_PLAIN, TG_MEMORY_PRIVATE, TG_MEMORY_SHARED } memory_kind; /* eal.h */
-	bool eal_up, runtime_base_made;
+	bool pages_matter; /* packet buffers do not cross pages of 4 KiB */
+	bool eal_up;
 	char file_prefix[32];        /* EAL's, for dpdk-dumpcap */
 	char runtime_base[PATH_MAX]; /* folder of all DPDK processes' runtime folders */
 	char huge_dir[PATH_MAX];     /* hugetlbfs in use; "" = none */

@@ -17,20 +17,13 @@
 #include <rte_lcore.h>
 #include <rte_log.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_pdump.h>
 
-#include "cpus.h"
-#include "hugepages.h"
+#include "args.h"
 #include "janitor.h"
 
-#define ARGS_MAX 128
 #define PREFIX "tidegate"
-
-struct args {
-	int n;
-	char *v[ARGS_MAX + 1];
-	bool full;
-};
 
 /* DPDK's log is per process; so is what of it we keep. */
 static char said[200];
@@ -90,109 +83,7 @@ bool tg_device_is_pci(const char *d)
 	return false;
 }
 
-static uint16_t largest_mtu(const struct tg_snapshot *s)
-{
-	uint16_t mtu = 1500;
-
-	for (uint32_t i = 0; i < s->n_ports; i++)
-		if (s->ports[i].mtu > mtu)
-			mtu = s->ports[i].mtu;
-	return mtu;
-}
-
-int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
-{
-	const struct tg_snapshot *s = app->boot;
-	const struct tg_dataplane_conf *d = &s->dataplane;
-	struct tg_budget_ask ask = {.memory = d->memory,
-		.max_connections = d->max_connections,
-		.workers = d->workers,
-		.ports = s->n_ports,
-		.mtu = largest_mtu(s),
-		.log = s->admin.access_log && s->admin.access_log[0]};
-	cpu_set_t allowed;
-	int rc;
-
-	for (uint32_t i = 0; i < s->n_ports; i++) {
-		uint32_t q = s->ports[i].queues ? s->ports[i].queues : d->workers;
-
-		ask.rx_queues += q < d->workers ? q : d->workers;
-	}
-	if (sched_getaffinity(0, sizeof(allowed), &allowed))
-		return tg_fail(e, TG_ESYS, "cannot read the CPU affinity: %s", strerror(errno));
-	rc = tg_cpu_plan_make(&app->cpus, &allowed, d->workers, d->cpus, d->n_cpus, e);
-	if (rc)
-		return rc;
-	if (app->cpus.workers_share)
-		tg_say(TG_WARN,
-			"%u workers share %d CPU(s), so none of them runs at full speed; set "
-			"dataplane.workers to at most %d",
-			d->workers, CPU_COUNT(&allowed), CPU_COUNT(&allowed));
-	else if (app->cpus.control_shares && d->idle == TG_IDLE_SPIN)
-		tg_say(TG_WARN, "every CPU has a worker that spins; admin requests and reloads "
-				"will be slow: "
-				"leave a CPU free, or set dataplane.idle = \"adaptive\"");
-	return tg_budget_make(&ask, &app->budget, e);
-}
-
 /* --- arguments --- */
-
-static void add(struct args *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void add(struct args *a, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (a->n == ARGS_MAX) {
-		a->full = true;
-		return;
-	}
-	va_start(ap, fmt);
-	if (vasprintf(&a->v[a->n], fmt, ap) < 0)
-		a->full = true;
-	else
-		a->v[++a->n] = NULL;
-	va_end(ap);
-}
-
-/* dataplane.eal, split at blanks; quotes group, as in a shell. */
-static void add_user(struct args *a, const char *text)
-{
-	char word[1024], quote = '\0';
-	size_t n = 0;
-	bool in = false;
-
-	for (const char *p = text;; p++) {
-		if (!*p || (!quote && isspace((unsigned char)*p))) {
-			if (in)
-				add(a, "%.*s", (int)n, word);
-			in = false;
-			n = 0;
-			if (!*p)
-				return;
-		} else if (quote ? *p == quote : (*p == '"' || *p == '\'')) {
-			quote = quote ? '\0' : *p;
-			in = true;
-		} else {
-			in = true;
-			if (n < sizeof(word))
-				word[n++] = *p;
-			else
-				a->full = true;
-		}
-	}
-}
-
-/* Whether the user gave option `name` ("--no-huge", "-m"), with or without value. */
-static bool given(const struct args *user, const char *name)
-{
-	size_t n = strlen(name);
-
-	for (int i = 0; i < user->n; i++)
-		if (strncmp(user->v[i], name, n) == 0 &&
-			(!user->v[i][n] || user->v[i][n] == '=' || name[1] != '-'))
-			return true;
-	return false;
-}
 
 /* "tidegate", so that the command line of dpdk-dumpcap is always the same; with the process's
  * number if another instance has that name. The caller holds the lock on the folder. */
@@ -224,9 +115,7 @@ static int lock_runtime_base(struct tg_app *app, struct tg_errbuf *e)
 	if (!dir)
 		dir = getenv("XDG_RUNTIME_DIR");
 	snprintf(app->runtime_base, sizeof(app->runtime_base), "%s/dpdk", dir ? dir : "/tmp");
-	if (mkdir(app->runtime_base, 0700) == 0)
-		app->runtime_base_made = true;
-	else if (errno != EEXIST)
+	if (mkdir(app->runtime_base, 0700) && errno != EEXIST)
 		return tg_fail(
 			e, TG_ESYS, "cannot create %s: %s", app->runtime_base, strerror(errno));
 	fd = open(app->runtime_base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -248,50 +137,31 @@ static bool any_device(const struct tg_snapshot *s, const char *start)
 	return false;
 }
 
-static void add_memory(struct tg_app *app, struct args *a, const struct args *user)
+static void add_memory(struct tg_app *app, struct tg_args *a, const struct tg_args *user)
 {
-	uint64_t need = app->budget.eal_bytes, mib = (need + (1 << 20) - 1) >> 20;
-	struct tg_hugepages h;
-	bool own = given(user, "--no-huge") || given(user, "--in-memory") ||
-		   given(user, "--huge-dir") || given(user, "--legacy-mem");
+	uint64_t need = app->budget.eal_bytes;
+	unsigned long long mib = (need + (1 << 20) - 1) >> 20;
 
-	tg_hugepages_look(&h, need);
-	if (given(user, "--no-huge") || (!own && !h.enough)) {
-		app->memory_kind = TG_MEMORY_PLAIN;
-		add(a, "--no-huge");
-		add(a, "--no-shconf");
-		if (!given(user, "-m"))
-			add(a, "-m %llu", (unsigned long long)mib);
-		if (!own)
-			tg_say(TG_WARN,
-				"no hugepages (%llu MiB needed, %llu MiB free): using ordinary "
-				"pages, which is slower and cannot be captured from; to have them: "
-				"sysctl vm.nr_hugepages=%llu",
-				(unsigned long long)mib, (unsigned long long)(h.free_bytes >> 20),
-				(unsigned long long)((need + (2 << 20) - 1) / (2 << 20) + 16));
-	} else if (own ? given(user, "--in-memory") : !h.mount[0]) {
-		app->memory_kind = TG_MEMORY_PRIVATE;
-		add(a, "--in-memory");
-		if (!own)
-			tg_say(TG_WARN,
-				"no hugetlbfs of %llu KiB pages is mounted, so packets cannot be "
-				"captured; to change it: mount -t hugetlbfs -o pagesize=%lluK none "
-				"/dev/hugepages",
-				(unsigned long long)(h.page >> 10),
-				(unsigned long long)(h.page >> 10));
-	} else {
-		app->memory_kind = TG_MEMORY_SHARED;
-		if (!own) {
-			add(a, "--huge-dir=%s", h.mount);
-			snprintf(app->huge_dir, sizeof(app->huge_dir), "%s", h.mount);
-		}
+	switch (app->memory_kind) {
+	case TG_MEMORY_PLAIN:
+		tg_args_add(a, "--no-huge");
+		tg_args_add(a, "--no-shconf");
+		if (!tg_args_have(user, "-m"))
+			tg_args_add(a, "-m%llu", mib);
+		break;
+	case TG_MEMORY_PRIVATE:
+		tg_args_add(a, "--in-memory");
+		break;
+	case TG_MEMORY_SHARED:
+		if (app->huge_dir[0])
+			tg_args_add(a, "--huge-dir=%s", app->huge_dir);
 		if (any_device(app->boot, "net_memif"))
-			add(a, "--single-file-segments");
+			tg_args_add(a, "--single-file-segments");
+		break;
 	}
-	app->hugepages = app->memory_kind != TG_MEMORY_PLAIN;
 }
 
-static void add_pci(const struct tg_snapshot *s, struct args *a)
+static void add_pci(const struct tg_snapshot *s, struct tg_args *a)
 {
 	bool any = false;
 
@@ -301,40 +171,39 @@ static void add_pci(const struct tg_snapshot *s, struct args *a)
 		if (!tg_device_is_pci(d))
 			continue;
 		any = true;
-		add(a, "-a");
-		add(a, "%s", strncmp(d, "pci:", 4) ? d : d + 4);
+		tg_args_add(a, "-a");
+		tg_args_add(a, "%s", strncmp(d, "pci:", 4) ? d : d + 4);
 	}
 	if (!any)
-		add(a, "--no-pci");
+		tg_args_add(a, "--no-pci");
 }
 
-static int make_args(struct tg_app *app, struct args *a, struct tg_errbuf *e)
+static int make_args(struct tg_app *app, struct tg_args *a, struct tg_errbuf *e)
 {
 	const struct tg_dataplane_conf *d = &app->boot->dataplane;
 	const char *eal = d->eal ? d->eal : "";
-	struct args user = {0};
+	struct tg_args user = {0};
 	char lcores[16384];
 	int rc = 0;
 
-	add_user(&user, eal);
-	add(a, PREFIX);
+	tg_args_split(&user, eal);
+	tg_args_add(a, PREFIX);
 	if (tg_cpu_plan_lcores(&app->cpus, lcores, sizeof(lcores)))
 		return tg_fail(e, TG_ETOOBIG, "too many CPUs to name them to DPDK");
-	add(a, "--lcores=%s", lcores);
-	add(a, "--main-lcore=0");
-	add(a, "--iova-mode=va");
-	add(a, "--no-telemetry");
-	add(a, "--log-level=*:warning");
+	tg_args_add(a, "--lcores=%s", lcores);
+	tg_args_add(a, "--main-lcore=0");
+	tg_args_add(a, "--iova-mode=va");
+	tg_args_add(a, "--no-telemetry");
+	tg_args_add(a, "--log-level=*:warning");
 	add_pci(app->boot, a);
 	add_memory(app, a, &user);
 	choose_prefix(app, app->memory_kind == TG_MEMORY_SHARED);
 	if (app->memory_kind != TG_MEMORY_PRIVATE)
-		add(a, "--file-prefix=%s", app->file_prefix);
-	add_user(a, eal);
+		tg_args_add(a, "--file-prefix=%s", app->file_prefix);
+	tg_args_split(a, eal);
 	if (a->full || user.full)
 		rc = tg_fail(e, TG_ETOOBIG, "dataplane.eal is too long");
-	for (int i = 0; i < user.n; i++)
-		free(user.v[i]);
+	tg_args_free(&user);
 	return rc;
 }
 
@@ -362,9 +231,9 @@ static void sweep_dead(struct tg_app *app)
 		closedir(dir);
 }
 
-static int init(struct tg_app *app, struct args *a, struct tg_errbuf *e)
+static int init(struct tg_app *app, struct tg_args *a, struct tg_errbuf *e)
 {
-	char *argv[ARGS_MAX + 1];
+	char *argv[TG_ARGS_MAX + 1];
 
 	/* EAL permutes its vector; ours is freed afterwards. */
 	memcpy(argv, a->v, sizeof(argv));
@@ -378,7 +247,7 @@ static int init(struct tg_app *app, struct args *a, struct tg_errbuf *e)
 
 int tg_eal_start(struct tg_app *app, struct tg_errbuf *e)
 {
-	struct args a = {0};
+	struct tg_args a = {0};
 	int lock = lock_runtime_base(app, e), rc;
 
 	if (lock < 0)
@@ -393,16 +262,14 @@ int tg_eal_start(struct tg_app *app, struct tg_errbuf *e)
 		snprintf(path, sizeof(path), "%s/%s", app->runtime_base, app->file_prefix);
 		if (app->memory_kind != TG_MEMORY_PRIVATE)
 			tg_janitor_tell(app->janitor, TG_CHORE_DIR, path);
-		if (app->runtime_base_made)
-			tg_janitor_tell(app->janitor, TG_CHORE_EMPTY_DIR, app->runtime_base);
+		tg_janitor_tell(app->janitor, TG_CHORE_EMPTY_DIR, app->runtime_base);
 		if (app->memory_kind == TG_MEMORY_SHARED && app->huge_dir[0]) {
 			snprintf(path, sizeof(path), "%s/%smap_*", app->huge_dir, app->file_prefix);
 			tg_janitor_tell(app->janitor, TG_CHORE_FILES, path);
 		}
 		rc = init(app, &a, e);
 	}
-	for (int i = 0; i < a.n; i++)
-		free(a.v[i]);
+	tg_args_free(&a);
 	close(lock);
 	if (rc)
 		return rc;
@@ -425,6 +292,30 @@ void tg_eal_stop(struct tg_app *app)
 
 /* --- packet buffers --- */
 
+/* As rte_pktmbuf_pool_create(), but with the choice whether buffers may cross pages. */
+static struct rte_mempool *make_pool(const struct tg_app *app, uint32_t cache)
+{
+	const struct tg_budget *b = &app->budget;
+	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = (uint16_t)b->mbuf_room};
+	unsigned int flags = app->memory_kind == TG_MEMORY_PLAIN && !app->pages_matter
+				     ? RTE_MEMPOOL_F_NO_IOVA_CONTIG
+				     : 0;
+	struct rte_mempool *mp = rte_mempool_create_empty("mbufs", b->n_mbufs,
+		(unsigned int)sizeof(struct rte_mbuf) + b->mbuf_room, cache, sizeof(priv),
+		(int)rte_socket_id(), flags);
+
+	if (!mp)
+		return NULL;
+	rte_pktmbuf_pool_init(mp, &priv);
+	if (rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) ||
+		rte_mempool_populate_default(mp) < 0) {
+		rte_mempool_free(mp);
+		return NULL;
+	}
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	return mp;
+}
+
 int tg_mbufs_start(struct tg_app *app, struct tg_errbuf *e)
 {
 	const struct tg_budget *b = &app->budget;
@@ -434,8 +325,7 @@ int tg_mbufs_start(struct tg_app *app, struct tg_errbuf *e)
 		cache = RTE_MEMPOOL_CACHE_MAX_SIZE;
 	if (cache > 256)
 		cache = 256;
-	app->mbufs = rte_pktmbuf_pool_create(
-		"mbufs", b->n_mbufs, cache, 0, (uint16_t)b->mbuf_room, (int)rte_socket_id());
+	app->mbufs = make_pool(app, cache);
 	if (!app->mbufs)
 		return tg_fail(e, TG_ENOMEM,
 			"no memory for %u packet buffers of %u bytes: %s%s; lower dataplane.memory",

@@ -12,8 +12,6 @@
 
 #include "app.h"
 
-/* Before the others: app->cpus and app->budget from the configuration. */
-int tg_plan_start(struct tg_app *app, struct tg_errbuf *e);
 int tg_eal_start(struct tg_app *app, struct tg_errbuf *e);
 void tg_eal_stop(struct tg_app *app);
 

@@ -14,6 +14,7 @@
 #include "control.h"
 #include "eal.h"
 #include "janitor.h"
+#include "plan.h"
 #include "port.h"
 #include "sink.h"
 #include "worker.h"

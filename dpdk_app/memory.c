@@ -12,6 +12,7 @@
 #define MBUF_HEADROOM 128
 #define MBUF_DEVICE_ROOM 256
 #define MBUF_L2 22 /* Ethernet header, a VLAN tag, FCS */
+#define PAGE 4096u
 #define MBUF_ROOM_MIN (2048 + MBUF_HEADROOM)
 /* Held by an rx queue and its tx queue at rest, and by a worker's mempool cache. */
 #define MBUFS_A_QUEUE 6144
@@ -43,6 +44,17 @@ static uint32_t mbuf_room(uint32_t mtu)
 
 	room = (room + 63) & ~63u;
 	return room > MBUF_ROOM_MIN ? room : MBUF_ROOM_MIN;
+}
+
+/* A mempool object: whole cache lines, an odd number of them, so that the memory channels take
+ * turns; on ordinary pages none crosses a page, if the device needs that. */
+static uint32_t mbuf_bytes(uint32_t room, bool paged)
+{
+	uint32_t n = ((room + MBUF_OVERHEAD + 63) / 64 | 1) * 64;
+
+	if (paged)
+		n = n > PAGE ? (n + PAGE - 1) / PAGE * PAGE : PAGE / (PAGE / n);
+	return n + 8; /* its place in the mempool's ring */
 }
 
 /* Each exchange under way has a connection on both sides, so half as many suffice; of very many
@@ -84,8 +96,7 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 	uint32_t conns = (uint32_t)((ask->max_connections + w - 1) / w);
 
 	*out = (struct tg_budget){.mbuf_room = mbuf_room(ask->mtu)};
-	out->mbuf_bytes =
-		out->mbuf_room + MBUF_OVERHEAD + 8; /* 8: its place in the mempool's ring */
+	out->mbuf_bytes = mbuf_bytes(out->mbuf_room, ask->paged);
 	least_mbufs =
 		ask->rx_queues * (uint64_t)MBUFS_A_QUEUE + w * MBUFS_A_WORKER + MBUFS_TO_WORK_WITH;
 	fixed = EAL_FIXED + w * EAL_A_WORKER + ask->ports * EAL_A_PORT;

@@ -26,6 +26,7 @@ struct tg_budget_ask {
 	uint32_t rx_queues; /* over all ports */
 	uint16_t mtu;       /* the largest of the ports */
 	bool log;           /* an access log is kept */
+	bool paged;         /* packet buffers must not cross a page of 4 KiB */
 };
 
 struct tg_budget {

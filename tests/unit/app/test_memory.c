@@ -122,6 +122,20 @@ static void large_frames(void)
 	CU_ASSERT(b.mbuf_bytes <= 4096);
 }
 
+/* Devices on ordinary pages: a buffer of 2368 bytes takes a page of its own. */
+static void paged(void)
+{
+	struct tg_budget_ask a = ask(512, 1);
+	struct tg_budget b;
+
+	a.paged = true;
+	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
+	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 8);
+	a.mtu = 9000;
+	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
+	CU_ASSERT_EQUAL(b.mbuf_bytes, 3 * 4096 + 8);
+}
+
 static void no_log_no_ring(void)
 {
 	struct tg_budget_ask a = ask(512, 1);
@@ -139,4 +153,4 @@ TG_TEST_MAIN("memory", {"the default is useful", default_is_useful},
 	{"more memory is never less", more_is_never_less},
 	{"a refusal says how much is needed", refusal_says_how_much},
 	{"max_connections is kept", connections_are_kept}, {"large frames", large_frames},
-	{"no log, no ring", no_log_no_ring})
+	{"buffers within pages", paged}, {"no log, no ring", no_log_no_ring})
