@@ -245,7 +245,10 @@ class Lab:
             raise AssertionError(f'{TIDEGATE} is not there: build first')
         self.write_config()
         self.log = open(os.path.join(self.dir, 'tidegate.log'), 'ab')
-        self.proc = netns.popen(self.gate, [TIDEGATE, '-c', self.config],
+        env = dict(os.environ)
+        if SANITIZED:
+            env['LSAN_OPTIONS'] = f'print_suppressions=0:suppressions={HERE}/lsan.supp'
+        self.proc = netns.popen(self.gate, [TIDEGATE, '-c', self.config], env=env,
                                 stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         self.wait_ready(seconds)
         self.base_pools = self.pools()
