@@ -59,12 +59,18 @@ static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
 	return u32_min(free, UINT32_C(65535) << c->rcv_scale);
 }
 
+/* RFC 9293 section 3.8.6.2.2: the right edge moves by a segment or half the buffer, or not. */
+static bool window_may_grow(const struct tg_tcb *c, uint32_t offered, uint32_t wanted)
+{
+	return wanted > offered && wanted - offered >= u32_min(c->rcv_buf / 2, c->rcv_mss);
+}
+
 uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c)
 {
 	uint32_t offered = rcv_window(c), wanted = window_wanted(t, c), unit = 1u << c->rcv_scale;
 	uint32_t field, free = c->rcv_buf > c->rx_bytes ? c->rcv_buf - c->rx_bytes : 0;
 
-	if (wanted > offered && wanted - offered >= u32_min(c->rcv_buf / 2, c->rcv_mss))
+	if (window_may_grow(c, offered, wanted))
 		field = wanted >> c->rcv_scale;
 	else /* rounded up: a window once offered is not taken back */
 		field = (offered + unit - 1) >> c->rcv_scale;
@@ -228,7 +234,8 @@ static void after_consume(struct tg_tcp *t, struct tg_tcb *c)
 	if (2 * (uint64_t)offered <= c->rcv_buf) {
 		uint32_t wanted = window_wanted(t, c);
 
-		if (wanted && wanted >= 2 * (uint64_t)offered)
+		/* An ACK that says the same again would count as a duplicate. */
+		if (wanted >= 2 * (uint64_t)offered && window_may_grow(c, offered, wanted))
 			c->flags |= F_ACK_NOW;
 	}
 	if (c->flags & F_ACK_NOW)
