@@ -199,7 +199,8 @@ static bool is_strict(const struct sim_params *p)
 {
 	uint32_t bad = 0;
 
-	if (p->fate != SIM_FATE_NONE || p->mtu_change == SIM_MTU_BLACK_HOLE || p->simultaneous)
+	if (p->fate != SIM_FATE_NONE || p->mtu_change == SIM_MTU_BLACK_HOLE || p->simultaneous ||
+		p->n_flows > SIM_CONNS / 2)
 		return false;
 	for (uint32_t i = 0; i < 2; i++) {
 		const struct sim_host_params *h = &p->host[i];
@@ -280,7 +281,9 @@ void sim_params_make(struct sim_params *p, uint64_t seed)
 		make_perfect(p);
 	make_mtu(&r, p);
 	make_fate(&r, p);
-	p->n_flows = one_in(&r, 2) ? 1 : upto(&r, 2, SIM_FLOWS);
+	p->n_flows = one_in(&r, 2) ? 1 : upto(&r, 2, SIM_CONNS / 2);
+	if (one_in(&r, 20))
+		p->n_flows = upto(&r, SIM_CONNS, SIM_FLOWS);
 	p->port_first = 1024;
 	p->port_last = 65535;
 	if (one_in(&r, 6))

@@ -22,7 +22,8 @@
 #include <tidegate/stats.h>
 #include <tidegate/tcp.h>
 
-#define SIM_FLOWS 8
+#define SIM_FLOWS 24
+#define SIM_CONNS 16      /* TCBs of a host: with all flows not enough */
 #define SIM_POOL 4096     /* packet buffers a host */
 #define SIM_PORT 80       /* where both hosts listen */
 #define SIM_STEPS 3000000 /* events after which a run is said to go round in circles */

@@ -86,7 +86,7 @@ static bool start_net(struct sim_host *h)
 static bool start_tcp(struct sim_host *h)
 {
 	const struct sim_host_params *hp = &h->w->p.host[h->idx];
-	struct tg_tcp_conf c = {.max_conns = 32,
+	struct tg_tcp_conf c = {.max_conns = SIM_CONNS,
 		.max_active = hp->max_active,
 		.max_embryonic = hp->max_embryonic,
 		.max_time_wait = hp->max_time_wait,
