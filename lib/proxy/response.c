@@ -131,6 +131,9 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 		px_down_arm(ex->down);
 	} else {
 		ex->state = PX_EX_RESPONSE;
+		/* Answered: not to be sent again, and the rest need not wait for an ACK that may
+		 * have come already, unseen by busy_event(). */
+		tg_pump_forget(&ex->req_pump);
 	}
 	return -1;
 }
