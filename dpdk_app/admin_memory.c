@@ -31,10 +31,19 @@ static void put_table(
 		put(l, (struct tg_admin_pool){name, 0, size, count, in_use, 0, 0, false});
 }
 
-static void put_mbufs(struct list *l, const struct rte_mempool *m)
+/* The peak is what the workers saw, looking every 100 ms, or what is seen now. */
+static void put_mbufs(struct list *l, const struct tg_admin_req *q)
 {
-	put_table(l, "mbuf", m->header_size + m->elt_size + m->trailer_size, m->size,
-		rte_mempool_in_use_count(m));
+	const struct rte_mempool *m = q->app->mbufs;
+	uint32_t in_use = rte_mempool_in_use_count(m), peak = in_use;
+
+	for (uint32_t i = 0; i < tg_admin_workers(q); i++) {
+		uint32_t seen = __atomic_load_n(&q->app->workers[i].mbufs_peak, __ATOMIC_RELAXED);
+
+		peak = seen > peak ? seen : peak;
+	}
+	put(l, (struct tg_admin_pool){"mbuf", 0, m->header_size + m->elt_size + m->trailer_size,
+		       m->size, in_use, peak, 0, true});
 }
 
 static void put_tcp(struct list *l, const struct tg_tcp *tcp)
@@ -70,8 +79,6 @@ static void put_net(struct list *l, const struct tg_net *net)
 
 static void put_worker(struct list *l, const struct tg_worker *w)
 {
-	if (w->mbufs && w->mbufs != w->app->mbufs)
-		put_mbufs(l, w->mbufs);
 	if (w->tcp)
 		put_tcp(l, w->tcp);
 	if (w->proxy)
@@ -91,7 +98,7 @@ uint32_t tg_admin_pools(const struct tg_admin_req *q, struct tg_admin_pool *out,
 	struct list l = {.out = out, .cap = n, .worker = -1};
 
 	if (tg_admin_workers(q) && q->app->mbufs)
-		put_mbufs(&l, q->app->mbufs);
+		put_mbufs(&l, q);
 	for (uint32_t i = 0; i < tg_admin_workers(q); i++) {
 		l.worker = (int)i;
 		put_worker(&l, &q->app->workers[i]);

@@ -86,6 +86,18 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 	atomic_store_explicit(&w->order, NULL, memory_order_release);
 }
 
+/* Every 100 ms or so. The buffers' pool, which all workers and devices share, keeps no peak itself.
+ */
+static void look_around(struct tg_worker *w)
+{
+	uint32_t out = rte_mempool_in_use_count(w->mbufs);
+
+	if (out > w->mbufs_peak)
+		w->mbufs_peak = out;
+	tg_clock_correct(&w->clock, rte_rdtsc(), monotonic());
+	w->clock_due = w->wheel->now + CLOCK_EVERY;
+}
+
 /* What need not be done in every turn. */
 static void housekeep(struct tg_worker *w)
 {
@@ -97,10 +109,8 @@ static void housekeep(struct tg_worker *w)
 	idle = tg_proxy_idle(w->proxy);
 	if (idle != atomic_load_explicit(&w->idle, memory_order_relaxed))
 		atomic_store_explicit(&w->idle, idle, memory_order_relaxed);
-	if (w->wheel->now >= w->clock_due) {
-		tg_clock_correct(&w->clock, rte_rdtsc(), monotonic());
-		w->clock_due = w->wheel->now + CLOCK_EVERY;
-	}
+	if (w->wheel->now >= w->clock_due)
+		look_around(w);
 }
 
 /* Nothing to do: spin for a while, then sleep in growing steps, never beyond the next timer. */

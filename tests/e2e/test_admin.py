@@ -156,6 +156,7 @@ def memory_shows_every_pool(lab):
     names = {p['name'] for p in pools}
     for name in ('mbuf', 'tcb', 'neighbours', 'log_ring'):
         check(name in names, f'{name} in {sorted(names)}')
+    equal({p['name'] for p in pools if p['peak'] is None} & {'mbuf', 'tcb', 'exchange'}, set())
     for p in pools:
         check(0 <= p['in_use'] <= p['count'], p)
         check(p['peak'] is None or p['in_use'] <= p['peak'] <= p['count'], p)
