@@ -21,6 +21,8 @@ void tg_memconn_reap(void *ctx, struct tg_conn *c);
 void tg_memconn_fail(struct tg_conn *c, enum tg_why why);
 /* From now on the end acknowledges nothing: bytes that its peer writes count as never delivered. */
 void tg_memconn_deaf(struct tg_conn *c);
+/* It acknowledges again, what came meanwhile included; its peer hears of that at the next event. */
+void tg_memconn_hears(struct tg_conn *c);
 /* Conns alive (not yet reaped), over all pairs: 0 at the end of a test. */
 uint32_t tg_memconn_alive(void);
 

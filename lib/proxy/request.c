@@ -183,6 +183,19 @@ static bool normalise(struct px_exch *ex)
 	return true;
 }
 
+/* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
+static const struct tg_route *find_route(const struct tg_vhost *vh, struct tg_msg *m)
+{
+	struct tg_view path = m->path;
+	const struct tg_route *r;
+
+	if (tg_view_eq(path, TG_VIEW("*")))
+		m->path = TG_VIEW("/");
+	r = tg_route_find(vh, m);
+	m->path = path;
+	return r;
+}
+
 bool px_request_route(struct px_exch *ex)
 {
 	const struct tg_vhost *vh;
@@ -195,7 +208,7 @@ bool px_request_route(struct px_exch *ex)
 	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
 		     ? NULL
 		     : tg_host_find(ex->lc->hosts, ex->req.authority);
-	ex->route = vh ? tg_route_find(vh, &ex->req) : NULL;
+	ex->route = vh ? find_route(vh, &ex->req) : NULL;
 	if (!ex->route) {
 		px_reply(ex, PX_REPLY_NO_ROUTE);
 		return false;

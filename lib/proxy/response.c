@@ -122,6 +122,7 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	ex->answer_bytes = lead.n;
 	tg_conn_consume(ex->up->conn, head_len);
 	ex->last_activity = px_now(ex->proxy);
+	tg_pump_forget(&ex->req_pump); /* an answer proves delivery */
 	if (m->status == 101) {
 		ex->state = PX_EX_TUNNEL;
 		ex->down->close_soon = true;

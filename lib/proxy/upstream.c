@@ -562,7 +562,7 @@ static void busy_event(struct px_up *u, uint32_t ev)
 
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	u->failed |= (ev & TG_EV_FAILED) != 0;
-	if (ex->req_pump.replay && ex->state == PX_EX_UPSTREAM) {
+	if (ex->req_pump.replay) {
 		struct tg_conn_info info;
 
 		tg_conn_info(u->conn, &info);

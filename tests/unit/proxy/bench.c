@@ -323,12 +323,17 @@ static int on_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeout,
 {
 	struct tg_sockaddr local;
 	struct tg_memconn_pair pair;
+	uint32_t used = 0;
 
 	(void)ctx;
 	(void)timeout;
 	(void)buf;
 	if (b.connect_error)
 		return b.connect_error;
+	for (uint32_t i = 0; i < BENCH_PEERS; i++)
+		used += b.peers[i].used;
+	if (used == BENCH_PEERS) /* the bench is full: to the proxy that is no free port */
+		return TG_ENOPORT;
 	set_addr(&local, "10.0.2.1:33000");
 	pair = tg_memconn_open(&b.ready, b.buf, &local, to);
 	pair.a->user = user;
