@@ -52,7 +52,8 @@ struct tg_conn_ops {
 	 * none now). They stay valid until the next rx_consume, detach or abort. Cheap. */
 	uint32_t (*rx_peek)(struct tg_conn *c, struct tg_view *v, uint32_t cnt);
 	/* Drops n bytes (at most what is readable) from the front. The only call that opens the
-	 * receive window. */
+	 * receive window. n = 0 says that the user needs more before it can answer: an ACK that
+	 * waits for company leaves now. */
 	void (*rx_consume)(struct tg_conn *c, uint32_t n);
 	/* Bytes that tx_write would take now; 0 before OPEN, after tx_finish and after FAILED.
 	 * Cheap. */

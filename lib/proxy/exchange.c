@@ -318,6 +318,8 @@ static bool run_request(struct px_exch *ex)
 		request_broken(ex, false);
 		return false;
 	case TG_PUMP_WAIT_SRC:
+		if (!d->eof && ex->state != PX_EX_TUNNEL)
+			tg_conn_consume(d->conn, 0);
 		if (!d->eof || tg_conn_peek(d->conn, &(struct tg_view){0}, 1))
 			return true;
 		if (ex->state == PX_EX_TUNNEL) {
@@ -409,6 +411,8 @@ static bool run_response(struct px_exch *ex)
 		px_exch_cut(ex, TG_WHY_req_cut_upstream, TG_FLAG(UPE), "upstream_protocol_error");
 		return false;
 	case TG_PUMP_WAIT_SRC:
+		if (u && !u->eof && !u->failed && ex->state != PX_EX_TUNNEL)
+			tg_conn_consume(src, 0);
 		if (!u || (!u->eof && !u->failed) || tg_conn_peek(src, &(struct tg_view){0}, 1))
 			return true;
 		if (u->failed)

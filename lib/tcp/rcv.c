@@ -242,11 +242,25 @@ static void after_consume(struct tg_tcp *t, struct tg_tcb *c)
 		snd_wake(t, c);
 }
 
+/* The user cannot answer before more comes, so there is nothing that the ACK could travel with; and
+ * a peer that holds its next piece back until then (Nagle) would wait for the whole delay. */
+static void wants_more(struct tg_tcp *t, struct tg_tcb *c)
+{
+	if (c->flags & F_ACK_LATER && c->flags & F_PUSHED && tcb_receiving(c)) {
+		c->flags |= F_ACK_NOW;
+		snd_wake(t, c);
+	}
+}
+
 void rcv_consume(struct tg_conn *conn, uint32_t n)
 {
 	struct tg_tcp *t = stack_of(conn);
 	struct tg_tcb *c = tcb_of(conn);
 
+	if (n == 0) {
+		wants_more(t, c);
+		return;
+	}
 	n = u32_min(n, c->rx_bytes);
 	c->rx_bytes -= n;
 	while (n) {
@@ -274,5 +288,6 @@ void tg_tcp_set_rcv_buf(struct tg_conn *conn, uint32_t bytes)
 
 	/* What was promised stays backed. */
 	c->rcv_buf = u32_max(u32_max(bytes, 4096), c->rx_bytes + rcv_window(c));
+	ooo_prune(stack_of(conn), c, ooo_limit(c));
 	after_consume(stack_of(conn), c);
 }
