@@ -586,14 +586,17 @@ void sim_app_perfect(struct sim_world *w)
 
 static uint32_t min_buf(const struct sim_end *writer, const struct sim_end *reader)
 {
-	uint32_t snd = writer->host->w->p.host[writer->host->idx].snd_buf;
-	uint32_t rcv = reader->host->w->p.host[reader->host->idx].rcv_buf;
+	const struct sim_world *w = world_of(writer);
+	uint32_t snd = w->p.host[writer->host->idx].snd_buf;
+	uint32_t rcv = w->p.host[reader->host->idx].rcv_buf;
 
 	/* What the dialer asks for; the acceptor has the stack's sizes. */
 	if (!writer->side && writer->p->snd_buf)
 		snd = writer->p->snd_buf;
 	if (!reader->side && reader->p->rcv_buf)
 		rcv = reader->p->rcv_buf;
+	if (w->p.host[0].no_wscale || w->p.host[1].no_wscale)
+		rcv = rcv < UINT16_MAX ? rcv : UINT16_MAX;
 	return snd < rcv ? snd : rcv;
 }
 
@@ -611,7 +614,7 @@ static void judge_time(struct sim_world *w, struct sim_flow *f, uint64_t took)
 		rtt += w->p.dir[i].delay + w->p.dir[i].jitter + 4 * w->p.host[i].turn_gap;
 		windows += e->total / (min_buf(&f->end[i], &f->end[!i]) / 4) + 1;
 	}
-	limit = 150 * TG_MS + (20 + windows) * (rtt + 45 * TG_MS) / 5;
+	limit = 150 * TG_MS + (20 + windows) * (rtt + 45 * TG_MS) / 4;
 	if (took > limit)
 		sim_fail(w, "flow %u took %.3f ms, at most %.3f were expected", f->idx,
 			(double)took / 1e6, (double)limit / 1e6);
