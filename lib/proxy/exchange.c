@@ -34,6 +34,7 @@ static void log_exchange(struct px_exch *ex)
 	r->version_minor = ex->req.version_minor;
 	r->details = ex->details ? ex->details : "via_upstream";
 	r->downstream = info.remote;
+	r->local = info.local;
 	if (ex->ep)
 		r->upstream = ex->ep->addr;
 	tg_log_text_set(&r->method, ex->req.method_name);

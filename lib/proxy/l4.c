@@ -30,6 +30,7 @@ static void log_l4(const struct px_l4 *l)
 	r->flags = l->flags;
 	r->details = l->details ? l->details : "-";
 	r->downstream = info.remote;
+	r->local = info.local;
 	r->upstream = l->upstream;
 	tg_log_text_set(&r->cluster, tg_view_str(l->cluster));
 	tg_log_text_set(&r->listener, tg_view_str(l->listener));
