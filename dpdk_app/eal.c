@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <dirent.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -65,6 +66,35 @@ static void catch_log(const char *user_args)
 	if (f) {
 		setvbuf(f, NULL, _IOLBF, BUFSIZ);
 		rte_openlog_stream(f);
+	}
+}
+
+static int bpf_print(int level, const char *fmt, va_list ap)
+{
+	char text[512];
+
+	if (!debug_log || level > 1)
+		return 0;
+	vsnprintf(text, sizeof(text), fmt, ap);
+	tg_say(TG_INFO, "%.*s", (int)strcspn(text, "\n"), text);
+	return 0;
+}
+
+/* net_af_xdp's libraries write what they find remarkable to standard error: a dozen lines for each
+ * interface, none of them the user's concern. They come with the driver, so they are looked up. */
+static void quiet_bpf(void)
+{
+	static const char *const who[][2] = {
+		{"libbpf.so.1", "libbpf_set_print"}, {"libxdp.so.1", "libxdp_set_print"}};
+
+	for (size_t i = 0; i < sizeof(who) / sizeof(who[0]); i++) {
+		void *lib = dlopen(who[i][0], RTLD_LAZY | RTLD_NOLOAD);
+		void *sym = lib ? dlsym(lib, who[i][1]) : NULL;
+		void *(*set)(int (*)(int, const char *, va_list));
+
+		memcpy(&set, &sym, sizeof(set)); /* ISO C has no cast for it */
+		if (sym)
+			set(bpf_print);
 	}
 }
 
@@ -241,6 +271,7 @@ static int init(struct tg_app *app, struct tg_args *a, struct tg_errbuf *e)
 		return tg_fail(e, TG_ESYS, "DPDK does not start: %s%s",
 			rte_errno ? rte_strerror(rte_errno) : "see above", tg_eal_said());
 	app->eal_up = true;
+	quiet_bpf();
 	app->runtime_dir = rte_eal_get_runtime_dir();
 	return 0;
 }

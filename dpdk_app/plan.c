@@ -2,7 +2,6 @@
 #include "plan.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@
 #include "args.h"
 #include "eal.h"
 #include "hugepages.h"
-#include "port.h"
+#include "iface.h"
 
 static bool is_physical(const struct tg_port_conf *p)
 {

@@ -1,12 +1,9 @@
 #include "port.h"
 
 #include <errno.h>
-#include <net/if.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,9 +12,8 @@
 #include <rte_ethdev.h>
 
 #include "eal.h"
-#include "janitor.h"
+#include "iface.h"
 #include "rss.h"
-#include "xdp.h"
 
 #define DESCRIPTORS 2048
 #define LINK_WAIT_MS 5000
@@ -39,90 +35,6 @@ static uint16_t port_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 }
 
 const struct tg_netif_ops tg_port_ops = {.tx = port_tx};
-
-/* --- kernel interfaces below a port --- */
-
-bool tg_device_arg(const char *device, const char *key, char *out, size_t cap)
-{
-	size_t n = strlen(key);
-
-	for (const char *p = strchr(device, ','); p; p = strchr(p, ',')) {
-		p++;
-		if (strncmp(p, key, n) == 0) {
-			snprintf(out, cap, "%.*s", (int)strcspn(p + n, ","), p + n);
-			return true;
-		}
-	}
-	return false;
-}
-
-static int interface_flags(const char *name)
-{
-	struct ifreq r = {0};
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), flags = -1;
-
-	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
-	if (fd >= 0 && ioctl(fd, SIOCGIFFLAGS, &r) == 0)
-		flags = (unsigned short)r.ifr_flags;
-	if (fd >= 0)
-		close(fd);
-	return flags;
-}
-
-/* Of devices that sit on an interface of the kernel's: it must be there. */
-static int check_interface(
-	const struct tg_port *p, char iface[static IF_NAMESIZE], struct tg_errbuf *e)
-{
-	const char *d = p->conf->device;
-	char name[64];
-	int flags;
-
-	iface[0] = '\0';
-	if (strncmp(d, "net_af_xdp", 10) && strncmp(d, "net_af_packet", 13))
-		return 0;
-	if (!tg_device_arg(d, "iface=", name, sizeof(name)))
-		return tg_fail(e, TG_EINVAL,
-			"port %s: device \"%s\" does not say which interface: add \",iface=NAME\"",
-			p->conf->name, d);
-	if (!if_nametoindex(name) || strlen(name) >= IF_NAMESIZE)
-		return tg_fail(e, TG_ENOENT,
-			"port %s: there is no interface \"%s\" (in this network namespace): \"ip "
-			"link\" "
-			"lists those that there are",
-			p->conf->name, name);
-	flags = interface_flags(name);
-	if (flags >= 0 && !(flags & IFF_UP))
-		tg_say(TG_WARN, "port %s: interface %s is down; to bring it up: ip link set %s up",
-			p->conf->name, name, name);
-	snprintf(iface, IF_NAMESIZE, "%s", name);
-	return 0;
-}
-
-/* An AF_XDP socket takes packets of one queue only; the others' go to the kernel. */
-static void check_queues(const struct tg_port *p, const char *iface)
-{
-	char path[128], arg[16];
-	unsigned int have = 0, take = 1, first = 0;
-
-	if (strncmp(p->conf->device, "net_af_xdp", 10))
-		return;
-	if (tg_device_arg(p->conf->device, "queue_count=", arg, sizeof(arg)))
-		sscanf(arg, "%u", &take);
-	if (tg_device_arg(p->conf->device, "start_queue=", arg, sizeof(arg)))
-		sscanf(arg, "%u", &first);
-	do
-		snprintf(path, sizeof(path), "/sys/class/net/%s/queues/rx-%u", iface, have);
-	while (access(path, F_OK) == 0 && ++have);
-	if (have > take && first == 0)
-		tg_say(TG_WARN,
-			"port %s: interface %s has %u receive queues and Tidegate takes %u: "
-			"packets of "
-			"the others are lost to it; to change it: ethtool -L %s combined %u",
-			p->conf->name, iface, have, take, iface, take);
-	else if (have && first + take > have)
-		tg_say(TG_WARN, "port %s: interface %s has %u receive queues only", p->conf->name,
-			iface, have);
-}
 
 /* --- probing --- */
 
@@ -179,25 +91,18 @@ static int probe_vdev(struct tg_port *p, const char *name, struct tg_errbuf *e)
 	return 0;
 }
 
-static int probe(struct tg_port *p, struct tg_errbuf *e)
+static int probe(const struct tg_app *app, struct tg_port *p, struct tg_errbuf *e)
 {
 	const char *d = p->conf->device;
-	char name[RTE_DEV_NAME_MAX_LEN], iface[IF_NAMESIZE];
-	int rc = check_interface(p, iface, e);
+	char name[RTE_DEV_NAME_MAX_LEN];
+	int rc = tg_iface_check(app, p, e);
 
 	if (rc)
 		return rc;
-	if (strncmp(d, "pci:", 4) == 0 || strncmp(d, "vdev:", 5) == 0)
-		d = strchr(d, ':') + 1;
+	if (strncmp(d, "pci:", 4) == 0)
+		d += 4;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(d, ","), d);
-	rc = tg_device_is_pci(d) ? probe_pci(p, name, e) : probe_vdev(p, name, e);
-	if (!rc && iface[0]) {
-		p->ifindex = if_nametoindex(iface);
-		p->was_promiscuous = interface_flags(iface) & IFF_PROMISC;
-		p->xdp_before = tg_xdp_program(p->ifindex);
-		check_queues(p, iface);
-	}
-	return rc;
+	return tg_device_is_pci(d) ? probe_pci(p, name, e) : probe_vdev(p, name, e);
 }
 
 /* --- configuration --- */
@@ -270,8 +175,9 @@ static int set_queues(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e
 				p->id, q, tx, (unsigned int)SOCKET_ID_ANY, NULL);
 	}
 	if (rc)
-		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" refuses its queues: %s%s",
-			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said());
+		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" refuses its queues: %s%s%s",
+			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said(),
+			p->ifindex ? "; has another process the interface?" : "");
 	return 0;
 }
 
@@ -314,26 +220,10 @@ static void set_mac(struct tg_port *p)
 	rte_eth_dev_default_mac_addr_set(p->id, &a);
 }
 
-/* What the device leaves in the kernel, should we end without undoing it. */
-static void tell_janitor(struct tg_app *app, const struct tg_port *p)
-{
-	uint32_t xdp = p->ifindex ? tg_xdp_program(p->ifindex) : 0;
-	char what[64];
-
-	if (xdp && xdp != p->xdp_before) {
-		snprintf(what, sizeof(what), "%u %u", p->ifindex, xdp);
-		tg_janitor_tell(app->janitor, TG_CHORE_XDP, what);
-	}
-	if (p->ifindex && p->promiscuous && !p->was_promiscuous) {
-		snprintf(what, sizeof(what), "%u", p->ifindex);
-		tg_janitor_tell(app->janitor, TG_CHORE_PROMISC, what);
-	}
-}
-
 static int start_port(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e)
 {
 	struct rte_eth_dev_info info;
-	int rc = probe(p, e);
+	int rc = probe(app, p, e);
 
 	if (rc)
 		return rc;
@@ -355,14 +245,14 @@ static int start_port(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e
 	p->tx_shared = p->n_queues < app->n_workers;
 	rc = rte_eth_dev_start(p->id);
 	if (rc) {
-		tell_janitor(app, p);
+		tg_iface_tell_janitor(app, p);
 		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" does not start: %s%s",
 			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said());
 	}
 	p->started = true;
 	set_mtu(p);
 	hear_groups(p);
-	tell_janitor(app, p);
+	tg_iface_tell_janitor(app, p);
 	if (p->n_queues > 1)
 		p->rx_rss_hash = tg_rss_start(&app->steer, p->id, p->n_queues, &info);
 	return 0;

@@ -20,7 +20,4 @@ bool tg_ports_look(struct tg_app *app);
 /* tx with a struct tg_txq. */
 extern const struct tg_netif_ops tg_port_ops;
 
-/* The value of key ("iface=") in a device string, into out; false: not in it. */
-bool tg_device_arg(const char *device, const char *key, char *out, size_t cap);
-
 #endif

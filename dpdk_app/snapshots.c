@@ -98,7 +98,6 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 		/* Without statistics at first: names of a refused file must not stay in them. */
 		next = tg_config_load(app->config_path, NULL, err);
 		if (next && tg_config_static_diff(app->boot, next, err)) {
-			fprintf(err, "what differs there takes effect at a restart only\n");
 			tg_snapshot_free(next);
 			next = NULL;
 		}
