@@ -119,6 +119,11 @@ uint32_t snd_space(const struct tg_conn *conn)
 	/* Small writes in many turns: a buffer each, so they are bounded too. */
 	if (c->tx->bufs >= c->snd_buf / 512 + 16)
 		return 0;
+	if (tg_unlikely(t->share != UINT32_MAX)) {
+		uint32_t share = u32_max(t->share, 4u * c->mss);
+
+		space = u32_min(space, used < share ? share - used : 0);
+	}
 	if (tg_unlikely(t->pressure))
 		return used < 4u * c->mss ? u32_min(space, 4u * c->mss) : 0;
 	return space;

@@ -28,6 +28,7 @@
 #define SYN_RETRIES 6    /* 1 + 2 + ... + 64 = 127 s */
 #define SYNACK_RETRIES 5 /* 1 + 2 + ... + 32 = 63 s */
 #define QUICK_ACKS 16
+#define SHARE_UNIT 1448u /* payload bytes that a packet buffer is taken to hold */
 #define DUP_THRESH 3
 #define CHALLENGES_A_SECOND 10 /* RFC 5961 section 7, a connection */
 #define STARVED_US 5000u       /* until somebody without a block or buffer tries again */
@@ -64,6 +65,7 @@ struct tg_tcp {
 	uint8_t kind_tcb, kind_emb, kind_tw;
 	uint8_t pressure;     /* 0: none; 1: windows do not grow; 2: no new connections */
 	uint32_t pressure_ms; /* when it was last looked at */
+	uint32_t share;       /* bytes that one queue may hold while buffers are scarce */
 	uint32_t mbufs_total;
 	uint32_t tw_head, tw_tail; /* oldest first; index + 1 */
 	struct tg_timer tw_timer;

@@ -56,6 +56,7 @@ static int find_room(struct tg_tcp *t, struct tg_errbuf *e)
 		return tg_fail(e, TG_EINVAL, "tcp: packet buffers of %u bytes are too small", room);
 	t->room = room - RTE_PKTMBUF_HEADROOM;
 	t->mbufs_total = t->conf.mbufs->size;
+	t->share = UINT32_MAX;
 	t->mark_at = rte_mbuf_dynfield_register(&mark);
 	if (t->mark_at < 0)
 		return tg_fail(e, TG_ESYS, "tcp: no %zu bytes left in the mbuf's dynamic fields",
@@ -185,6 +186,10 @@ void pressure_update(struct tg_tcp *t)
 		return;
 	t->pressure_ms = now;
 	avail = rte_mempool_avail_count(t->conf.mbufs);
+	/* While half of the buffers are free everyone has what it was configured for. Below that a
+	 * queue may grow to a part of what is left (a dynamic threshold): however many are slow,
+	 * some remains for the others. */
+	t->share = avail >= t->mbufs_total / 2 ? UINT32_MAX : avail / 256 * SHARE_UNIT;
 	if (avail < t->mbufs_total / 16)
 		t->pressure = 2;
 	else if (avail < t->mbufs_total / 8)
