@@ -142,6 +142,10 @@ static const struct cfg_key listener_keys[] = {
 	KEY(raw_listener, c.generate_request_id, "generate_request_id", .type = CFG_BOOL,
 		.flags = CFG_HTTP, .dflt = "true", .example = "true",
 		.doc = "x-request-id is made for requests that have none"),
+	KEY(raw_listener, c.preserve_external_request_id, "preserve_external_request_id",
+		.type = CFG_BOOL, .flags = CFG_HTTP, .dflt = "false", .example = "false",
+		.doc = "a client's own x-request-id is kept, also at the edge "
+		       "(use_remote_address)"),
 	KEY(raw_listener, c.server_name, "server_name", .type = CFG_NAME, .flags = CFG_HTTP,
 		.max = 128, .dflt = "tidegate", .example = "\"tidegate\"",
 		.doc = "value of the server field"),
@@ -294,10 +298,9 @@ static const struct cfg_refused refused_listener[] = {{"tls"}, {"filters"}, {"fi
 	{"set_current_client_cert_details"}, {"http2_protocol_options"}, {"http_protocol_options"},
 	{"upgrade_configs"}, {"connection_balance_config"}, {"tcp_backlog_size"},
 	{"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"}, {"tracing"},
-	{"rate_limits"}, {"local_reply_config"}, {"preserve_external_request_id"},
-	{"server_header_transformation"}, {"internal_address_config"},
-	{"weighted_clusters", "cluster"}, {"route_config", "virtual_hosts"},
-	{"rds", "virtual_hosts"}, {NULL}};
+	{"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
+	{"internal_address_config"}, {"weighted_clusters", "cluster"},
+	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
 static const struct cfg_refused refused_vhost[] = {{"filters"}, {"retry_policy"}, {"hedge_policy"},
 	{"rate_limits"}, {"cors"}, {"require_tls"}, {"request_headers_to_add"},
 	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},

@@ -102,7 +102,7 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	uint64_t length = m->content_length;
 	struct tg_view lead;
 
-	if (m->status == 101 && (!ex->upgrade || !upgrade.n))
+	if (m->status == 101 && (!ex->upgrade || !tg_view_eq_nocase(upgrade, TG_VIEW("websocket"))))
 		return PX_REPLY_UPSTREAM_BAD;
 	ex->resp_head_at = px_now(ex->proxy);
 	ex->resp_keep_alive = m->keep_alive && in != TG_BODY_UNTIL_CLOSE;
@@ -122,7 +122,8 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	ex->answer_bytes = lead.n;
 	tg_conn_consume(ex->up->conn, head_len);
 	ex->last_activity = px_now(ex->proxy);
-	tg_pump_forget(&ex->req_pump); /* an answer proves delivery */
+	/* Answered: not to be sent again, and the rest need not wait for an ACK. */
+	tg_pump_forget(&ex->req_pump);
 	if (m->status == 101) {
 		ex->state = PX_EX_TUNNEL;
 		ex->down->close_soon = true;
@@ -132,9 +133,6 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 		px_down_arm(ex->down);
 	} else {
 		ex->state = PX_EX_RESPONSE;
-		/* Answered: not to be sent again, and the rest need not wait for an ACK that may
-		 * have come already, unseen by busy_event(). */
-		tg_pump_forget(&ex->req_pump);
 	}
 	return -1;
 }
