@@ -199,11 +199,16 @@ static bool all_idle(struct tg_app *app)
 
 static void look_at_drain(struct tg_app *app)
 {
+	static struct tg_order order = {.kind = TG_ORDER_ABORT};
 	struct tg_control *c = app->control;
 	uint64_t now = monotonic();
 
-	if (!c->idle_at && all_idle(app))
+	if (!c->idle_at && all_idle(app)) {
 		c->idle_at = now;
+		/* No client is left: what remains are idle connections to origins, and last bytes
+		 * and FINs under way, which the stack sends by itself. */
+		tg_workers_order(app, &order);
+	}
 	if (c->idle_at && (!connections(app) || now - c->idle_at >= ORPHANS_NS)) {
 		tg_say(TG_INFO, "drained in %.1f s",
 			(double)(now - atomic_load(&app->drain_began)) / 1e9);
