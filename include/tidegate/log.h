@@ -17,8 +17,24 @@
 	X(UH) \
 	X(UF) \
 	X(UO) \
-	X(NR) X(URX) X(NC) X(DT) X(DC) X(UT) X(LR) X(UR) X(UC) X(DI) X(FI) X(RL) X(UAEX) X(IH) \
-		X(SI) X(DPE) X(UPE) X(OM)
+	X(NR) \
+	X(URX) \
+	X(NC) \
+	X(DT) \
+	X(DC) \
+	X(UT) \
+	X(LR) \
+	X(UR) \
+	X(UC) \
+	X(DI) \
+	X(FI) \
+	X(RL) \
+	X(UAEX) \
+	X(IH) \
+	X(SI) \
+	X(DPE) \
+	X(UPE) \
+	X(OM)
 
 enum tg_flag_bit {
 #define X(f) TG_FLAG_BIT_##f,
