@@ -212,6 +212,10 @@ static void set_mac(struct tg_port *p)
 
 	if (rte_eth_macaddr_get(p->id, &a) == 0 && rte_is_valid_assigned_ether_addr(&a)) {
 		memcpy(p->mac, &a, sizeof(p->mac));
+		/* The kernel's end of a TAP has the device's address; ours must differ from it, as
+		 * on any wire. The device filters nothing. */
+		if (strcmp(p->driver, "net_tap") == 0)
+			p->mac[5] ^= 1;
 		return;
 	}
 	/* A device without an address (net_ring): a random one, locally administered. */
