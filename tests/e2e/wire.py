@@ -1,4 +1,5 @@
 """An HTTP/1.1 client that sends what it is told, byte for byte, and reads strictly."""
+import errno
 import re
 import socket
 
@@ -52,11 +53,12 @@ class Client:
         self.sock.sendall(data)
 
     def send_some(self, data):
-        """As send, but a peer that has closed already is no error."""
+        """As send, but a peer that has closed already is no error (nor is our own close)."""
         try:
             self.sock.sendall(data)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        except OSError as e:
+            if e.errno not in (errno.EPIPE, errno.ECONNRESET, errno.EBADF):
+                raise
 
     def _more(self):
         try:
