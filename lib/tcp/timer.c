@@ -184,6 +184,15 @@ static void rto_timeout(struct tg_tcp *t, struct tg_tcb *c)
 		arm_rexmt(t, c, RX_RTO, within_patience(t, c, backed_off(c)));
 }
 
+/* A sequence number that the peer must answer. It is outside the window, so the peer looks no
+ * further: an ACK that is owed goes by itself. */
+static void send_probe(struct tg_tcp *t, struct tg_tcb *c)
+{
+	if (c->flags & (F_ACK_NOW | F_ACK_LATER))
+		send_ack(t, c);
+	send_ack_at(t, c, c->snd_una - 1);
+}
+
 /* A byte of what the window does take leaves, if there is any; else an ACK of the past (Linux),
  * which the peer must answer (RFC 9293 section 3.8.6.1). */
 static void probe_window(struct tg_tcp *t, struct tg_tcb *c)
@@ -202,7 +211,7 @@ static void probe_window(struct tg_tcp *t, struct tg_tcb *c)
 			return;
 		}
 	}
-	send_ack_at(t, c, c->snd_una - 1);
+	send_probe(t, c);
 }
 
 static void persist_timeout(struct tg_tcp *t, struct tg_tcb *c)
@@ -298,7 +307,7 @@ static void keepalive_due(struct tg_tcp *t, struct tg_tcb *c)
 	}
 	c->conn.impl[I_PROBES]++;
 	t->stats->tcp_keepalive_probes++;
-	send_ack_at(t, c, c->snd_una - 1);
+	send_probe(t, c);
 	arm_misc(t, c, t->conf.keepalive_interval);
 }
 
