@@ -465,10 +465,10 @@ static void run_flows(struct sim_world *w)
 
 		if (over && tcp_idle(&w->host[0]) && tcp_idle(&w->host[1]))
 			return;
-		if (w->steps > SIM_STEPS)
+		if (w->steps > SIM_STEPS && (w->p.strict || w->steps > 2 * SIM_STEPS))
 			sim_fail(w, "no end after %" PRIu64 " steps", w->steps);
 		goes_on = step(w);
-		if (goes_on && w->t - w->progress_at <= STUCK)
+		if (goes_on && w->t - w->progress_at <= STUCK && (over || w->steps <= SIM_STEPS))
 			continue;
 		if (!over)
 			give_up(w);
