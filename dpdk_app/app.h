@@ -50,7 +50,6 @@ struct tg_port {
 	uint16_t id;                     /* ethdev */
 	uint16_t n_queues;  /* rx and tx queues; rx queue q is polled by worker q ... */
 	uint16_t polled_by; /* ... but if there is only one: by this worker */
-	bool created;       /* probed by us: removed at the end */
 	bool opened, started;
 	uint32_t ifindex;    /* of the kernel's interface below (AF_XDP, AF_PACKET); 0: none */
 	uint32_t xdp_before; /* id of the XDP program that it had; 0: none */

@@ -38,9 +38,10 @@ static ssize_t log_write(void *ctx, const char *buf, size_t n)
 		len--;
 	if (!len)
 		return (ssize_t)n;
-	snprintf(said, sizeof(said), "%.*s", (int)len, buf);
-	/* Before DPDK is up, its last words go into our own error message; said twice they would
-	 * only confuse. */
+	/* The first line is the cause, what follows are consequences. They go into our own error
+	 * messages; said twice they would only confuse. */
+	if (!said[0])
+		snprintf(said, sizeof(said), "%.*s", (int)len, buf);
 	if (debug_log)
 		tg_say(TG_INFO, "DPDK: %.*s", (int)len, buf);
 	return (ssize_t)n;
@@ -264,12 +265,29 @@ static void sweep_dead(struct tg_app *app)
 static int init(struct tg_app *app, struct tg_args *a, struct tg_errbuf *e)
 {
 	char *argv[TG_ARGS_MAX + 1];
+	int out = dup(STDOUT_FILENO), null = open("/dev/null", O_WRONLY | O_CLOEXEC), rc;
 
-	/* EAL permutes its vector; ours is freed afterwards. */
+	/* EAL permutes its vector; ours is freed afterwards. About an option that it does not know
+	 * it prints all that it does know. */
 	memcpy(argv, a->v, sizeof(argv));
-	if (rte_eal_init(a->n, argv) < 0)
-		return tg_fail(e, TG_ESYS, "DPDK does not start: %s%s",
-			rte_errno ? rte_strerror(rte_errno) : "see above", tg_eal_said());
+	if (null >= 0 && out >= 0)
+		dup2(null, STDOUT_FILENO);
+	rc = rte_eal_init(a->n, argv);
+	fflush(stdout);
+	if (null >= 0 && out >= 0)
+		dup2(out, STDOUT_FILENO);
+	if (null >= 0)
+		close(null);
+	if (out >= 0)
+		close(out);
+	if (rc < 0 && rte_errno == EINVAL && app->boot->dataplane.eal &&
+		app->boot->dataplane.eal[0])
+		return tg_fail(e, TG_EINVAL,
+			"DPDK does not accept its arguments: check dataplane.eal = \"%s\"%s",
+			app->boot->dataplane.eal, tg_eal_said());
+	if (rc < 0)
+		return tg_fail(e, TG_ESYS, "DPDK does not start: %s%s", rte_strerror(rte_errno),
+			tg_eal_said());
 	app->eal_up = true;
 	quiet_bpf();
 	app->runtime_dir = rte_eal_get_runtime_dir();

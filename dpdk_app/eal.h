@@ -15,7 +15,8 @@
 int tg_eal_start(struct tg_app *app, struct tg_errbuf *e);
 void tg_eal_stop(struct tg_app *app);
 
-/* The last thing that DPDK said, for an error message: " (DPDK: ...)" or "". Forgets it. */
+/* The first thing that DPDK complained of since the last call, for an error message:
+ * " (DPDK: ...)" or "". */
 const char *tg_eal_said(void);
 /* Whether a device string is a PCI address ("0000:03:00.0", "03:00.1", with or without
  * ",arguments"). */

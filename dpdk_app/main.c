@@ -126,7 +126,8 @@ static int run(const char *config_path)
 	else
 		rc = tg_control_run(&app, &e);
 	if (rc)
-		tg_say(TG_ERROR, "%s: %s", done < N_STEPS ? steps[done].name : "run", e.text);
+		tg_say(TG_ERROR, "not started: %s [%s]", e.text,
+			done < N_STEPS ? steps[done].name : "run");
 	while (done-- > 0)
 		if (steps[done].stop)
 			steps[done].stop(&app);

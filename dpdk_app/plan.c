@@ -110,6 +110,54 @@ static void choose_memory(struct tg_app *app)
 	}
 }
 
+/* A number of bytes in a file of one number ("max" and the like: none). */
+static uint64_t read_limit(const char *path)
+{
+	unsigned long long n = 0;
+	FILE *f = fopen(path, "re");
+
+	if (!f || fscanf(f, "%llu", &n) != 1)
+		n = UINT64_MAX;
+	if (f)
+		fclose(f);
+	return n;
+}
+
+/* What the kernel could give without killing somebody. */
+static uint64_t available(void)
+{
+	uint64_t cgroup = read_limit("/sys/fs/cgroup/memory.max");
+	unsigned long long kib = UINT64_MAX >> 10;
+	FILE *f = fopen("/proc/meminfo", "re");
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "MemAvailable: %llu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib << 10 < cgroup ? kib << 10 : cgroup;
+}
+
+/* Memory is fixed at start, and it shall be there: better an error now than an end by the kernel's
+ * out-of-memory killer under load. */
+static int check_available(const struct tg_app *app, struct tg_errbuf *e)
+{
+	const struct tg_budget *b = &app->budget;
+	uint64_t need = app->n_workers * b->worker_bytes, have = available();
+
+	if (!app->hugepages)
+		need += b->eal_bytes;
+	if (need <= have)
+		return 0;
+	return tg_fail(e, TG_ENOMEM,
+		"dataplane.memory = \"%lluMiB\" takes %llu MiB beside hugepages, but only %llu MiB "
+		"are "
+		"free: lower it",
+		(unsigned long long)(app->boot->dataplane.memory >> 20),
+		(unsigned long long)(need >> 20), (unsigned long long)(have >> 20));
+}
+
 int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
 {
 	const char *eal = app->boot->dataplane.eal;
@@ -132,5 +180,6 @@ int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
 	 * care, and buffers that begin wherever they end use the caches better. */
 	app->pages_matter = app->memory_kind == TG_MEMORY_PLAIN && physical;
 	ask.paged = app->pages_matter;
-	return tg_budget_make(&ask, &app->budget, e);
+	rc = tg_budget_make(&ask, &app->budget, e);
+	return rc ? rc : check_available(app, e);
 }

@@ -74,21 +74,27 @@ static int probe_pci(struct tg_port *p, const char *name, struct tg_errbuf *e)
 		p->conf->name, name, name, tg_eal_said());
 }
 
-static int probe_vdev(struct tg_port *p, const char *name, struct tg_errbuf *e)
+static int probe_vdev(
+	const struct tg_app *app, struct tg_port *p, const char *name, struct tg_errbuf *e)
 {
 	int rc;
 
+	for (const struct tg_port *o = app->ports; o < p; o++)
+		if (find_port(name, &p->id) == 0 && o->id == p->id)
+			return tg_fail(e, TG_EEXIST,
+				"port %s: port %s has device %s already; number them: net_af_xdp0, "
+				"net_af_xdp1 ...",
+				p->conf->name, o->conf->name, name);
 	tg_eal_said();
 	rc = rte_dev_probe(p->conf->device);
-	if (rc == -EEXIST)
-		return tg_fail(e, TG_EEXIST, "port %s: another port has device %s already",
-			p->conf->name, name);
-	if (rc || find_port(name, &p->id))
-		return tg_fail(e, TG_ESYS, "port %s: DPDK cannot open \"%s\": %s%s%s",
-			p->conf->name, p->conf->device, rc ? strerror(-rc) : "no such device",
-			tg_eal_said(), getuid() ? "; it may need root" : "");
-	p->created = true;
-	return 0;
+	if (rc == 0 && find_port(name, &p->id) == 0)
+		return 0;
+	return tg_fail(e, TG_ESYS, "port %s: DPDK cannot open \"%s\": %s%s%s", p->conf->name,
+		p->conf->device,
+		rc == 0 || rc == -EFAULT ? "no driver of that name, or not written as "
+					   "DRIVER0,argument=value"
+					 : strerror(-rc),
+		tg_eal_said(), getuid() ? "; it may need root" : "");
 }
 
 static int probe(const struct tg_app *app, struct tg_port *p, struct tg_errbuf *e)
@@ -102,7 +108,7 @@ static int probe(const struct tg_app *app, struct tg_port *p, struct tg_errbuf *
 	if (strncmp(d, "pci:", 4) == 0)
 		d += 4;
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(d, ","), d);
-	return tg_device_is_pci(d) ? probe_pci(p, name, e) : probe_vdev(p, name, e);
+	return tg_device_is_pci(d) ? probe_pci(p, name, e) : probe_vdev(app, p, name, e);
 }
 
 /* --- configuration --- */

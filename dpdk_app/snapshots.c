@@ -16,10 +16,7 @@ int tg_config_start(struct tg_app *app, struct tg_errbuf *e)
 {
 	app->boot = tg_config_load(app->config_path, NULL, stderr);
 	if (!app->boot)
-		return tg_fail(e, TG_EINVAL,
-			"%s: not started; \"tidegate -c %s --check\" repeats "
-			"the errors above",
-			app->config_path, app->config_path);
+		return tg_fail(e, TG_EINVAL, "the errors above are in %s", app->config_path);
 	app->current = app->boot;
 	app->n_workers = app->boot->dataplane.workers;
 	app->stats = tg_stats_create(app->n_workers);
