@@ -98,9 +98,9 @@ def counted(lab, w, frames, reason, per=1):
 def ping_of_every_size(lab):
     for ip in (GATE4, GATE6):
         for size in (0, 1, 56, 1400, 1452, 1472, 1473, 3000, 8000):
-            p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-W', 2, '-s', size, ip], check=False)
+            p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-w', 5, '-s', size, ip], check=False)
             check(' 3 received' in p.stdout, f'ping -s {size} {ip}:\n{p.stdout}{p.stderr}')
-    p = netns.run(lab.origin, ['ping', '-c', 3, '-i', 0.05, '-W', 2, '-s', 8000, 'fd77:2::1'])
+    p = netns.run(lab.origin, ['ping', '-c', 3, '-i', 0.05, '-w', 5, '-s', 8000, 'fd77:2::1'])
     check(' 3 received' in p.stdout, p.stdout)
     lab.check_ledger()
 
@@ -168,7 +168,7 @@ def path_mtu_is_learnt(lab):
         check(after >= before + 2, f'path MTU entries {before} -> {after}')
         # Packets larger than the path are answered in fragments that fit it.
         netns.run(far, ['ip', 'route', 'change', 'default', 'via', '10.77.9.1', 'mtu', '1300'])
-        p = netns.run(far, ['ping', '-c', '2', '-i', '0.1', '-W', '2', '-s', '4000', GATE4], check=False)
+        p = netns.run(far, ['ping', '-c', '2', '-i', '0.1', '-w', '5', '-s', '4000', GATE4], check=False)
         check(' 2 received' in p.stdout, p.stdout)
     finally:
         subprocess.run(['ip', '-n', near, 'link', 'del', 'eth1'], check=False,
@@ -235,7 +235,7 @@ def fragments_of_every_bad_kind(lab):
         w.send(w.ip4(id=42, flags='MF', proto=17) / Raw(b'a' * 40))
         w.send(w.ip4(id=42, frag=3, proto=17) / Raw(b'b' * 4))
     serves(lab)
-    p = lab.in_client(['ping', '-c', 3, '-i', 0.1, '-W', 2, '-s', 8000, GATE4], check=False)
+    p = lab.in_client(['ping', '-c', 3, '-i', 0.1, '-w', 5, '-s', 8000, GATE4], check=False)
     note(f'ping -s 8000 after the flood: {p.stdout.strip().splitlines()[-1]}')
 
 

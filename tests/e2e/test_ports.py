@@ -25,7 +25,7 @@ def works(lab, seconds=quick(3, 2), v4_fragments=True):
         c.send(pattern(100000))
         check(c.exactly(100000) == pattern(100000), 'L4 echo differs')
     for ip, size in ((GATE4, 56), (GATE6, 56), (GATE6, 4000), (GATE4, 4000 if v4_fragments else 1400)):
-        p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-W', 2, '-s', size, ip], check=False)
+        p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-w', 5, '-s', size, ip], check=False)
         check(' 3 received' in p.stdout, p.stdout)
     r = lab.wrk(seconds=seconds, conns=40)
     note(f'wrk: {r["rps"]:.0f} requests/s')
