@@ -11,6 +11,7 @@
 int tg_privileges_drop(struct tg_app *app, struct tg_errbuf *e)
 {
 	const char *user = app->boot->dataplane.user;
+	const char *log = app->boot->admin.access_log;
 	const struct passwd *pw;
 
 	if (!user || !user[0])
@@ -24,6 +25,10 @@ int tg_privileges_drop(struct tg_app *app, struct tg_errbuf *e)
 			user, user);
 	if (geteuid() == pw->pw_uid && getegid() == pw->pw_gid)
 		return 0;
+	/* Opened as root; the user must be able to open it again. */
+	if (log && log[0] && strcmp(log, "-") && lchown(log, pw->pw_uid, pw->pw_gid))
+		tg_say(TG_WARN, "cannot give %s to user \"%s\": %s; it cannot be opened anew later",
+			log, user, strerror(errno));
 	if (initgroups(user, pw->pw_gid) || setresgid(pw->pw_gid, pw->pw_gid, pw->pw_gid) ||
 		setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid))
 		return tg_fail(e, TG_ESYS, "dataplane.user: cannot become \"%s\": %s%s", user,
