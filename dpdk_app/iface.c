@@ -37,6 +37,48 @@ static int flags_of(const char *name)
 	return flags;
 }
 
+int tg_iface_set_mtu(const struct tg_port *p)
+{
+	const char *d = p->conf->device;
+	struct ifreq r = {0};
+	char name[IF_NAMESIZE];
+	int fd, rc = TG_ESYS;
+
+	if ((!p->ifindex && strncmp(d, "net_tap", 7)) ||
+		!tg_device_arg(d, "iface=", name, sizeof(name)) || !if_nametoindex(name))
+		return TG_ENOENT;
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return TG_ESYS;
+	if (ioctl(fd, SIOCGIFMTU, &r) == 0 && r.ifr_mtu == p->mtu) {
+		rc = 0;
+	} else {
+		r.ifr_mtu = p->mtu;
+		rc = ioctl(fd, SIOCSIFMTU, &r) ? TG_ESYS : 0;
+	}
+	close(fd);
+	return rc;
+}
+
+/* The frames of net_af_packet's ring have 2048 bytes unless told else, 80 of them the kernel's. */
+static int check_frames(const struct tg_port *p, struct tg_errbuf *e)
+{
+	unsigned int size = 2048, need = p->conf->mtu + 18u + 80u;
+	char arg[16];
+
+	if (tg_device_arg(p->conf->device, "framesz=", arg, sizeof(arg)))
+		sscanf(arg, "%u", &size);
+	if (size >= need)
+		return 0;
+	/* Whole frames in a block, whole pages in it, and a frame within our buffer. */
+	need = (need + 127) & ~127u;
+	return tg_fail(e, TG_ERANGE,
+		"port %s: frames of %u bytes do not hold mtu = %u; add to its device: "
+		",framesz=%u,blocksz=%u,framecnt=512",
+		p->conf->name, size, p->conf->mtu, need, need * 32);
+}
+
 /* An AF_XDP socket takes packets of one queue only; the others' go to the kernel. */
 static void check_queues(const struct tg_port *p, const char *iface)
 {
@@ -104,7 +146,7 @@ int tg_iface_check(const struct tg_app *app, struct tg_port *p, struct tg_errbuf
 			p->conf->name, name, name);
 	p->was_promiscuous = flags >= 0 && flags & IFF_PROMISC;
 	if (!xdp)
-		return 0;
+		return check_frames(p, e);
 	check_queues(p, name);
 	return check_xdp(app, p, name, e);
 }

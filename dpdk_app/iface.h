@@ -12,6 +12,10 @@ int tg_iface_check(const struct tg_app *app, struct tg_port *p, struct tg_errbuf
 /* What the device has left on it, should we end without undoing it. */
 void tg_iface_tell_janitor(struct tg_app *app, const struct tg_port *p);
 
+/* Sets the mtu of the interface to p->mtu, unless it has it. TG_ENOENT: there is none below;
+ * TG_ESYS. */
+int tg_iface_set_mtu(const struct tg_port *p);
+
 /* The value of key ("iface=") in a device string, into out; false: not in it. */
 bool tg_device_arg(const char *device, const char *key, char *out, size_t cap);
 

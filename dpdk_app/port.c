@@ -135,6 +135,18 @@ static int choose_queues(struct tg_port *p, const struct rte_eth_dev_info *info,
 	return 0;
 }
 
+/* What to tell the device. net_tap and net_af_packet name Ethernet's usual frame as their limit and
+ * take what their interface takes: they are not told, set_mtu() tells the interface. */
+static uint16_t device_mtu(const struct tg_port *p, const struct rte_eth_dev_info *info)
+{
+	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
+
+	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > overhead &&
+		p->mtu > info->max_rx_pktlen - overhead)
+		return (uint16_t)(info->max_rx_pktlen - overhead);
+	return RTE_MAX(p->mtu, info->min_mtu);
+}
+
 static int configure(struct tg_app *app, struct tg_port *p, const struct rte_eth_dev_info *info,
 	struct tg_errbuf *e)
 {
@@ -145,11 +157,10 @@ static int configure(struct tg_app *app, struct tg_port *p, const struct rte_eth
 	int rc;
 
 	p->mtu = p->conf->mtu;
-	if (p->mtu >= info->min_mtu && p->mtu <= info->max_mtu)
-		conf.rxmode.mtu = p->mtu;
-	else if (p->mtu > info->max_mtu)
+	if (p->mtu > info->max_mtu)
 		return tg_fail(e, TG_ERANGE, "port %s: mtu = %u, but device %s takes at most %u",
 			p->conf->name, p->mtu, info->driver_name, info->max_mtu);
+	conf.rxmode.mtu = device_mtu(p, info);
 	conf.rxmode.offloads = rx & info->rx_offload_capa;
 	conf.txmode.offloads = tx & info->tx_offload_capa;
 	if (p->n_queues > 1)
@@ -183,24 +194,25 @@ static int set_queues(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e
 	if (rc)
 		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" refuses its queues: %s%s%s",
 			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said(),
-			p->ifindex ? "; has another process the interface?" : "");
+			strcmp(p->driver, "net_af_xdp") == 0 ? "; has another process this queue?"
+							     : "");
 	return 0;
 }
 
 static void set_mtu(struct tg_port *p)
 {
-	uint16_t now;
-	int rc;
+	int rc = tg_iface_set_mtu(p);
 
-	if (rte_eth_dev_get_mtu(p->id, &now) == 0 && now == p->mtu && !p->ifindex)
-		return;
-	rc = rte_eth_dev_set_mtu(p->id, p->mtu);
+	if (rc == TG_ENOENT)
+		rc = rte_eth_dev_set_mtu(p->id, p->mtu);
+	/* memif cannot set one; it takes what its buffers hold, 2048 bytes unless bsize= says else.
+	 */
 	if (rc && (rc != -ENOTSUP || p->mtu > 1500))
 		tg_say(TG_WARN,
-			"port %s: device %s cannot set mtu %u (%s): frames larger than its own "
-			"limit "
-			"will be lost",
-			p->conf->name, p->driver, p->mtu, rte_strerror(-rc));
+			"port %s: device %s cannot set mtu %u: larger frames than its own limit "
+			"will "
+			"be lost",
+			p->conf->name, p->driver, p->mtu);
 }
 
 /* Neighbour discovery needs the solicited-node groups of all our addresses. */
@@ -244,6 +256,7 @@ static int start_port(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e
 			p->conf->name, rte_strerror(-rc));
 	p->driver = info.driver_name;
 	p->polled_by = (uint16_t)((p - app->ports) % app->n_workers);
+	tg_eal_said(); /* drivers complain about what does not matter in the end */
 	rc = choose_queues(p, &info, app->n_workers, e);
 	if (!rc)
 		rc = configure(app, p, &info, e);

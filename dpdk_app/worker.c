@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rte_cycles.h>
 #include <rte_ethdev.h>
@@ -71,7 +72,8 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 		atomic_store(&w->generation, o->snapshot->generation);
 		break;
 	case TG_ORDER_ANNOUNCE:
-		tg_net_announce(w->net);
+		if (w->index == 0)
+			tg_net_announce(w->net);
 		break;
 	case TG_ORDER_DRAIN:
 		tg_proxy_drain(w->proxy);
@@ -493,7 +495,10 @@ void tg_workers_halt(struct tg_app *app)
 {
 	static struct tg_order stop = {.kind = TG_ORDER_STOP};
 
-	tg_workers_order(app, &stop);
+	if (!tg_workers_order(app, &stop)) {
+		tg_say(TG_ERROR, "ending without it; the janitor cleans up");
+		_exit(EXIT_FAILURE);
+	}
 	for (uint32_t i = 0; i < app->n_workers; i++)
 		if (app->workers[i].running) {
 			rte_eal_wait_lcore(app->workers[i].lcore);
