@@ -191,18 +191,18 @@ static void sack_input(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *
 		a->rtt_us = sack_us;
 }
 
-/* Linux: tcp_may_update_window. */
-static bool window_is_newer(const struct tg_tcb *c, const struct tg_seg *s, uint32_t wnd)
+/* RFC 9293 section 3.10.7.4, fifth: an older segment's window is not taken. SND.WL2 is SND.UNA
+ * here: older acknowledgements do not come this far. */
+static bool window_is_newer(const struct tg_tcb *c, const struct tg_seg *s)
 {
-	return seq_lt(c->snd_una, s->ack) || seq_lt(c->snd_wl1, s->seq) ||
-	       (c->snd_wl1 == s->seq && wnd > c->snd_wnd);
+	return seq_lt(c->snd_una, s->ack) || seq_le(c->snd_wl1, s->seq);
 }
 
 static bool update_window(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s)
 {
 	uint32_t wnd = (uint32_t)s->wnd << c->snd_scale;
 
-	if (!window_is_newer(c, s, wnd))
+	if (!window_is_newer(c, s))
 		return false;
 	c->snd_wl1 = s->seq;
 	if (wnd == c->snd_wnd)
@@ -214,7 +214,8 @@ static bool update_window(struct tg_tcp *t, struct tg_tcb *c, const struct tg_se
 	return true;
 }
 
-static void ecn_input(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s)
+static void ecn_input(
+	struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s, const struct tg_acked *a)
 {
 	struct tg_tx *x = c->tx;
 
@@ -224,7 +225,7 @@ static void ecn_input(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s
 	if (!(c->flags & F_ECN) || !(s->flags & TG_TCP_ECE) || x->flags & TXF_CWR_PENDING ||
 		x->ca >= CA_RECOVERY || c->snd_nxt == c->snd_una)
 		return;
-	t->cc->on_ecn(&x->cc, t->wheel->now, c->snd_nxt - c->snd_una);
+	t->cc->on_ecn(&x->cc, t->wheel->now, c->snd_nxt - a->prior_una);
 	x->flags |= TXF_CWR_PENDING;
 	x->cwr_seq = c->snd_nxt;
 	c->flags |= F_CWR;
@@ -290,7 +291,7 @@ static void with_block(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *
 	 * made progress. Eight times the RTO is kept: Karn's rule for a path that became slower. */
 	if (a->una_moved && c->backoff > 3)
 		c->backoff = 3;
-	ecn_input(t, c, s);
+	ecn_input(t, c, s, a);
 	/* The peer is alive: a window that stays closed is no reason to give up. */
 	if (!c->snd_wnd || c->conn.impl[I_REXMT] == RX_PERSIST) {
 		x->stall_ms = now_ms(t);

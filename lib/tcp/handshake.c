@@ -364,6 +364,16 @@ static struct tg_handshake handshake_of(const struct tg_emb *e)
 	};
 }
 
+static bool may_answer(const struct tg_tcp *t, struct tg_emb *e)
+{
+	uint32_t now = now_ms(t);
+
+	if (e->answered_ms && now - e->answered_ms < 500)
+		return false;
+	e->answered_ms = now ? now : 1;
+	return true;
+}
+
 /* An ACK to what does not fit, twice a second at most. */
 static enum tg_why embryonic_answer(struct tg_tcp *t, struct tg_emb *e, enum tg_why why)
 {
@@ -373,9 +383,8 @@ static enum tg_why embryonic_answer(struct tg_tcp *t, struct tg_emb *e, enum tg_
 		.wnd = (uint16_t)(e->rcv_wnd >> e->rcv_scale),
 		.flags = TG_TCP_ACK};
 
-	if (e->answered_ms && now_ms(t) - e->answered_ms < 500)
+	if (!may_answer(t, e))
 		return why;
-	e->answered_ms = now_ms(t) | 1;
 	if (e->has & TG_OPT_TS)
 		b.n_opts = (uint8_t)tg_opts_put_ts(b.opts, now_ms(t) + e->ts_off, e->ts_recent);
 	t->stats->tcp_challenge_acks++;
@@ -428,8 +437,7 @@ enum tg_why embryonic_input(struct tg_tcp *t, struct tg_emb *e, struct tg_seg *s
 	}
 	if ((s->flags & (TG_TCP_SYN | TG_TCP_ACK)) == TG_TCP_SYN && s->seq == e->irs) {
 		/* The SYN again: ours was lost. It costs a SYN-ACK twice a second at most. */
-		if (!e->answered_ms || now_ms(t) - e->answered_ms >= 500) {
-			e->answered_ms = now_ms(t) | 1;
+		if (may_answer(t, e)) {
 			e->retries += !e->retries; /* no RTT sample from it any more */
 			send_synack(t, e);
 		}

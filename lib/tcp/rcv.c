@@ -140,9 +140,6 @@ static enum tg_why in_order(
 {
 	bool gap = c->tx && c->tx->ooo_head;
 
-	/* One ACK for every second full segment, also when several come in one burst. */
-	if (c->flags & F_ACK_NOW && len)
-		send_ack(t, c);
 	if (len) {
 		rcv_append(t, c, m);
 		c->rcv_nxt += len;
@@ -176,6 +173,9 @@ enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
 	uint32_t seq = s->seq, len = s->payload_len, cut = 0, room;
 	bool fin = s->flags & TG_TCP_FIN;
 
+	/* One ACK for every second full segment, also when several come in one burst. */
+	if (c->flags & F_ACK_NOW && len)
+		send_ack(t, c);
 	if (seq_lt(seq, c->rcv_nxt)) {
 		cut = c->rcv_nxt - seq;
 		if (cut >= len + fin) {

@@ -172,10 +172,12 @@ static void to_open(struct tg_tcb *c)
 
 /* --- entering --- */
 
-static void enter_recovery(struct tg_tcp *t, struct tg_tcb *c)
+static void enter_recovery(struct tg_tcp *t, struct tg_tcb *c, uint32_t una)
 {
 	struct tg_tx *x = c->tx;
-	uint32_t flight = c->snd_nxt - c->snd_una;
+	/* una: as it was before the ACK. What limited transmit sent does not count (RFC 5681
+	 * section 3.2). */
+	uint32_t flight = u32_min(c->snd_nxt - una, x->cc.cwnd);
 
 	if (!x->retrans)
 		x->undo_ms = 0;
@@ -202,6 +204,7 @@ static void leave(struct tg_tcp *t, struct tg_tcb *c, const struct tg_acked *a)
 		x->cc.cwnd = u32_max(u32_min(x->cc.ssthresh, TG_CC_CWND_MAX), x->cc.mss);
 	x->flags &= ~(uint32_t)TXF_UNDO;
 	x->dupacks = 0;
+	x->reno_out = 0;
 	/* RFC 6582 section 3.2: duplicate ACKs of our own retransmissions start nothing. */
 	if (!(c->flags & F_SACK) && c->snd_una == x->high_seq)
 		x->flags |= TXF_RENO_HOLD;
@@ -241,16 +244,26 @@ static void prr(struct tg_tcb *c, const struct tg_acked *a)
 
 /* --- NewReno: no SACK --- */
 
-static void reno_dupack(struct tg_tx *x)
+/* Each duplicate ACK means that a segment has left the network (RFC 6582 section 3.2 step 3). An
+ * ACK of new data fills one hole and takes the rest of what it covers from those. */
+static void reno_count(struct tg_tcb *c, struct tg_acked *a)
 {
-	if (x->dupacks < UINT8_MAX)
-		x->dupacks++;
-}
+	struct tg_tx *x = c->tx;
 
-/* Each duplicate ACK means that a segment has left the network (RFC 6582 section 3.2 step 3). */
-static uint32_t reno_delivered(const struct tg_tcb *c, const struct tg_acked *a)
-{
-	return a->dup ? u32_min(c->mss, in_flight(c)) : 0;
+	if (a->dup) {
+		a->sacked = u32_min(c->mss, in_flight(c));
+		x->reno_out += a->sacked;
+		if (x->dupacks < UINT8_MAX)
+			x->dupacks++;
+	} else if (a->una_moved) {
+		uint32_t rest = a->bytes > c->mss ? a->bytes - c->mss : 0;
+
+		a->bytes =
+			u32_min(a->bytes, c->mss) + (rest > x->reno_out ? rest - x->reno_out : 0);
+		x->reno_out -= u32_min(rest, x->reno_out);
+	}
+	if (c->snd_una == c->snd_nxt)
+		x->reno_out = 0;
 }
 
 static void reno_mark_head(struct tg_tcp *t, struct tg_tx *x)
@@ -299,8 +312,6 @@ static void in_recovery(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 	}
 	if (a->una_moved)
 		reno_mark_head(t, x); /* RFC 6582: a partial ACK tells of the next hole */
-	else if (a->dup)
-		reno_dupack(x);
 }
 
 /* After a timeout. RFC 5682's F-RTO decides whether it was needless. */
@@ -341,10 +352,9 @@ static void in_open(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 
 	if (a->una_moved) {
 		x->dupacks = 0;
+		x->reno_out = 0;
 		x->flags &= ~(uint32_t)TXF_RENO_HOLD;
 	}
-	if (!(c->flags & F_SACK) && a->dup)
-		reno_dupack(x);
 	/* All retransmissions proved needless after recovery was over. */
 	if (x->flags & TXF_UNDO && x->undo_retrans == 0)
 		undo(t, c, false);
@@ -355,7 +365,7 @@ static void in_open(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 		reno_mark_head(t, x);
 	}
 	if (x->lost)
-		enter_recovery(t, c);
+		enter_recovery(t, c, a->prior_una);
 	else
 		to_open(c);
 }
@@ -370,7 +380,7 @@ static void grow(struct tg_tcp *t, struct tg_tcb *c, const struct tg_acked *a)
 		.snd_una = c->snd_una,
 		.snd_nxt = c->snd_nxt};
 
-	if (!ca.acked || x->flags & TXF_CWR_PENDING)
+	if (!a->una_moved || x->flags & TXF_CWR_PENDING)
 		return;
 	ca.limited = x->flags & TXF_CWND_LIMITED ||
 		     (x->cc.cwnd < x->cc.ssthresh && x->cc.cwnd < 2 * (uint64_t)x->max_out);
@@ -383,7 +393,7 @@ void recovery_on_ack(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 	uint32_t lost_before = x->lost;
 
 	if (!(c->flags & F_SACK))
-		a->sacked = reno_delivered(c, a);
+		reno_count(c, a);
 	tlp_ack(t, c, a);
 	adapt_reo_wnd(c, a);
 	if (x->ca >= CA_RECOVERY && seq_le(x->high_seq, c->snd_una)) {
@@ -422,7 +432,7 @@ void recovery_on_reo(struct tg_tcp *t, struct tg_tcb *c)
 	uint32_t wait = detect(t, c);
 
 	if (x->lost && x->ca < CA_RECOVERY)
-		enter_recovery(t, c);
+		enter_recovery(t, c, c->snd_una);
 	if (x->ca == CA_RECOVERY && x->lost)
 		prr(c, &a);
 	if (wait)
@@ -473,6 +483,7 @@ void recovery_on_rto(struct tg_tcp *t, struct tg_tcb *c)
 		t->cc->on_rto(&x->cc, t->wheel->now, flight);
 		undo_init(c);
 	}
+	x->reno_out = 0;
 	mark_after_rto(t, c, reneged || !(x->flags & TXF_RACK) || !(c->flags & F_SACK));
 	x->cc.cwnd = in_flight(c) + x->cc.mss;
 	x->dupacks = 0;
@@ -486,7 +497,7 @@ void recovery_on_rto(struct tg_tcp *t, struct tg_tcb *c)
 		c->flags |= F_CWR;
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
-	if (c->backoff >= 3)
+	if (c->backoff > 3)
 		mss_black_hole(t, c);
 }
 

@@ -41,7 +41,7 @@ static void note_timestamp(
 	if (!(o->has & TG_OPT_TS) || !(c->flags & F_TS))
 		return;
 	/* Section 4.3: only from the segment that the last ACK asked for, or before. */
-	if (seq_le(s->seq, c->rcv_wup) && (int32_t)(o->tsval - c->ts_recent) >= 0) {
+	if (seq_le(s->seq, c->rcv_wup) && !paws_old(t, c, o)) {
 		c->ts_recent = o->tsval;
 		c->ts_recent_ms = now_ms(t);
 	}

@@ -396,6 +396,12 @@ static bool fit(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m)
 	return mark_of(t, m)->len <= limit || snd_split(t, c, m, limit);
 }
 
+/* RFC 6582: what a partial ACK asks for goes at once. */
+static bool must_resend(const struct tg_tcb *c, const struct rte_mbuf *m)
+{
+	return !(c->flags & F_SACK) && c->tx->ca == CA_RECOVERY && m == c->tx->head;
+}
+
 static bool output_lost(struct tg_tcp *t, struct tg_tcb *c)
 {
 	struct tg_tx *x = c->tx;
@@ -408,7 +414,7 @@ static bool output_lost(struct tg_tcp *t, struct tg_tcb *c)
 			continue;
 		if (!fit(t, c, m))
 			return false;
-		if (flight && flight + mark_len(k) > x->cc.cwnd)
+		if (flight && flight + mark_len(k) > x->cc.cwnd && !must_resend(c, m))
 			break;
 		/* Beyond a window that was taken back: only the first keeps trying. */
 		if (seq_le(tcb_peer_window_end(c), k->seq) && k->seq != c->snd_una)

@@ -216,8 +216,12 @@ void snd_wake_writer(struct tg_tcp *t, struct tg_tcb *c);
 static inline uint32_t in_flight(const struct tg_tcb *c)
 {
 	const struct tg_tx *x = c->tx;
+	uint32_t n;
 
-	return x ? c->snd_nxt - c->snd_una - x->sacked - x->lost + x->retrans : 0;
+	if (!x)
+		return 0;
+	n = c->snd_nxt - c->snd_una - x->sacked - x->lost + x->retrans;
+	return n > x->reno_out ? n - x->reno_out : 0;
 }
 /* Sequence space of a queued segment. */
 static inline uint32_t mark_len(const struct tg_mark *k)

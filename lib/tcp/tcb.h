@@ -128,9 +128,10 @@ struct tg_tx {
 	struct rte_mbuf *head, *tail, *unsent;
 	struct rte_mbuf *ooo_head, *ooo_tail; /* by sequence number, no overlaps */
 	struct tg_cc cc;
-	uint32_t sacked, lost, retrans;                /* bytes of sequence space, see recovery.c */
-	uint32_t high_seq;                             /* SND.NXT when recovery began */
-	uint32_t fack;                                 /* highest byte sacked */
+	uint32_t sacked, lost, retrans; /* bytes of sequence space, see recovery.c */
+	uint32_t reno_out; /* without SACK: bytes that duplicate ACKs say have arrived */
+	uint32_t high_seq; /* SND.NXT when recovery began */
+	uint32_t fack;     /* highest byte sacked */
 	uint32_t prr_delivered, prr_out, prr_flight;   /* RFC 6937 */
 	uint32_t rack_us, rack_end, rack_rtt, min_rtt; /* RFC 8985: newest delivered; us */
 	uint32_t reo_round;   /* SND.NXT of the round in which reo_mult last grew */
