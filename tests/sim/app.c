@@ -551,6 +551,10 @@ static void judge_end(struct sim_end *e, bool clean)
 		END_FAIL(e,
 			"did not end by itself (sent %" PRIu64 ", received %" PRIu64 ", eof %d)",
 			e->sent, e->rcvd, e->eof);
+	/* A forged SYN may reopen a TIME-WAIT early (RFC 1122 section 4.2.2.13), so that the last
+	 * ACK of a close is not said again. Nothing but that ACK may be missing. */
+	if (e->failed && e->host->w->p.attack && p->over && e->finished && e->rcvd == p->sent)
+		return;
 	if (clean && !e->was)
 		END_FAIL(e, "was never opened");
 	if (clean && e->failed)
