@@ -19,9 +19,11 @@
 #define MBUFS_A_WORKER 1024
 #define MBUFS_TO_WORK_WITH 4096
 
-/* What a connection costs in lib/tcp: TCB 256, share of transmit blocks, embryonic and TIME-WAIT
- * records and of the flow table; in lib/proxy: downstream, upstream and L4 objects. */
-#define TCP_BYTES_A_CONN 512
+/* What a connection costs in lib/tcp: TCB 256, its share of embryonic and TIME-WAIT records and of
+ * the flow table, and a transmit block while data is under way; in lib/proxy: downstream, upstream
+ * and L4 objects. */
+#define TCP_BYTES_A_CONN 384
+#define TRANSMIT_BYTES 320
 #define PROXY_BYTES_A_CONN 768
 /* An exchange: itself, an 8 KiB arena chunk, and a sixteenth of a 72 KiB one. */
 #define EXCHANGE_BYTES (2 * KIB + 8 * KIB + 4608)
@@ -66,10 +68,19 @@ static uint32_t exchanges_of(uint32_t conns)
 	return conns <= many ? conns / 2 : many / 2 + (conns - many) / 16;
 }
 
+/* Transmit blocks: every connection may have data under way, but of very many most rest. */
+static uint32_t active_of(uint32_t conns)
+{
+	const uint32_t many = 65536;
+
+	return conns <= many ? conns : many + (conns - many) / 4;
+}
+
 static uint64_t worker_bytes(uint32_t conns, bool log)
 {
 	return WORKER_FIXED + conns * (uint64_t)(TCP_BYTES_A_CONN + PROXY_BYTES_A_CONN) +
-	       exchanges_of(conns) * EXCHANGE_BYTES + (log ? LOG_RECORDS * LOG_RECORD_BYTES : 0);
+	       active_of(conns) * (uint64_t)TRANSMIT_BYTES + exchanges_of(conns) * EXCHANGE_BYTES +
+	       (log ? LOG_RECORDS * LOG_RECORD_BYTES : 0);
 }
 
 /* The most connections a worker can have within bytes; 0: not even the least. */
@@ -129,6 +140,7 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 	rest = (rest - conn_bytes) / out->mbuf_bytes;
 	out->n_mbufs = rest < (1u << 26) ? (uint32_t)rest : 1u << 26;
 	out->max_conns = out->max_downstream = out->max_upstream = conns;
+	out->max_active = active_of(conns);
 	out->max_exchanges = exchanges_of(conns);
 	out->log_records = ask->log ? LOG_RECORDS : 0;
 	out->eal_bytes = fixed + (uint64_t)out->n_mbufs * out->mbuf_bytes;

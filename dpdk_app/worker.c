@@ -303,6 +303,7 @@ static int make_tcp(struct tg_worker *w, struct tg_errbuf *e)
 	struct tg_app *app = w->app;
 	struct tg_tcp_conf c = {.worker = w->index,
 		.max_conns = app->budget.max_conns,
+		.max_active = app->budget.max_active,
 		.net = w->net,
 		.mbufs = app->mbufs,
 		.steer = app->n_workers > 1 ? &app->steer : NULL,
