@@ -9,8 +9,22 @@
 #define QUICK16 \
 	ONE(1) \
 	ONE(2) \
-	ONE(3) ONE(4) ONE(5) ONE(6) ONE(7) ONE(8) ONE(9) ONE(10) ONE(11) ONE(12) ONE(13) ONE(14) \
-		ONE(15) ONE(16) "+0 event READABLE\n"
+	ONE(3) \
+	ONE(4) \
+	ONE(5) \
+	ONE(6) \
+	ONE(7) \
+	ONE(8) \
+	ONE(9) \
+	ONE(10) \
+	ONE(11) \
+	ONE(12) \
+	ONE(13) \
+	ONE(14) \
+	ONE(15) \
+	ONE(16) \
+	"+0 event " \
+	"READABLE\n"
 
 static const struct script scripts[] = {
 	{"the first data are acknowledged at once", 0,
