@@ -3,6 +3,7 @@
 #include "stack.h"
 
 #define MIN_RTT_US 1
+#define RENEGING_US 10000u
 
 /* RFC 6298 section 2, in microseconds with integer shifts: srtt += (r - srtt) / 8 ... */
 void rtt_sample(struct tg_tcb *c, uint32_t us)
@@ -28,7 +29,8 @@ void rtt_sample(struct tg_tcb *c, uint32_t us)
 uint32_t rto_us(const struct tg_tcb *c)
 {
 	if (!c->srtt_us)
-		return RTO_INIT_US;
+		return c->flags & F_SYN_AGAIN && tcb_synchronized(c) ? RTO_FALLBACK_US
+								     : RTO_INIT_US;
 	return u32_min(c->srtt_us + u32_max(4 * c->rttvar_us, RTO_MIN_US), RTO_MAX_US);
 }
 
@@ -301,6 +303,16 @@ static void with_block(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *
 	recovery_on_ack(t, c, a);
 }
 
+/* The oldest segment in flight was sacked: the peer has thrown it away again (RFC 2018 section 8),
+ * or its next ACK is late. It gets a moment, not a whole RTO (Linux: tcp_check_sack_reneging). */
+static void check_reneging(struct tg_tcp *t, struct tg_tcb *c)
+{
+	const struct tg_tx *x = c->tx;
+
+	if (x->head && x->head != x->unsent && mark_of(t, x->head)->flags & M_SACKED)
+		arm_rexmt(t, c, RX_RTO, u32_max(c->srtt_us / 2, RENEGING_US));
+}
+
 enum tg_why ack_input(
 	struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s, const struct tg_opts *o)
 {
@@ -339,6 +351,8 @@ enum tg_why ack_input(
 	if (c->tx) {
 		if (c->tx->unsent || c->tx->lost)
 			snd_wake(t, c);
+		if (a.una_moved)
+			check_reneging(t, c);
 		tx_release(t, c);
 	}
 	rearm(t, c);

@@ -310,10 +310,18 @@ static void cubic_on_rto(struct tg_cc *c, uint64_t now, uint32_t flight)
 
 static void cubic_on_idle(struct tg_cc *c, uint64_t now, uint64_t idle, uint64_t rto)
 {
+	uint32_t low = min32(c->cwnd, tg_cc_initial_window(c->mss));
+
 	if (idle <= rto)
 		return;
-	/* The path may have changed: begin as a new connection would, but remember ssthresh. */
-	c->cwnd = min32(c->cwnd, tg_cc_initial_window(c->mss));
+	/* What is known of the path ages: half of the window for each RTO, down to what a new
+	 * connection would begin with; ssthresh remembers the rest (RFC 2861; RFC 5681
+	 * section 4.1 would drop to the end of it at once; Linux: tcp_cwnd_restart). */
+	if (c->ssthresh != TG_CC_SSTHRESH_MAX)
+		c->ssthresh = max32(c->ssthresh, c->cwnd / 4 * 3);
+	for (; idle > rto && c->cwnd > low; idle -= rto)
+		c->cwnd /= 2;
+	c->cwnd = max32(c->cwnd, low);
 	if (state(c)->flags & F_EPOCH)
 		state(c)->flags &= (uint8_t)~F_EPOCH;
 }

@@ -403,7 +403,7 @@ static enum tg_why open_embryonic(
 	struct tg_tcp *t, struct tg_emb *e, struct tg_seg *s, uint64_t hash)
 {
 	struct tg_handshake h = handshake_of(e);
-	bool once = !e->retries;
+	uint8_t retries = e->retries;
 	uint32_t rtt = now_us(t) - e->sent_us;
 	struct tg_tcb *c;
 
@@ -413,10 +413,12 @@ static enum tg_why open_embryonic(
 	if (!c)
 		return TG_WHY_tcp_syn_dropped; /* the SYN-ACK comes again, and so does its ACK */
 	embryonic_free(t, e);
-	if (once)
+	if (!retries)
 		rtt_sample(c, rtt);
 	else
 		c->flags |= F_SYN_AGAIN;
+	if (retries > 1)
+		c->cwnd = c->mss;
 	c->snd_wnd = c->max_wnd = (uint32_t)s->wnd << c->snd_scale;
 	return slow_input(t, c, s);
 }
@@ -484,7 +486,7 @@ static void adopt_options(
 	c->last_rcv = now_tick(t);
 }
 
-/* Linux: a SYN that had to be sent twice makes the start cautious (RFC 6298 section 5.7). */
+/* RFC 6298 section 5.7: without a sample the first RTO is 3 s (rto_us()). */
 static void syn_rtt(struct tg_tcp *t, struct tg_tcb *c, const struct tg_opts *o)
 {
 	if (!(c->flags & F_SYN_AGAIN)) {

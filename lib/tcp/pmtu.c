@@ -2,6 +2,13 @@
  * 4821), and ICMP errors (RFC 5461, 5927). */
 #include "stack.h"
 
+#define HOLE_MIN 10 /* minutes; RFC 8201 section 4: no sooner than five, ten are recommended */
+
+static uint8_t now_min(const struct tg_tcp *t)
+{
+	return (uint8_t)(t->wheel->now / (60 * TG_SEC));
+}
+
 static uint32_t headers_of(const struct tg_ip *remote)
 {
 	return tg_ip_is_v4(remote) ? 40 : 60;
@@ -17,6 +24,10 @@ void mss_update(struct tg_tcp *t, struct tg_tcb *c, uint32_t mtu)
 	if (c->flags & F_TS)
 		mss -= TG_OPTS_TS_LEN; /* RFC 6691 */
 	mss = u32_min(mss, t->room);
+	if (c->flags & F_BLACK_HOLE && (uint8_t)(now_min(t) - c->conn.impl[I_HOLE_MIN]) < HOLE_MIN)
+		mss = u32_min(mss, c->mss);
+	else
+		c->flags &= ~F_BLACK_HOLE;
 	if (mss == c->mss)
 		return;
 	c->mss = (uint16_t)mss;
@@ -24,19 +35,26 @@ void mss_update(struct tg_tcp *t, struct tg_tcb *c, uint32_t mtu)
 		tg_cc_set_mss(&c->tx->cc, mss);
 }
 
-/* RFC 4821 in its smallest form: packets of this size vanish and nobody says so. After three
- * timeouts in a row 1024 bytes, then half of it with each; the path's size is tried again after an
- * idle time. */
+/* RFC 4821 in its smallest form: packets of this size vanish and nobody says so. After four
+ * timeouts in a row 1024 bytes, then half of it with each. When the smallest vanish too it is no
+ * matter of size, and the path's own is tried again. What gets through is kept for ten minutes: to
+ * find out anew costs seconds each time. */
 void mss_black_hole(struct tg_tcp *t, struct tg_tcb *c)
 {
 	uint32_t floor = tg_ip_is_v4(&c->flow.remote) ? 552 - 40 - TG_OPTS_TS_LEN
 						      : 1280 - 60 - TG_OPTS_TS_LEN;
 	uint32_t mss = u32_max(c->mss > 1024 ? 1024 : c->mss / 2u, floor);
 
-	(void)t;
-	if (mss >= c->mss)
+	if (mss >= c->mss) {
+		if (c->flags & F_BLACK_HOLE) {
+			c->flags &= ~F_BLACK_HOLE;
+			mss_update(t, c, tg_net_mtu(t->conf.net, &c->flow.remote));
+		}
 		return;
+	}
 	c->mss = (uint16_t)mss;
+	c->flags |= F_BLACK_HOLE;
+	c->conn.impl[I_HOLE_MIN] = now_min(t);
 	if (c->tx)
 		tg_cc_set_mss(&c->tx->cc, mss);
 }

@@ -485,6 +485,8 @@ void recovery_on_rto(struct tg_tcp *t, struct tg_tcb *c)
 	}
 	x->reno_out = 0;
 	mark_after_rto(t, c, reneged || !(x->flags & TXF_RACK) || !(c->flags & F_SACK));
+	if (c->backoff > 2)
+		mss_black_hole(t, c);
 	x->cc.cwnd = in_flight(c) + x->cc.mss;
 	x->dupacks = 0;
 	x->high_seq = c->snd_nxt;
@@ -497,8 +499,6 @@ void recovery_on_rto(struct tg_tcp *t, struct tg_tcb *c)
 		c->flags |= F_CWR;
 	if (c->backoff < UINT8_MAX)
 		c->backoff++;
-	if (c->backoff > 3)
-		mss_black_hole(t, c);
 }
 
 /* RFC 8985 section 7.3: new data if there are any, else the last segment again. */

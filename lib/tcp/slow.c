@@ -2,17 +2,17 @@
  * fast path's, check by check in the RFC's order, with RFC 5961's answers to what may be forged. */
 #include "stack.h"
 
+/* A bucket, in one number: the time until which the challenges sent so far are paid for. */
 void challenge_ack(struct tg_tcp *t, struct tg_tcb *c)
 {
-	uint32_t now = now_ms(t);
+	uint32_t now = now_ms(t), ahead = c->challenge_ms - now;
 
-	if (now - c->challenge_ms >= 1000) {
-		c->challenge_ms = now;
-		c->conn.impl[I_CHALLENGES] = 0;
-	}
-	if (c->conn.impl[I_CHALLENGES] >= CHALLENGES_A_SECOND)
+	/* The past, or so far in the future that it is the past of a clock that wrapped. */
+	if (ahead > CHALLENGE_BURST * CHALLENGE_MS)
+		ahead = 0;
+	if (ahead > (CHALLENGE_BURST - 1) * CHALLENGE_MS)
 		return;
-	c->conn.impl[I_CHALLENGES]++;
+	c->challenge_ms = now + ahead + CHALLENGE_MS;
 	t->stats->tcp_challenge_acks++;
 	send_ack(t, c);
 }
@@ -54,13 +54,14 @@ static uint32_t seg_len(const struct tg_seg *s)
 	return s->payload_len + !!(s->flags & TG_TCP_SYN) + !!(s->flags & TG_TCP_FIN);
 }
 
-/* An answer to what cannot be used. Data are no loop of two confused ends, so they are not limited.
- */
+/* An answer to what cannot be used. Data are no loop of two confused ends, and who sends again what
+ * we have must hear of it, so those are not limited; nobody honest sends beyond the window. */
 static void answer(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s)
 {
 	uint32_t end = s->seq + seg_len(s);
 
-	if (s->payload_len && !(s->flags & TG_TCP_SYN)) {
+	if (s->payload_len && !(s->flags & TG_TCP_SYN) &&
+		seq_le(s->seq, seq_max(c->rcv_adv, c->rcv_nxt))) {
 		if (seq_lt(s->seq, c->rcv_nxt)) {
 			c->conn.impl[I_QUICK] = QUICK_ACKS;
 			c->flags &= ~F_PINGPONG;

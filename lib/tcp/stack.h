@@ -20,20 +20,22 @@
 #include "secret.h"
 #include "tcb.h"
 
-#define RTO_INIT_US 1000000u  /* RFC 6298 section 2.1 */
-#define RTO_MIN_US 200000u    /* Linux: shorter than the RFC's second */
-#define RTO_MAX_US 120000000u /* RFC 6298 section 2.5: at least 60 s */
-#define DELACK_US 40000u      /* RFC 9293 section 3.8.6.3: below 500 ms */
+#define RTO_INIT_US 1000000u     /* RFC 6298 section 2.1 */
+#define RTO_FALLBACK_US 3000000u /* section 5.7: the handshake was slow to answer */
+#define RTO_MIN_US 200000u       /* Linux: shorter than the RFC's second */
+#define RTO_MAX_US 120000000u    /* RFC 6298 section 2.5: at least 60 s */
+#define DELACK_US 40000u         /* RFC 9293 section 3.8.6.3: below 500 ms */
 #define PERSIST_MAX_US 120000000u
 #define SYN_RETRIES 6    /* 1 + 2 + ... + 64 = 127 s */
 #define SYNACK_RETRIES 5 /* 1 + 2 + ... + 32 = 63 s */
 #define QUICK_ACKS 16
 #define SHARE_UNIT 1448u /* payload bytes that a packet buffer is taken to hold */
 #define DUP_THRESH 3
-#define CHALLENGES_A_SECOND 10 /* RFC 5961 section 7, a connection */
-#define STARVED_US 5000u       /* until somebody without a block or buffer tries again */
-#define RCV_SCALE 7            /* window scale that we offer, as Linux; larger for large buffers */
-#define MIN_MSS 48             /* as Linux: a smaller one is an attack on our packet rate */
+#define CHALLENGE_MS 200  /* RFC 5961 section 7: one in that time, and CHALLENGE_BURST at once: */
+#define CHALLENGE_BURST 5 /* at most ten in any second, for each connection */
+#define STARVED_US 5000u  /* until somebody without a block or buffer tries again */
+#define RCV_SCALE 7       /* window scale that we offer, as Linux; larger for large buffers */
+#define MIN_MSS 48        /* as Linux: a smaller one is an attack on our packet rate */
 #define MAX_LISTENERS 1024
 #define LISTENER_BUCKETS 2048
 
@@ -127,7 +129,7 @@ enum tg_why tcp_input_one(struct tg_tcp *t, struct tg_seg *s, uint64_t hash);
 /* Everything about a segment for a TCB that is not the fast path. Consumes s->m (sets it NULL when
  * it is kept). The result is its place in the ledger: none = accepted. */
 enum tg_why slow_input(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s);
-/* A challenge ACK, unless ten were sent in this second (RFC 5961 section 7). */
+/* A challenge ACK, unless there were too many of late (RFC 5961 section 7). */
 void challenge_ack(struct tg_tcp *t, struct tg_tcb *c);
 /* The FIN stands at rcv_nxt: takes it (RFC 9293 section 3.10.7.4, eighth). */
 void take_fin(struct tg_tcp *t, struct tg_tcb *c);
@@ -315,6 +317,7 @@ void orphan_progress(struct tg_tcp *t, struct tg_tcb *c);
 void on_icmp_error(void *stack, const struct tg_icmp_error *e);
 /* Sets mss from the path MTU and the peer's MSS. */
 void mss_update(struct tg_tcp *t, struct tg_tcb *c, uint32_t mtu);
+/* Another timeout: maybe for the segments' size. */
 void mss_black_hole(struct tg_tcp *t, struct tg_tcb *c);
 
 /* --- tcp.c --- */

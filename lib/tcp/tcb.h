@@ -68,12 +68,20 @@ enum tg_tcp_state {
 #define F_HAD_DATA (1u << 24)   /* first data came: the delayed-ACK clock runs */
 #define F_WSCALE (1u << 25)     /* window scaling agreed (SYN-SENT, SYN-RCVD: as offered) */
 #define F_DRAIN_TOLD (1u << 26) /* DRAINED raised for all that was written */
+#define F_BLACK_HOLE (1u << 27) /* mss was lowered because large segments vanish */
 
 /* What dl_rexmt waits for */
 enum tg_rexmt { RX_NONE, RX_RTO, RX_TLP, RX_REO, RX_PERSIST, RX_STARVED };
 
 /* Beside `state` these live in conn.impl: it has six bytes that would else be lost. */
-enum { I_STATE, I_WHY, I_REXMT, I_PROBES, I_QUICK, I_CHALLENGES };
+enum {
+	I_STATE,
+	I_WHY,
+	I_REXMT,
+	I_PROBES,
+	I_QUICK,
+	I_HOLE_MIN, /* minute (modulo 256) in which F_BLACK_HOLE was set */
+};
 
 struct tg_tx;
 
@@ -105,7 +113,7 @@ struct tg_tcb {
 	uint32_t last_rcv, last_snd;        /* ticks: last segment in, last data out */
 	uint32_t rcv_wup;                   /* RCV.NXT in the last ACK sent */
 	uint32_t out_next;                  /* output list: index + 1 */
-	uint32_t challenge_ms; /* start of the second in which challenges are counted */
+	uint32_t challenge_ms; /* challenge ACKs are paid for until then; see challenge_ack() */
 	uint32_t max_wnd;      /* largest window ever offered to us (RFC 5961's MAX.SND.WND) */
 	uint16_t mss;          /* payload bytes of a full segment: SendMSS - options (RFC 6691) */
 	uint16_t peer_mss;     /* its MSS option */

@@ -1,6 +1,8 @@
 /* What the stack is safe from: RFC 5961, 6528, floods of small things. */
 #include "opening.h"
 
+#define CHALLENGED "+0 > . 1:1(0) ack 1\n"
+
 static const struct script scripts[] = {
 	{"RST in the window: challenge ACK; outside: silence; exact: the end", 0,
 		OPEN "+.1 < R 2:2(0) win 0\n"
@@ -23,33 +25,34 @@ static const struct script scripts[] = {
 		     "+0 > . 1:1(0) ack 1\n"
 		     "+0 stat tcp_syn_challenged 3\n"
 		     "+0 event -\n"},
-	{"ten challenge ACKs a second, not more", 0,
-		OPEN "+1 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
+	{"challenge ACKs: five at once, then one in 200 ms", 0,
+		OPEN "+1 < S 1:1(0) win 100\n" CHALLENGED "+0 < S 1:1(0) win 100\n" CHALLENGED
+		     "+0 < R 2:2(0) win 0\n" CHALLENGED "+0 < R 2:2(0) win 0\n" CHALLENGED
+		     "+0 < . 1:1(0) ack 7 win 512\n" CHALLENGED
+		     "# the same in every kind: silence\n"
 		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+0 < S 1:1(0) win 100\n"
-		     "+.9 < S 1:1(0) win 100\n"
-		     "+.2 < S 1:1(0) win 100\n"
-		     "+0 > . 1:1(0)\n"
-		     "+0 stat tcp_challenge_acks 11\n"},
+		     "+0 < R 2:2(0) win 0\n"
+		     "+0 < . 1:1(0) ack 7 win 512\n"
+		     "+0 < . 1000000:1000000(0) ack 1 win 512\n"
+		     "+.19 < S 1:1(0) win 100\n"
+		     "+.02 < S 1:1(0) win 100\n" CHALLENGED "+0 < S 1:1(0) win 100\n"
+		     "+.18 < S 1:1(0) win 100\n"
+		     "+.02 < S 1:1(0) win 100\n" CHALLENGED "+0 < S 1:1(0) win 100\n"
+		     "+.6 < S 1:1(0) win 100\n" CHALLENGED "+0 < S 1:1(0) win 100\n" CHALLENGED
+		     "+0 < S 1:1(0) win 100\n" CHALLENGED "+0 < S 1:1(0) win 100\n"
+		     "+0 stat tcp_challenge_acks 10\n"
+		     "+0 stat tcp_syn_challenged 13\n"
+		     "+0 stat tcp_rst_challenged 3\n"
+		     "+0 event -\n"},
+	{"data beyond the window: not more than five answers at once", 0,
+		OPEN "+1 < . 1000000:1000010(10) ack 1 win 512\n" CHALLENGED
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n" CHALLENGED
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n" CHALLENGED
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n" CHALLENGED
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n" CHALLENGED
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n"
+		     "+0 < . 1000000:1000010(10) ack 1 win 512\n"
+		     "+0 stat tcp_out_of_window 7\n"},
 	{"an ACK of what was never sent: an ACK, and no data taken", 0,
 		OPEN "+.1 < P. 1:11(10) ack 2 win 512\n"
 		     "+0 > . 1:1(0) ack 1\n"
@@ -80,7 +83,7 @@ static const struct script scripts[] = {
 		     "+0 > . 1:1(0) ack 1 <sack -1000:-900>\n"
 		     "+0 stat tcp_out_of_window 1\n"
 		     "+0 stat tcp_old_data 1\n"},
-	{"bare ACKs outside the window are answered ten times a second", 0,
+	{"a bare ACK outside the window is answered", 0,
 		OPEN "+1 < . 1000000:1000000(0) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 1\n"
 		     "+0 stat tcp_out_of_window 1\n"},
@@ -175,28 +178,13 @@ static const struct script scripts[] = {
 			"+0 > . 1:1(0) ack 31\n"
 			"+0 readable 30\n"},
 	{"the two ends of a forged conversation do not answer each other for ever", 0,
-		OPEN "+1 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
-		     "+0 < . 1:1(0) ack 5 win 512\n"
-		     "+.5 stat tcp_challenge_acks 10\n"},
+		OPEN "+1 < . 1:1(0) ack 5 win 512\n" CHALLENGED
+		     "+0 < . 1:1(0) ack 5 win 512\n" CHALLENGED
+		     "+0 < . 1:1(0) ack 5 win 512\n" CHALLENGED
+		     "+0 < . 1:1(0) ack 5 win 512\n" CHALLENGED
+		     "+0 < . 1:1(0) ack 5 win 512\n" CHALLENGED "+0 < . 1:1(0) ack 5 win 512\n"
+		     "+.1 stat tcp_challenge_acks 5\n"
+		     "+0 stat tcp_ack_future 6\n"},
 };
 
 int main(int argc, char **argv)

@@ -16,6 +16,15 @@
 	"+0 > . 11681:13141(1460)\n" \
 	"+0 > P. 13141:14601(1460)\n"
 
+/* Four timeouts of a full segment */
+#define HOLE \
+	"+0 write 1460\n" \
+	"+0 > P. 1:1461(1460)\n" \
+	"+.3~ > P. 1:1461(1460)\n" \
+	"+.6~ > P. 1:1461(1460)\n" \
+	"+1.2~ > P. 1:1461(1460)\n" \
+	"+2.4~ > . 1:1025(1024)\n"
+
 static const struct script scripts[] = {
 	{"one lost of ten: three SACKs, fast retransmit", 0,
 		OPEN TEN "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:2921>\n"
@@ -103,13 +112,13 @@ static const struct script scripts[] = {
 			 "+.1 < . 1:1(0) ack 14601 win 512\n"
 			 "+0 event DRAINED\n"},
 	{"the probe carries new data when there are some", 0,
-		OPEN "+0 write 2920\n"
-		     "+0 > . 1:1461(1460)\n"
-		     "+0 > P. 1461:2921(1460)\n"
-		     "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:2921>\n"
-		     "+.025~ > . 1:1461(1460)\n"
-		     "+.1 < . 1:1(0) ack 2921 win 512\n"
-		     "+0 event DRAINED\n"},
+		OPEN TEN "+0 write 2920\n"
+			 "# the window is full: the probe goes beyond it by one segment\n"
+			 "+.2~ > . 14601:16061(1460)\n"
+			 "+0 stat tcp_tlp 1\n"
+			 "+0 stat tcp_retransmits 0\n"
+			 "+.1 < . 1:1(0) ack 16061 win 512\n"
+			 "+0 > P. 16061:17521(1460)\n"},
 	{"RTO: 300 ms, doubled each time", CONF_NO_SACK,
 		OPEN_BARE "+0 write 1000\n"
 			  "+0 > P. 1:1001(1000)\n"
@@ -196,7 +205,7 @@ static const struct script scripts[] = {
 			 "+.01 < . 1:1(0) ack 7301 win 512\n"
 			 "+.05 < . 1:1(0) ack 7301 win 512 <sack 1:1461>\n"
 			 "+0 stat tcp_spurious 1\n"},
-	{"SACK reneging: after the timeout everything goes again", 0,
+	{"SACK reneging: after half a round trip everything goes again", 0,
 		OPEN "+0 write 4380\n"
 		     "+0 > . 1:1461(1460)\n"
 		     "+0 > . 1461:2921(1460)\n"
@@ -204,9 +213,20 @@ static const struct script scripts[] = {
 		     "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:4381>\n"
 		     "+.025~ > . 1:1461(1460)\n"
 		     "+.1 < . 1:1(0) ack 1461 win 512\n"
-		     "+.3~ > . 1461:2921(1460)\n"
+		     "+.05~ > . 1461:2921(1460)\n"
 		     "+.1 < . 1:1(0) ack 2921 win 512\n"
 		     "+0 > P. 2921:4381(1460)\n"},
+	{"no reneging: the ACK that was late comes within that time", 0,
+		OPEN "+0 write 4380\n"
+		     "+0 > . 1:1461(1460)\n"
+		     "+0 > . 1461:2921(1460)\n"
+		     "+0 > P. 2921:4381(1460)\n"
+		     "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:4381>\n"
+		     "+.025~ > . 1:1461(1460)\n"
+		     "+.1 < . 1:1(0) ack 1461 win 512\n"
+		     "+.04 < . 1:1(0) ack 4381 win 512\n"
+		     "+.5 event DRAINED\n"
+		     "+0 stat tcp_rto 0\n"},
 	{"SACK blocks that no receiver could send mean nothing", 0,
 		OPEN "+0 write 1460\n"
 		     "+0 > P. 1:1461(1460)\n"
@@ -247,18 +267,52 @@ static const struct script scripts[] = {
 		     "+0 icmp soft 1\n"
 		     "+.1 < . 1:1(0) ack 11 win 512\n"
 		     "+0 event DRAINED\n"},
-	{"black hole: after four timeouts the segments are smaller", CONF_NO_SACK,
-		OPEN_BARE "+0 write 1460\n"
-			  "+0 > P. 1:1461(1460)\n"
-			  "+.3~ > P. 1:1461(1460)\n"
-			  "+.6~ > P. 1:1461(1460)\n"
-			  "+1.2~ > P. 1:1461(1460)\n"
-			  "+2.4~ > . 1:1025(1024)\n"
-			  "+0 > P. 1025:1461(436)\n"
-			  "+.1 < . 1:1(0) ack 1461 win 65535\n"
-			  "+0 write 1460\n"
-			  "+0 > . 1461:2485(1024)\n"
-			  "+0 > P. 2485:2921(436)\n"},
+	{"black hole: after four timeouts the segments are smaller, and stay so", CONF_NO_SACK,
+		OPEN_BARE HOLE "+.1 < . 1:1(0) ack 1025 win 65535\n"
+			       "+0 > P. 1025:1461(436)\n"
+			       "+.1 < . 1:1(0) ack 1461 win 65535\n"
+			       "+0 write 1460\n"
+			       "+0 > . 1461:2485(1024)\n"
+			       "+0 > P. 2485:2921(436)\n"
+			       "+.1 < . 1:1(0) ack 2921 win 65535\n"
+			       "# a pause is no reason to try again\n"
+			       "+60 write 1460\n"
+			       "+0 > . 2921:3945(1024)\n"
+			       "+0 > P. 3945:4381(436)\n"
+			       "+.1 < . 1:1(0) ack 4381 win 65535\n"},
+	{"black hole: after ten minutes the path's size is tried again", CONF_NO_SACK,
+		OPEN_BARE HOLE "+.1 < . 1:1(0) ack 1461 win 65535\n"
+			       "+540 write 1460\n"
+			       "+0 > . 1461:2485(1024)\n"
+			       "+0 > P. 2485:2921(436)\n"
+			       "+.1 < . 1:1(0) ack 2921 win 65535\n"
+			       "+120 write 1460\n"
+			       "+0 > P. 2921:4381(1460)\n"
+			       "+.1 < . 1:1(0) ack 4381 win 65535\n"},
+	{"black hole: when the smallest vanish too it was not the size", CONF_NO_SACK,
+		OPEN_BARE HOLE "+4.8~ > . 1:513(512)\n"
+			       "+9.6~ > . 1:501(500)\n"
+			       "# the path's size again, but what was cut stays cut\n"
+			       "+19.2~ > . 1:501(500)\n"
+			       "+0 > . 501:513(12)\n"
+			       "+0 > . 513:1025(512)\n"
+			       "+0 > P. 1025:1461(436)\n"
+			       "+.1 < . 1:1(0) ack 1461 win 65535\n"
+			       "+0 write 1460\n"
+			       "+0 > P. 1461:2921(1460)\n"},
+	{"black hole on IPv6: no smaller than 1280 allows", CONF_NO_SACK | CONF_V6,
+		"0    listen\n"
+		"+0   < S 0:0(0) win 65535 <mss 1440>\n"
+		"+0   > S. 0:0(0) ack 1 <mss 1440>\n"
+		"+.1  < . 1:1(0) ack 1 win 65535\n"
+		"+0   write 1440\n"
+		"+0   > P. 1:1441(1440)\n"
+		"+.3~ > P. 1:1441(1440)\n"
+		"+.6~ > P. 1:1441(1440)\n"
+		"+1.2~ > P. 1:1441(1440)\n"
+		"+2.4~ > . 1:1209(1208)\n"
+		"+.1 < . 1:1(0) ack 1209 win 65535\n"
+		"+0   > P. 1209:1441(232)\n"},
 	{"a part of a segment acknowledged", 0,
 		OPEN_BARE "+0 write 1460\n"
 			  "+0 > P. 1:1461(1460)\n"

@@ -309,6 +309,40 @@ static const struct script scripts[] = {
 		"+0    event OPEN\n"
 		"+0    write 4380\n"
 		"+0    > . 1:1461(1460) ack 1\n"},
+	{"a SYN sent again: the first RTO is 3 s (RFC 6298 section 5.7)", CONF_NO_TS,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+1    > S 0:0(0)\n"
+		"+.1   < S. 0:0(0) ack 1 win 65535 <mss 1460>\n"
+		"+0    > . 1:1(0) ack 1\n"
+		"+0    event OPEN\n"
+		"+0    write 10\n"
+		"+0    > P. 1:11(10) ack 1\n"
+		"+3~   > P. 1:11(10) ack 1\n"
+		"+6~   > P. 1:11(10) ack 1\n"},
+	{"a SYN-ACK sent again: 3 s as well, and ten segments yet", 0,
+		"0     listen\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+1    > S. 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    event OPEN\n"
+		"+0    write 2920\n"
+		"+0    > . 1:1461(1460) ack 1\n"
+		"+0    > P. 1461:2921(1460) ack 1\n"
+		"+3~   > . 1:1461(1460) ack 1\n"},
+	{"a SYN-ACK sent three times: one segment", 0,
+		"0     listen\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+1    > S. 0:0(0) ack 1\n"
+		"+2    > S. 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    event OPEN\n"
+		"+0    write 2920\n"
+		"+0    > . 1:1461(1460) ack 1\n"
+		"+.1   < . 1:1(0) ack 1461 win 65535\n"
+		"+0    > P. 1461:2921(1460) ack 1\n"},
 	{"malformed options on a SYN: what came before them counts", 0,
 		"0     listen\n"
 		"+0    < S 0:0(0) win 65535 <raw 020403e808000000>\n"

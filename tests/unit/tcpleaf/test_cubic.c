@@ -228,7 +228,15 @@ static void idle_restarts(void)
 	p.cc.cwnd = 100 * MSS;
 	ops->on_idle(&p.cc, p.now, TG_SEC, TG_SEC);
 	CU_ASSERT_EQUAL(p.cc.cwnd, 100 * MSS);
+	CU_ASSERT_EQUAL(p.cc.ssthresh, TG_CC_SSTHRESH_MAX);
 	ops->on_idle(&p.cc, p.now, TG_SEC + 1, TG_SEC);
+	CU_ASSERT_EQUAL(p.cc.cwnd, 50 * MSS);
+	p.cc.ssthresh = 20 * MSS;
+	p.cc.cwnd = 80 * MSS;
+	ops->on_idle(&p.cc, p.now, 2 * TG_SEC + 1, TG_SEC);
+	CU_ASSERT_EQUAL(p.cc.cwnd, 20 * MSS);
+	CU_ASSERT_EQUAL(p.cc.ssthresh, 60 * MSS);
+	ops->on_idle(&p.cc, p.now, 3600 * TG_SEC, TG_SEC);
 	CU_ASSERT_EQUAL(p.cc.cwnd, 10 * MSS);
 	p.cc.cwnd = 3 * MSS;
 	ops->on_idle(&p.cc, p.now, 9 * TG_SEC, TG_SEC);
