@@ -17,6 +17,12 @@ struct tg_view {
 	uint32_t n; /* bytes */
 };
 
+/* A run of bytes that may be written to; the same rules. */
+struct tg_span {
+	uint8_t *p;
+	uint32_t n; /* bytes */
+};
+
 #define TG_VIEW(lit) ((struct tg_view){(const uint8_t *)(lit), sizeof(lit) - 1})
 #define TG_VIEW_NONE ((struct tg_view){NULL, 0})
 #define TG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

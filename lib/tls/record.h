@@ -1,0 +1,77 @@
+/* record.h: TLS 1.3 record protection, one direction of one connection (RFC 8446 section 5).
+ *
+ * Sans-IO: pieces of memory in, pieces of memory out; neither connections nor OpenSSL's SSL are
+ * known here. Owner: the worker of the connection. Bounds: struct tg_rec, and an expanded key while
+ * the connection is active: an idle one drops it (tg_rec_rest) and makes it again from the secret
+ * when it wakes (some 100 ns). Secrets are wiped by tg_rec_wipe().
+ *
+ *   header 5 | ciphertext of (content, type, zero padding) | tag 16
+ */
+#ifndef TG_TLS_RECORD_H
+#define TG_TLS_RECORD_H
+
+#include "aead.h"
+
+#define TG_REC_HEADER 5
+#define TG_REC_CONTENT_MAX 16384                          /* plaintext of one record */
+#define TG_REC_OVERHEAD (TG_REC_HEADER + 1 + TG_AEAD_TAG) /* what sealing adds */
+#define TG_REC_BODY_MAX (TG_REC_CONTENT_MAX + 256)        /* the length field's limit (5.2) */
+
+/* ContentType */
+enum { TG_REC_CCS = 20, TG_REC_ALERT = 21, TG_REC_HANDSHAKE = 22, TG_REC_DATA = 23 };
+
+/* Cipher suites of TLS 1.3 that Tidegate takes over. */
+enum tg_suite {
+	TG_SUITE_AES_128_GCM_SHA256,
+	TG_SUITE_AES_256_GCM_SHA384,
+	TG_SUITE_CHACHA20_POLY1305_SHA256
+};
+
+struct tg_rec {
+	uint8_t secret[48]; /* traffic secret: 32 or 48 bytes */
+	uint8_t iv[TG_AEAD_NONCE];
+	uint8_t suite;           /* enum tg_suite */
+	uint64_t seq;            /* of the next record */
+	struct tg_aead_key *key; /* NULL: at rest */
+};
+
+/* From a traffic secret (32 or 48 bytes, by suite) and the number of records it has protected
+ * already. */
+bool tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq);
+/* Makes the record usable with memory for its expanded key; false: the library refuses. */
+bool tg_rec_wake(struct tg_rec *r, struct tg_aead_key *key);
+/* Wipes the expanded key and returns its memory, or NULL if it was at rest. */
+struct tg_aead_key *tg_rec_rest(struct tg_rec *r);
+void tg_rec_wipe(struct tg_rec *r);
+/* KeyUpdate (section 7.2): the next generation of the secret; seq = 0. Awake stays awake. */
+bool tg_rec_next_key(struct tg_rec *r);
+/* Whether the key-use limit of section 5.5 is near: a KeyUpdate should be sent. */
+bool tg_rec_worn(const struct tg_rec *r);
+
+/* Seals n bytes of content (<= TG_REC_CONTENT_MAX, the total of `in`) as one record of n +
+ * TG_REC_OVERHEAD bytes, the total of `out`. r must be awake. */
+void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
+	uint32_t n, const struct tg_span *out, uint32_t n_out);
+
+/* Alerts that opening can end with (RFC 8446 section 6.2), negative so that they fit beside
+ * lengths. */
+enum {
+	TG_REC_UNEXPECTED_MESSAGE = -10,
+	TG_REC_BAD_RECORD_MAC = -20,
+	TG_REC_RECORD_OVERFLOW = -22,
+	TG_REC_DECODE_ERROR = -50,
+};
+
+/* Looks at a record header. > 0: bytes of the whole record; a negative alert: not acceptable on an
+ * encrypted connection (type, version's major byte, length). */
+int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER]);
+/* Opens one whole record (header included) in place. >= 0: bytes of content, which stand behind the
+ * header, and *type the inner type; negative: an alert. After a failure r must not be used again.
+ */
+int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, uint8_t *type);
+
+/* HKDF-Expand-Label (section 7.1) with the suite's hash; for the tests' vectors. */
+bool tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
+	struct tg_view context, uint8_t *out, uint32_t n);
+
+#endif
