@@ -53,17 +53,22 @@ bool tg_rec_worn(const struct tg_rec *r);
 void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
 	uint32_t n, const struct tg_span *out, uint32_t n_out);
 
-/* Alerts that opening can end with (RFC 8446 section 6.2), negative so that they fit beside
- * lengths. */
-enum {
-	TG_REC_UNEXPECTED_MESSAGE = -10,
-	TG_REC_BAD_RECORD_MAC = -20,
-	TG_REC_RECORD_OVERFLOW = -22,
-	TG_REC_DECODE_ERROR = -50,
+/* Alerts of RFC 8446 section 6 that Tidegate sends by itself. Functions return them negative, so
+ * that they fit beside lengths. */
+enum tg_alert {
+	TG_ALERT_CLOSE_NOTIFY = 0,
+	TG_ALERT_UNEXPECTED_MESSAGE = 10,
+	TG_ALERT_BAD_RECORD_MAC = 20,
+	TG_ALERT_RECORD_OVERFLOW = 22,
+	TG_ALERT_ILLEGAL_PARAMETER = 47,
+	TG_ALERT_DECODE_ERROR = 50,
+	TG_ALERT_PROTOCOL_VERSION = 70,
+	TG_ALERT_INTERNAL_ERROR = 80,
+	TG_ALERT_USER_CANCELED = 90,
 };
 
 /* Looks at a record header. > 0: bytes of the whole record; a negative alert: not acceptable on an
- * encrypted connection (type, version's major byte, length). */
+ * encrypted connection (type, version, length). */
 int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER]);
 /* Opens one whole record (header included) in place. >= 0: bytes of content, which stand behind the
  * header, and *type the inner type; negative: an alert. After a failure r must not be used again.
