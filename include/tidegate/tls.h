@@ -1,22 +1,23 @@
 /* tls.h: TLS 1.3 (RFC 8446) over a tg_conn, as a tg_conn.
  *
- *   TCP's conn --bytes--> [ handshake: OpenSSL, memory BIOs ] --secrets--> [ records: Tidegate ] --tg_conn--> proxy
+ *   TCP's conn --bytes--> [ handshake: OpenSSL, memory BIOs ] --secrets--> [ records: Tidegate ]
+ * --tg_conn--> proxy
  *
- * OpenSSL does the handshake; then the traffic secrets and sequence numbers are taken over, its object
- * is freed, and records are opened in place in received packets and sealed straight into outgoing ones
- * (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake are ours. A TLS 1.2
- * connection (only where min_version asks for it) keeps its OpenSSL object to the end.
+ * OpenSSL does the handshake; then the traffic secrets and sequence numbers are taken over, its
+ * object is freed, and records are opened in place in received packets and sealed straight into
+ * outgoing ones (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake are ours. A
+ * TLS 1.2 connection (only where min_version asks for it) keeps its OpenSSL object to the end.
  *
  * Three parts:
  *   tg_tls_conf   what the configuration says of one listener or cluster: immutable, in a snapshot
  *   tg_tls_store  control core: files and Workload API loaded, validated, compiled to a tg_tls_set;
- *                 whole or not at all; a new set for each change (rotation), adopted by workers between turns
- *   tg_tls        a worker's TLS: its contexts, handshakes under way, identities, pools
+ *                 whole or not at all; a new set for each change (rotation), adopted by workers
+ * between turns tg_tls        a worker's TLS: its contexts, handshakes under way, identities, pools
  *
- * Owner: each tg_tls and every conn of it belong to one worker; a tg_tls_set has one set of contexts for
- * each worker, since OpenSSL 3.0 shares locks between threads of one SSL_CTX. Bounds: connections,
- * handshakes and active keys come from pools made at start; a full pool refuses with tls_no_memory.
- * Not here: TCP, HTTP, what an identity may do (filters).
+ * Owner: each tg_tls and every conn of it belong to one worker; a tg_tls_set has one set of
+ * contexts for each worker, since OpenSSL 3.0 shares locks between threads of one SSL_CTX. Bounds:
+ * connections, handshakes and active keys come from pools made at start; a full pool refuses with
+ * tls_no_memory. Not here: TCP, HTTP, what an identity may do (filters).
  */
 #ifndef TIDEGATE_TLS_H
 #define TIDEGATE_TLS_H
@@ -47,31 +48,33 @@ struct tg_tls_conf {
 	bool server;
 	uint32_t n_pairs; /* servers choose by SNI: exact, then wildcard, then the first */
 	struct tg_tls_pair *pairs;
-	const char *ca; /* client_ca of listeners, ca of clusters: PEM bundle; NULL: none, or the Workload API's */
+	const char *ca; /* client_ca of listeners, ca of clusters: PEM bundle; NULL: none, or the
+			   Workload API's */
 	bool require_client_certificate; /* servers: without one the handshake fails */
 	bool spiffe; /* the peer's certificate must be an X.509-SVID of a known trust domain */
-	bool workload_api; /* own certificate and bundles come from the Workload API */
-	uint32_t n_match; /* clusters: who the origin must be */
+	bool workload_api;             /* own certificate and bundles come from the Workload API */
+	uint32_t n_match;              /* clusters: who the origin must be */
 	const char **match_spiffe_ids; /* exact, or "spiffe://domain/path/" followed by "*" */
-	const char *sni;  /* clusters: server name; checked against the certificate unless match_spiffe_ids */
+	const char *sni; /* clusters: server name; checked against the certificate unless
+			    match_spiffe_ids */
 	uint32_t n_alpn;
 	const char *alpn[TG_TLS_ALPN_MAX];
-	uint8_t min_version; /* 12 or 13 */
+	uint8_t min_version;  /* 12 or 13 */
 	bool session_tickets; /* servers: true by default. clusters: resumption */
 };
 
 /* --- identity --------------------------------------------------------------------------------- */
 
-/* Who a verified certificate says that the peer is. Interned per worker: equal certificates share one.
- * Views stay valid as long as the conn (or a tg_identity_hold). */
+/* Who a verified certificate says that the peer is. Interned per worker: equal certificates share
+ * one. Views stay valid as long as the conn (or a tg_identity_hold). */
 struct tg_identity {
-	struct tg_view spiffe_id;  /* "spiffe://domain/path"; .n 0: no SVID */
-	struct tg_view uri, dns;   /* first URI and DNS subject alternative names; .n 0: none */
-	struct tg_view subject;    /* RFC 2253 text */
-	struct tg_view cert_pem;   /* URL-encoded PEM of the leaf, for XFCC's Cert */
-	struct tg_view hash;       /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
-	int64_t not_after;         /* seconds since 1970: the SVID's end */
-	uint32_t refs;             /* this worker's */
+	struct tg_view spiffe_id; /* "spiffe://domain/path"; .n 0: no SVID */
+	struct tg_view uri, dns;  /* first URI and DNS subject alternative names; .n 0: none */
+	struct tg_view subject;   /* RFC 2253 text */
+	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert */
+	struct tg_view hash;      /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
+	int64_t not_after;        /* seconds since 1970: the SVID's end */
+	uint32_t refs;            /* this worker's */
 };
 
 /* --- a worker --------------------------------------------------------------------------------- */
@@ -79,7 +82,8 @@ struct tg_identity {
 struct tg_tls_worker_conf {
 	uint32_t worker;
 	uint32_t max_conns, max_handshakes, max_active; /* pools */
-	uint32_t handshake_budget; /* handshake steps a turn; 0: 2. One step may sign or verify: 100 us and more */
+	uint32_t handshake_budget; /* handshake steps a turn; 0: 2. One step may sign or verify: 100
+				      us and more */
 	uint64_t handshake_timeout; /* ns; 0: 15 s */
 	uint64_t realtime_offset;   /* ns: CLOCK_REALTIME = wheel->now + this; for expiry */
 	struct tg_wheel *wheel;
@@ -89,14 +93,16 @@ struct tg_tls_worker_conf {
 
 struct tg_tls *tg_tls_create(const struct tg_tls_worker_conf *conf, struct tg_errbuf *e);
 void tg_tls_destroy(struct tg_tls *t);
-/* From the next handshake on. The old set may be released when all workers have adopted the new one. */
+/* From the next handshake on. The old set may be released when all workers have adopted the new
+ * one. */
 void tg_tls_adopt(struct tg_tls *t, struct tg_tls_set *s);
 /* Handshake work of this turn, within the budget. Returns the steps done. */
 uint32_t tg_tls_turn(struct tg_tls *t);
 
-/* Wraps lower, which is open or opening; its user and owner become TLS's. conf selects the contexts by
- * its id in the set. The result raises OPEN when the handshake is done, FAILED when it is not; info().why says
- * which alert class. From here on lower belongs to the result. NULL: pool empty; lower is untouched. */
+/* Wraps lower, which is open or opening; its user and owner become TLS's. conf selects the contexts
+ * by its id in the set. The result raises OPEN when the handshake is done, FAILED when it is not;
+ * info().why says which alert class. From here on lower belongs to the result. NULL: pool empty;
+ * lower is untouched. */
 struct tg_conn *tg_tls_accept(struct tg_tls *t, uint32_t conf_id, struct tg_conn *lower,
 	const struct tg_conn_user *user, void *owner);
 struct tg_conn *tg_tls_connect(struct tg_tls *t, uint32_t conf_id, struct tg_conn *lower,
