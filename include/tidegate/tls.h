@@ -43,6 +43,13 @@ struct tg_tls_pair {
 	const char *certificate, *private_key; /* PEM files; NULL: from the Workload API */
 };
 
+/* The CA certificates of one SPIFFE trust domain. `ca` alone is the bundle of our own: that of our
+ * certificate's SPIFFE ID, else that of match_spiffe_ids. */
+struct tg_tls_bundle {
+	const char *trust_domain; /* "mesh.example" */
+	const char *ca;           /* PEM bundle */
+};
+
 /* One `tls: { }` group. Strings live as long as the snapshot. */
 struct tg_tls_conf {
 	bool server;
@@ -50,6 +57,8 @@ struct tg_tls_conf {
 	struct tg_tls_pair *pairs;
 	const char *ca; /* client_ca of listeners, ca of clusters: PEM bundle; NULL: none, or the
 			   Workload API's */
+	uint32_t n_bundles; /* spiffe: bundles of further (federated) trust domains */
+	const struct tg_tls_bundle *bundles;
 	bool require_client_certificate; /* servers: without one the handshake fails */
 	bool spiffe; /* the peer's certificate must be an X.509-SVID of a known trust domain */
 	bool workload_api;             /* own certificate and bundles come from the Workload API */
@@ -62,6 +71,56 @@ struct tg_tls_conf {
 	uint8_t min_version;  /* 12 or 13 */
 	bool session_tickets; /* servers: true by default. clusters: resumption */
 };
+
+/* --- certificates and keys: the control core ---------------------------------------------------
+ */
+
+/* Called once for each thing that is wrong: "server.key: the key does not belong to server.crt". */
+typedef void tg_tls_complain(void *arg, const char *text);
+
+/* Owner: the control core alone, but for the sets that it hands out. workers: contexts are made for
+ * each of 0 .. workers-1. */
+struct tg_tls_store *tg_tls_store_create(uint32_t workers, struct tg_errbuf *e);
+/* Every worker must have let go of its set. */
+void tg_tls_store_destroy(struct tg_tls_store *st);
+
+/* Reads and checks the files of n configurations (the index is the conf_id; NULL entries are
+ * allowed and cannot be used) and makes them the current set: whole or not at all. Confs are
+ * copied. now: seconds since 1970. Returns 0, or TG_EINVAL after complaints, or TG_ENOMEM; the
+ * current set is then what it was. */
+int tg_tls_store_load(struct tg_tls_store *st, const struct tg_tls_conf *const *confs, uint32_t n,
+	int64_t now, tg_tls_complain *complain, void *arg);
+/* Only checks: for --check. */
+int tg_tls_store_check(const struct tg_tls_conf *const *confs, uint32_t n, int64_t now,
+	tg_tls_complain *complain, void *arg);
+/* Reads the files again. Configurations whose files hold what they held keep their contexts. 1:
+ * there is a new current set; 0: nothing changed; negative: as load. */
+int tg_tls_store_refresh(
+	struct tg_tls_store *st, int64_t now, tg_tls_complain *complain, void *arg);
+/* Housekeeping, every second or so: a new key for tickets when the newest is old (the current set
+ * is then new: true), and sets that no worker uses any longer are freed. */
+bool tg_tls_store_tick(struct tg_tls_store *st, int64_t now);
+
+/* What workers should adopt: valid until the next call that makes a set, or as long as a worker has
+ * adopted it. NULL before the first load. */
+struct tg_tls_set *tg_tls_store_current(struct tg_tls_store *st);
+
+/* A certificate of the set, for /certs and metrics. Views into the set. */
+struct tg_tls_cert {
+	uint32_t conf_id;
+	bool ca;                       /* of a bundle; else our own leaf */
+	const char *file;              /* "" from the Workload API */
+	const char *spiffe_id;         /* "" if none; of a CA: its trust domain's */
+	const char *subject;           /* RFC 2253 */
+	const char *serial;            /* hex */
+	const char *names;             /* DNS and IP subject alternative names, separated by ", " */
+	int64_t not_before, not_after; /* seconds since 1970 */
+};
+void tg_tls_set_certs(const struct tg_tls_set *s,
+	void (*each)(void *arg, const struct tg_tls_cert *c), void *arg);
+/* Every file that the store reads, for watching. */
+void tg_tls_store_files(
+	const struct tg_tls_store *st, void (*each)(void *arg, const char *path), void *arg);
 
 /* --- identity --------------------------------------------------------------------------------- */
 

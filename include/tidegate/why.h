@@ -88,6 +88,30 @@
 	X(conn_peer_gone, CONN, "the other side of the proxied pair ended") \
 	X(conn_linger, CONN, "peer did not finish the close in time") \
 	X(conn_shed, CONN, "closed to free memory") \
+	/* TLS: the alert that goes out is in brackets */ \
+	X(tls_no_memory, CONN, "no handshake, identity or key left in its pool") \
+	X(tls_not_loaded, CONN, \
+		"no usable certificate or CA is loaded for this listener or cluster") \
+	X(tls_closed, CONN, "the peer closed before the handshake was done") \
+	X(tls_peer_alert, CONN, "the peer refused the handshake with an alert") \
+	X(tls_not_tls, CONN, "bytes that are no TLS where a handshake should begin") \
+	X(tls_malformed, CONN, "handshake message malformed or out of order (decode_error, ...)") \
+	X(tls_version, CONN, "no common TLS version (protocol_version)") \
+	X(tls_cipher, CONN, "no common cipher suite, group or signature (handshake_failure)") \
+	X(tls_alpn, CONN, "no common application protocol (no_application_protocol)") \
+	X(tls_bad_mac, CONN, "record of the handshake failed authentication (bad_record_mac)") \
+	X(tls_bad_proof, CONN, "CertificateVerify or Finished does not hold (decrypt_error)") \
+	X(tls_no_certificate, CONN, "the peer showed no certificate (certificate_required)") \
+	X(tls_unknown_ca, CONN, "certificate of a CA that we do not trust (unknown_ca)") \
+	X(tls_self_signed, CONN, "self-signed certificate (unknown_ca)") \
+	X(tls_trust_domain, CONN, "SVID of a trust domain without a bundle here (unknown_ca)") \
+	X(tls_expired, CONN, "certificate has expired (certificate_expired)") \
+	X(tls_not_yet_valid, CONN, "certificate is not yet valid (bad_certificate)") \
+	X(tls_cert_bad, CONN, "certificate's signature, purpose or constraints do not hold") \
+	X(tls_svid_bad, CONN, "certificate is no valid X.509-SVID (bad_certificate)") \
+	X(tls_wrong_name, CONN, \
+		"certificate of somebody else: name or SPIFFE ID (bad_certificate)") \
+	X(tls_internal, CONN, "the TLS library failed (internal_error)") \
 	/* requests */ \
 	X(req_malformed, REQ, "400: head or body malformed or ambiguous") \
 	X(req_target_too_long, REQ, "414: request target too long") \

@@ -1,0 +1,161 @@
+/* handshake.h: one TLS handshake, by OpenSSL, sans-IO.
+ *
+ *   begin --> step(bytes in, bytes out) ... WANT_INPUT / WANT_OUTPUT --> DONE ----> take -->
+ * records
+ *                                     \--> FAILED (alert already in out) --> abandon
+ *
+ * Neither connections nor time are known here: whoever calls hands in views of the peer's bytes
+ * and memory for ours, and the time at begin. OpenSSL reads and writes through a BIO of ours that
+ * stands on those two for the length of one step, so bytes are not copied on the way and nothing
+ * is kept between steps but what OpenSSL keeps. It never reads beyond the record that it needs, and
+ * a step ends after one record: bytes of the application stay where they are.
+ *
+ * After `take` of a TLS 1.3 handshake OpenSSL's object is gone: what is left is the result's
+ * secrets and counts for record.h. After one of TLS 1.2 the result holds a tg_tls12, which keeps
+ * OpenSSL's object and carries the connection to its end.
+ *
+ * Owner: each tg_hs_worker and all that it hands out belong to one worker. Bounds: max_handshakes
+ * and max_tls12 OpenSSL connections; identities and names at most one a connection, shared where
+ * equal; `sessions` entries of the client's resumption cache. Secrets are wiped when their holder
+ * ends. Not here: files and certificates (store.c), records (record.h), timeouts (conn.c).
+ */
+#ifndef TG_TLS_HANDSHAKE_H
+#define TG_TLS_HANDSHAKE_H
+
+#include <tidegate/addr.h>
+#include <tidegate/tls.h>
+
+#include "record.h"
+
+struct tg_hs;
+struct tg_hs_resume;
+struct tg_hs_worker;
+struct tg_tls12;
+
+/* --- a worker's part ----------------------------------------------------------------------------
+ */
+
+struct tg_hs_worker_conf {
+	uint32_t worker;         /* index of its contexts in a set */
+	uint32_t max_handshakes; /* under way at one time */
+	uint32_t max_tls12;      /* established connections of TLS 1.2; 0: none */
+	uint32_t max_conns;      /* bound of identities and names */
+	uint32_t sessions;       /* client: sessions kept for resumption; 0: none */
+};
+
+struct tg_hs_worker *tg_hs_worker_create(const struct tg_hs_worker_conf *c, struct tg_errbuf *e);
+/* Everything handed out must be back. */
+void tg_hs_worker_destroy(struct tg_hs_worker *w);
+/* From the next begin on. Handshakes under way end with the set that they began with. Holds s, and
+ * lets go of the set before once nothing of this worker uses it. s may be NULL (nothing can begin).
+ */
+void tg_hs_worker_adopt(struct tg_hs_worker *w, struct tg_tls_set *s);
+
+/* --- a handshake --------------------------------------------------------------------------------
+ */
+
+enum tg_hs_state {
+	TG_HS_WANT_INPUT,  /* call again when there are bytes that the last step has not used */
+	TG_HS_WANT_OUTPUT, /* `out` was too small: send, and call again with room (any room will do)
+			    */
+	TG_HS_DONE,        /* everything is in `out`; take it */
+	TG_HS_FAILED,      /* an alert may be in `out`: send it, read tg_hs_fail, abandon */
+};
+
+/* One step's bytes. Both sides belong to the caller and are not looked at after the call. */
+struct tg_hs_io {
+	const struct tg_view *in; /* what came from the peer and was not used yet, in order */
+	uint32_t n_in;            /* views */
+	struct tg_span out;       /* where to put bytes for the peer: as many as can be sent now */
+	uint32_t used;            /* set: bytes of `in` that are spent */
+	uint32_t made;            /* set: bytes put into `out` */
+};
+
+/* Role and contexts are those of configuration conf_id in the worker's set. now: seconds since
+ * 1970. origin: clients: whom sessions are kept for; NULL for servers. NULL: *why is
+ * tls_no_memory, or tls_no_certificate_loaded. */
+struct tg_hs *tg_hs_begin(struct tg_hs_worker *w, uint32_t conf_id,
+	const struct tg_sockaddr *origin, int64_t now, enum tg_why *why);
+
+/* Goes on: at most one record of the peer's, and so at most one flight of ours. A client's first
+ * step needs no input. Cost: up to some 100 us (a signature, a chain of certificates); microseconds
+ * when the record is not complete. */
+enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io);
+
+/* The peer will send no more: notes a failure for the log (tls_closed), without an alert. */
+void tg_hs_eof(struct tg_hs *h);
+
+/* Why it FAILED. */
+struct tg_hs_fail {
+	enum tg_why why;    /* tls_* */
+	uint8_t alert;      /* AlertDescription; 0 (close_notify is never a failure's): none */
+	bool alert_by_peer; /* received, else sent */
+	/* One line for the log: who (name and SPIFFE ID of the peer's certificate, if it showed
+	 * one, escaped) and why, as in `peer "CN=x" (spiffe://...): certificate has expired`. */
+	const char *text; /* valid until abandon */
+};
+void tg_hs_failure(const struct tg_hs *h, struct tg_hs_fail *out);
+
+/* A short text that connections of a worker share: server name, protocol. */
+struct tg_name {
+	uint32_t refs;
+	uint16_t n;
+	char s[]; /* n bytes, and a 0 */
+};
+
+/* Everything that stays of a handshake. Whoever takes it owns it: wipe the secrets after
+ * tg_rec_init, and hand back names and identities when the connection ends. */
+struct tg_hs_result {
+	uint8_t version; /* 12 or 13 */
+	bool resumed;
+	const char *cipher;             /* static text: "TLS_AES_128_GCM_SHA256" */
+	struct tg_name *sni, *alpn;     /* NULL: none */
+	struct tg_identity *peer, *own; /* NULL: no certificate */
+	int64_t peer_expires; /* the earliest end in the peer's verified chain; INT64_MAX: no peer
+			       */
+	/* TLS 1.3: */
+	enum tg_suite suite;
+	uint8_t rx_secret[48], tx_secret[48]; /* application traffic secrets, generation 0 */
+	uint64_t rx_seq, tx_seq;              /* records done under them already (tickets) */
+	struct tg_hs_resume *resume; /* clients: for tickets that come later; NULL: not wanted */
+	/* TLS 1.2: */
+	struct tg_tls12 *tls12;
+};
+
+/* After DONE, once. h is gone. 0, or TG_ENOMEM (max_tls12, max_conns): h has FAILED now. */
+int tg_hs_take(struct tg_hs *h, struct tg_hs_result *out);
+/* Ends a handshake in any state. h is gone. */
+void tg_hs_abandon(struct tg_hs *h);
+
+void tg_hs_name_drop(struct tg_hs_worker *w, struct tg_name *n);          /* NULL: nothing */
+void tg_hs_identity_drop(struct tg_hs_worker *w, struct tg_identity *id); /* NULL: nothing */
+
+/* Clients, after `take`: a NewSessionTicket (RFC 8446 section 4.6.1), without its four bytes of
+ * handshake header, becomes a session for later connections to the same origin. False: malformed,
+ * to be answered with decode_error. resume stays usable; drop it with the connection, or after the
+ * first. */
+bool tg_hs_ticket(struct tg_hs_resume *r, struct tg_view body, int64_t now);
+void tg_hs_resume_drop(struct tg_hs_resume *r); /* NULL: nothing */
+
+/* --- TLS 1.2 connections ------------------------------------------------------------------------
+ */
+
+enum tg_tls12_state {
+	TG_TLS12_OK,     /* go on when there is more input, or more room */
+	TG_TLS12_CLOSED, /* the peer's close_notify: no more to read */
+	TG_TLS12_FAILED, /* as TG_HS_FAILED; out may hold an alert */
+};
+
+/* Opens records: plain (room of 16 KiB or more: a record's worth) gets the content of at most one.
+ * io as for a handshake. *n: bytes of content. */
+enum tg_tls12_state tg_tls12_read(
+	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_span plain, uint32_t *n);
+/* Seals n <= 16384 bytes as one record, if io->out has room for it (n + 64 bytes); else nothing. */
+enum tg_tls12_state tg_tls12_write(
+	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_view plain, uint32_t *n);
+/* close_notify into io->out (room: 64 bytes). */
+void tg_tls12_finish(struct tg_tls12 *t, struct tg_hs_io *io);
+void tg_tls12_failure(const struct tg_tls12 *t, struct tg_hs_fail *out);
+void tg_tls12_free(struct tg_tls12 *t);
+
+#endif
