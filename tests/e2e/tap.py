@@ -107,6 +107,7 @@ def _run_one(n, name, fn, seconds, lab):
         return True
     note(text)
     print(f'not ok {n} - {name} ({took:.1f} s)', flush=True)
+    print(f'{name}: {text}', file=sys.stderr, flush=True)  # all that `meson test --print-errorlogs` shows
     return False
 
 
