@@ -46,7 +46,11 @@ struct tg_conn_info {
 	uint32_t srtt_us; /* smoothed round trip; 0 = not yet known */
 };
 
-/* At most eight slots. "Cheap" = a few loads. */
+/* tx_fill's: writes exactly n bytes, the total of the cnt pieces. Calls no op of the conn. */
+typedef void tg_fill_fn(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n);
+#define TG_FILL_SPANS 64 /* pieces of one tx_fill at most */
+
+/* "Cheap" = a few loads. */
 struct tg_conn_ops {
 	/* Views of the unread bytes in order, at most cnt of them; returns how many it filled (0:
 	 * none now). They stay valid until the next rx_consume, detach or abort. Cheap. */
@@ -61,6 +65,12 @@ struct tg_conn_ops {
 	/* Copies the views' bytes to the send queue, as many as fit; returns how many. Segments
 	 * leave at the end of the turn, so several writes share packets. */
 	uint32_t (*tx_write)(struct tg_conn *c, const struct tg_view *v, uint32_t cnt);
+	/* For what is made where it is sent from (TLS seals into packets): reserves between least
+	 * and most bytes of the send queue, as many as fit, and has fill() write them, once, before
+	 * it returns. Returns how many; 0: fewer than least fit now, nothing was reserved, and
+	 * WRITABLE follows as after a short tx_write. */
+	uint32_t (*tx_fill)(
+		struct tg_conn *c, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx);
 	/* FIN (close_notify for TLS) after everything written. Reading goes on: a half-close. */
 	void (*tx_finish)(struct tg_conn *c);
 	/* RST now, whatever is queued, and the pointer is dead. why is counted. */
@@ -105,6 +115,11 @@ static inline uint32_t tg_conn_space(const struct tg_conn *c)
 static inline uint32_t tg_conn_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt)
 {
 	return c->ops->tx_write(c, v, cnt);
+}
+static inline uint32_t tg_conn_fill(
+	struct tg_conn *c, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx)
+{
+	return c->ops->tx_fill(c, least, most, fill, ctx);
 }
 static inline void tg_conn_finish(struct tg_conn *c)
 {

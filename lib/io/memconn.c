@@ -112,6 +112,37 @@ static uint32_t m_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt
 	return done;
 }
 
+static uint32_t m_fill(
+	struct tg_conn *c, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx)
+{
+	struct end *e = end_of(c), *to = e->peer;
+	uint32_t n = m_space(c), cnt = 0, at;
+	struct tg_span s[2];
+
+	if (n > most)
+		n = most;
+	if (n < most)
+		e->starved = true;
+	if (!n || n < least)
+		return 0;
+	/* Without a peer the bytes go to our own ring, where nobody looks any more. */
+	if (!to)
+		to = e;
+	at = (to->head + to->len) % to->cap;
+	s[cnt++] = (struct tg_span){to->buf + at, n < to->cap - at ? n : to->cap - at};
+	if (s[0].n < n)
+		s[cnt++] = (struct tg_span){to->buf, n - s[0].n};
+	fill(ctx, s, cnt, n);
+	e->written += n;
+	if (!e->peer)
+		return n;
+	to->len += n;
+	if (!to->deaf)
+		e->acked += n;
+	raise(to, TG_EV_READABLE);
+	return n;
+}
+
 static void m_finish(struct tg_conn *c)
 {
 	struct end *e = end_of(c);
@@ -186,6 +217,7 @@ static const struct tg_conn_ops mem_ops = {
 	m_consume,
 	m_space,
 	m_write,
+	m_fill,
 	m_finish,
 	m_abort,
 	m_detach,

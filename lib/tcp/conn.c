@@ -177,6 +177,7 @@ void conn_ops_init(struct tg_tcp *t)
 				.rx_consume = rcv_consume,
 				.tx_space = snd_space,
 				.tx_write = snd_write,
+				.tx_fill = snd_fill,
 				.tx_finish = snd_finish,
 				.abort = conn_abort,
 				.detach = conn_detach,

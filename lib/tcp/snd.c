@@ -186,29 +186,73 @@ static void after_idle(struct tg_tcp *t, struct tg_tcb *c)
 	mss_update(t, c, tg_net_mtu(t->conf.net, &c->flow.remote));
 }
 
+/* Lengthens the queue by up to n bytes that lie in one piece; .n 0: no packet buffer is left. */
+static struct tg_span extend(struct tg_tcp *t, struct tg_tcb *c, uint32_t n)
+{
+	struct tg_tx *x = c->tx;
+	uint32_t limit = u32_min(tcb_seg_limit(c), t->room);
+	struct rte_mbuf *m = x->unsent ? x->tail : NULL;
+	struct tg_span s = {NULL, 0};
+	struct tg_mark *k;
+
+	if (!m || mark_of(t, m)->len >= limit || rte_mbuf_refcnt_read(m) != 1)
+		m = queue_segment(t, c);
+	if (!m)
+		return s;
+	k = mark_of(t, m);
+	s.p = mark_data(m, k) + k->len;
+	s.n = u32_min(n, limit - k->len);
+	k->len = (uint16_t)(k->len + s.n);
+	c->snd_end += s.n;
+	return s;
+}
+
 /* Appends up to n bytes to the queue; returns how many: less when there is no packet buffer. */
 static uint32_t enqueue(struct tg_tcp *t, struct tg_tcb *c, const uint8_t *p, uint32_t n)
 {
-	struct tg_tx *x = c->tx;
-	uint32_t done = 0, limit = u32_min(tcb_seg_limit(c), t->room);
+	uint32_t done = 0;
 
 	while (done < n) {
-		struct rte_mbuf *m = x->unsent ? x->tail : NULL;
-		struct tg_mark *k;
-		uint32_t part;
+		struct tg_span s = extend(t, c, n - done);
 
-		if (!m || mark_of(t, m)->len >= limit || rte_mbuf_refcnt_read(m) != 1)
-			m = queue_segment(t, c);
-		if (!m)
+		if (!s.n)
 			break;
-		k = mark_of(t, m);
-		part = u32_min(n - done, limit - k->len);
-		memcpy(mark_data(m, k) + k->len, p + done, part);
-		k->len = (uint16_t)(k->len + part);
-		c->snd_end += part;
-		done += part;
+		memcpy(s.p, p + done, s.n);
+		done += s.n;
 	}
 	return done;
+}
+
+/* Takes the last n bytes off the queue again: they were added in this call, behind old_tail. */
+static void unextend(
+	struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *old_tail, uint16_t old_len, uint32_t n)
+{
+	struct tg_tx *x = c->tx;
+	struct rte_mbuf *next, *m = old_tail ? mark_of(t, old_tail)->next : x->head;
+
+	for (; m; m = next) {
+		next = mark_of(t, m)->next;
+		if (x->unsent == m)
+			x->unsent = NULL;
+		rte_pktmbuf_free(m);
+		x->bufs--;
+	}
+	if (old_tail) {
+		mark_of(t, old_tail)->next = NULL;
+		mark_of(t, old_tail)->len = old_len;
+	} else {
+		x->head = NULL;
+	}
+	x->tail = old_tail;
+	c->snd_end -= n;
+}
+
+/* The user could not write all that it wanted. */
+static void want_write(struct tg_tcp *t, struct tg_tcb *c)
+{
+	c->flags |= F_WANT_WRITE;
+	if (!c->tx || !c->tx->head) /* no ACK will come that makes room */
+		snd_starved(t, c);
 }
 
 uint32_t snd_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
@@ -235,11 +279,45 @@ uint32_t snd_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
 		c->flags &= ~F_DRAIN_TOLD;
 		snd_wake(t, c);
 	}
-	if (done < wanted || !cnt || !wanted) {
-		c->flags |= F_WANT_WRITE;
-		if (!c->tx || !c->tx->head) /* no ACK will come that makes room */
-			snd_starved(t, c);
+	if (done < wanted || !cnt || !wanted)
+		want_write(t, c);
+	return done;
+}
+
+uint32_t snd_fill(struct tg_conn *conn, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx)
+{
+	struct tg_tcp *t = stack_of(conn);
+	struct tg_tcb *c = tcb_of(conn);
+	uint32_t n = u32_min(snd_space(conn), most), done = 0, cnt = 0;
+	struct tg_span to[TG_FILL_SPANS];
+	struct rte_mbuf *old_tail;
+	uint16_t old_len;
+
+	if (n && n >= least && !c->tx && tx_take(t, c))
+		after_idle(t, c);
+	if (!n || n < least || !c->tx) {
+		want_write(t, c);
+		return 0;
 	}
+	old_tail = c->tx->tail;
+	old_len = old_tail ? mark_of(t, old_tail)->len : 0;
+	while (done < n && cnt < TG_FILL_SPANS) {
+		to[cnt] = extend(t, c, n - done);
+		if (!to[cnt].n)
+			break;
+		done += to[cnt++].n;
+	}
+	if (!done || done < least) {
+		unextend(t, c, old_tail, old_len, done);
+		tx_release(t, c);
+		want_write(t, c);
+		return 0;
+	}
+	fill(ctx, to, cnt, done);
+	c->flags &= ~F_DRAIN_TOLD;
+	snd_wake(t, c);
+	if (done < most)
+		c->flags |= F_WANT_WRITE;
 	return done;
 }
 

@@ -202,6 +202,7 @@ void tx_release(struct tg_tcp *t, struct tg_tcb *c);
 void tx_drop(struct tg_tcp *t, struct tg_tcb *c);
 uint32_t snd_space(const struct tg_conn *conn);
 uint32_t snd_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt);
+uint32_t snd_fill(struct tg_conn *conn, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx);
 void snd_finish(struct tg_conn *conn);
 /* Puts the FIN in the queue if it is due; false: no memory now. */
 bool snd_queue_fin(struct tg_tcp *t, struct tg_tcb *c);

@@ -173,7 +173,30 @@ static bool read_some(struct sim_end *e)
 
 /* --- writing --- */
 
-/* One tx_write of up to n bytes in one to three views. Returns false if it took less. */
+static void copy_out(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
+{
+	const uint8_t *from = ctx;
+
+	(void)n;
+	for (uint32_t i = 0; i < cnt; i++) {
+		memcpy(to[i].p, from, to[i].n);
+		from += to[i].n;
+	}
+}
+
+/* took of n bytes were taken, at most space. Returns false if it was less than n. */
+static bool given(struct sim_end *e, uint32_t n, uint32_t took, uint32_t space)
+{
+	e->sent += took;
+	if (took > n || took > space)
+		END_FAIL(e, "the send queue took %u of %u with %u space", took, n, space);
+	if (took)
+		world_of(e)->progress_at = world_of(e)->t;
+	return took == n;
+}
+
+/* One tx_write of up to n bytes in one to three views, or one tx_fill. Returns false if it took
+ * less. */
 static bool give(struct sim_end *e, uint32_t n)
 {
 	static uint8_t buf[65536];
@@ -182,6 +205,15 @@ static bool give(struct sim_end *e, uint32_t n)
 	uint32_t cnt = 1 + tg_rng_below(r, 3), at = 0, took, space = tg_conn_space(e->c);
 
 	stream_fill(e->flow->key[e->side], e->sent, buf, n);
+	if (tg_rng_below(r, 4) == 0) {
+		uint32_t least = tg_rng_below(r, n < 64 ? n + 1 : 64);
+
+		took = tg_conn_fill(e->c, least, n, copy_out, buf);
+		if (took && took < least)
+			END_FAIL(e, "tx_fill took %u of at least %u", took, least);
+		/* Its pieces are bounded: it may take less than there is space for. */
+		return given(e, n, took, space);
+	}
 	for (uint32_t i = 0; i < cnt; i++) {
 		uint32_t part = i + 1 == cnt ? n - at : tg_rng_below(r, n - at + 1);
 
@@ -189,15 +221,10 @@ static bool give(struct sim_end *e, uint32_t n)
 		at += part;
 	}
 	took = tg_conn_write(e->c, v, cnt);
-	e->sent += took;
-	if (took > n || took > space)
-		END_FAIL(e, "tx_write took %u of %u with %u space", took, n, space);
 	/* Without packet buffers space is a promise that cannot be kept. */
 	if (took < n && took < space && world_of(e)->p.host[e->host->idx].mbufs == SIM_POOL)
 		END_FAIL(e, "tx_write took only %u of %u with %u space", took, n, space);
-	if (took)
-		world_of(e)->progress_at = world_of(e)->t;
-	return took == n;
+	return given(e, n, took, space);
 }
 
 /* True: a timer must go on with it. */

@@ -75,6 +75,40 @@ static void bytes_arrive_in_order_and_wrap(void)
 	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
 }
 
+static void letters(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
+{
+	uint8_t *next = ctx;
+
+	CU_ASSERT_TRUE(n > 0);
+	for (uint32_t i = 0; i < cnt; i++)
+		for (uint32_t k = 0; k < to[i].n; k++, n--)
+			to[i].p[k] = (*next)++;
+	CU_ASSERT_EQUAL(n, 0);
+}
+
+static void fill_is_whole_or_nothing(void)
+{
+	uint8_t next = 'a';
+
+	setup(8);
+	CU_ASSERT_EQUAL(tg_conn_fill(ends[0], 1, 6, letters, &next), 6);
+	drain();
+	tg_conn_consume(ends[1], 4);
+	CU_ASSERT_EQUAL(tg_conn_fill(ends[0], 7, 10, letters, &next), 0);
+	seen[0] = 0;
+	CU_ASSERT_EQUAL(tg_conn_fill(ends[0], 6, 10, letters, &next), 6); /* in two pieces */
+	read_is(ends[1], "efghijkl");
+	tg_conn_consume(ends[1], 8);
+	drain();
+	CU_ASSERT_EQUAL(seen[0] & TG_EV_WRITABLE, TG_EV_WRITABLE);
+	tg_conn_finish(ends[0]);
+	CU_ASSERT_EQUAL(tg_conn_fill(ends[0], 1, 1, letters, &next), 0);
+	tg_conn_detach(ends[0]);
+	tg_conn_detach(ends[1]);
+	drain();
+	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
+}
+
 static void no_consume_no_space(void)
 {
 	setup(4);
@@ -157,6 +191,7 @@ static void deaf_peers_prove_nothing(void)
 }
 
 TG_TEST_MAIN("conn", {"bytes arrive in order and wrap", bytes_arrive_in_order_and_wrap},
+	{"fill is whole or nothing", fill_is_whole_or_nothing},
 	{"no consume, no space", no_consume_no_space},
 	{"queued conn may be detached by another", queued_conn_may_be_detached_by_another},
 	{"events join until handled", events_join_until_handled},
