@@ -141,7 +141,8 @@ static bool may_be_trailer(struct tg_view name)
 		TG_VIEW("if-unmodified-since"), TG_VIEW("if-range"), TG_VIEW("accept"),
 		TG_VIEW("accept-encoding"), TG_VIEW("accept-language")};
 
-	if (tg_field_id_of(name) != TG_FIELD_UNKNOWN || tg_field_is_end_to_end(name))
+	if (tg_field_id_of(name) != TG_FIELD_UNKNOWN || tg_field_is_end_to_end(name) ||
+		tg_field_is_lookalike(name))
 		return false;
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(never); i++)
 		if (tg_view_eq_nocase(name, never[i]))

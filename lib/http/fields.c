@@ -61,6 +61,22 @@ bool tg_field_is_end_to_end(struct tg_view name)
 	return false;
 }
 
+bool tg_field_is_lookalike(struct tg_view name)
+{
+	static const struct tg_view framing[] = {NAME("content-length"), NAME("transfer-encoding")};
+
+	for (uint32_t k = 0; k < TG_ARRAY_LEN(framing); k++) {
+		uint32_t i = 0;
+
+		while (i < name.n && name.n == framing[k].n &&
+			(name.p[i] == '_' ? '-' : tg_ascii_lower(name.p[i])) == framing[k].p[i])
+			i++;
+		if (i == framing[k].n)
+			return true;
+	}
+	return false;
+}
+
 bool tg_parse_length(struct tg_view v, uint64_t *out)
 {
 	uint64_t n = 0;

@@ -24,6 +24,8 @@ bool tg_list_next(struct tg_view *rest, struct tg_view *element);
 bool tg_is_token(struct tg_view v);
 /* A field that Connection must never take away (RFC 9110 section 7.6.1). */
 bool tg_field_is_end_to_end(struct tg_view name);
+/* CGI and its heirs read '_' as '-': what looks like a framing field to them must not pass. */
+bool tg_field_is_lookalike(struct tg_view name);
 
 struct tg_head;
 enum tg_h1_refusal tg_facts_gather(struct tg_head *h, struct tg_facts *f);

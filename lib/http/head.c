@@ -1,5 +1,6 @@
 /* head.c: what request and response heads have in common (RFC 9112 sections 2 and 5). */
 #include "head.h"
+#include "fields.h"
 #include "names.h"
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
@@ -80,24 +81,6 @@ int tg_head_version(struct tg_head *h, uint32_t at)
 	return version_slow(h, at);
 }
 
-/* CGI and its heirs read '_' as '-': what looks like a framing field to them must not pass. */
-static bool is_lookalike(struct tg_view name)
-{
-	static const struct tg_view framing[] = {{(const uint8_t *)"content-length", 14},
-		{(const uint8_t *)"transfer-encoding", 17}};
-
-	for (uint32_t k = 0; k < TG_ARRAY_LEN(framing); k++) {
-		uint32_t i = 0;
-
-		while (i < name.n && name.n == framing[k].n &&
-			(name.p[i] == '_' ? '-' : tg_ascii_lower(name.p[i])) == framing[k].p[i])
-			i++;
-		if (i == framing[k].n)
-			return true;
-	}
-	return false;
-}
-
 static inline bool may_look_alike(struct tg_view name)
 {
 	return name.n == 14 || name.n == 17;
@@ -121,7 +104,7 @@ static int field_name(struct tg_head *h, struct tg_field *f)
 	f->name = tg_view_of(h->buf + start, end - start);
 	f->id = (uint16_t)tg_field_id_of_token(f->name);
 	f->removed = false;
-	if (f->id == TG_FIELD_UNKNOWN && may_look_alike(f->name) && is_lookalike(f->name))
+	if (f->id == TG_FIELD_UNKNOWN && may_look_alike(f->name) && tg_field_is_lookalike(f->name))
 		return tg_head_refuse(h, TG_H1_BAD_FIELD_NAME);
 	h->s->token = h->pos = end + 1;
 	return 1;
@@ -231,7 +214,7 @@ static void plain_lines(struct tg_head *h)
 		f->removed = false;
 		if (id)
 			note(h, id, n);
-		else if (tg_unlikely(may_look_alike(f->name)) && is_lookalike(f->name))
+		else if (tg_unlikely(may_look_alike(f->name)) && tg_field_is_lookalike(f->name))
 			break;
 		pos = end + 2;
 	}

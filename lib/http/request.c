@@ -117,7 +117,9 @@ static int request_line(struct tg_head *h)
 }
 
 /* RFC 9112 section 3.2 and 3.2.2: exactly one Host in HTTP/1.1; an absolute target overrides it,
- * also in what is forwarded, so that nobody behind us can go by the other one. */
+ * also in what is forwarded, so that nobody behind us can go by the other one. Not an empty one: an
+ * http URI without a host is invalid (RFC 9110 section 4.2.1), and who answers for it is a guess.
+ */
 static enum tg_h1_refusal check_host(struct tg_msg *m, struct tg_facts *f)
 {
 	bool from_target = m->authority.n > 0;
@@ -126,7 +128,7 @@ static enum tg_h1_refusal check_host(struct tg_msg *m, struct tg_facts *f)
 		return TG_H1_MANY_HOSTS;
 	if (f->hosts == 0 && m->version_minor > 0)
 		return TG_H1_NO_HOST;
-	if (f->host && f->host->value.n && !tg_authority_ok(f->host->value, false))
+	if (f->host && !tg_authority_ok(f->host->value, false))
 		return TG_H1_BAD_HOST;
 	if (!from_target) {
 		m->authority = f->host ? f->host->value : TG_VIEW_NONE;
@@ -189,8 +191,10 @@ static enum tg_h1_refusal finish(struct tg_head *h)
 	m->upgrade = m->version_minor > 0 && f.upgrade && f.upgrade_ok && !has_body &&
 		     m->method != TG_CONNECT;
 	m->expect_continue = f.expect_continue && m->version_minor > 0 && has_body;
-	/* RFC 9110 section 10.1.1: ignored in HTTP/1.0, and we forward as 1.1. */
-	if (f.expect_continue && m->version_minor == 0)
+	/* RFC 9110 section 10.1.1: ignored in HTTP/1.0, and we forward as 1.1; without content
+	 * there is nothing to continue with, and an origin that says so all the same confuses
+	 * others. */
+	if (f.expect_continue && !m->expect_continue)
 		tg_msg_remove(m, TG_FIELD_EXPECT);
 	return TG_H1_OK;
 }

@@ -92,17 +92,52 @@ static void count_end(struct px_exch *ex)
 	ex->proxy->stats->http_exchanges--;
 }
 
+/* Who begins many requests and ends none ("slowloris") does not keep others out: the oldest head
+ * that has been incomplete for a while goes. True: there is an exchange again. */
+static bool shed_slow_head(struct tg_proxy *p)
+{
+	uint32_t looked = 0;
+
+	tg_list_for_each (l, &p->busy) {
+		struct px_down *d = TG_CONTAINER(l, struct px_down, link);
+
+		if (looked++ == TG_PX_SHED_LOOK)
+			break;
+		if (d->state != PX_DOWN_BUSY || d->ex->state != PX_EX_HEAD || d->ex->req_ready ||
+			px_now(p) - d->ex->start < TG_PX_SLOW_HEAD)
+			continue;
+		px_why(p, TG_WHY_conn_shed);
+		px_reply(d->ex, PX_REPLY_HEADERS_TIMEOUT);
+		px_down_run(d);
+		return p->exchs.in_use < p->exchs.count;
+	}
+	return false;
+}
+
+/* Without an exchange nobody can read the request; it is refused unread. */
+static void refuse_unread(struct px_down *d)
+{
+	struct tg_proxy *p = d->ln->proxy;
+
+	px_why(p, TG_WHY_req_no_memory);
+	d->ln->stats->downstream_cx_overflow++;
+	if (tg_conn_space(d->conn) < px_overloaded.n) {
+		px_down_abort(d, TG_WHY_conn_no_memory);
+		return;
+	}
+	tg_conn_write(d->conn, &px_overloaded, 1);
+	px_down_linger(d);
+}
+
 struct px_exch *px_exch_begin(struct px_down *d)
 {
 	struct tg_proxy *p = d->ln->proxy;
 	struct px_exch *ex = tg_pool_take(&p->exchs);
 
+	if (!ex && shed_slow_head(p))
+		ex = tg_pool_take(&p->exchs);
 	if (!ex) {
-		/* Without an exchange there is nobody to write a 503 properly: a reset says "now"
-		 * best. */
-		px_why(p, TG_WHY_req_no_memory);
-		d->ln->stats->downstream_cx_overflow++;
-		px_down_abort(d, TG_WHY_conn_no_memory);
+		refuse_unread(d);
 		return NULL;
 	}
 	memset(ex, 0, sizeof(*ex));
@@ -261,7 +296,9 @@ static void run_head(struct px_exch *ex)
 {
 	int rc = px_request_read(ex);
 
-	if (rc < 0) {
+	if (rc < 0 && ex->req_head.no_memory) {
+		px_reply(ex, PX_REPLY_NO_MEMORY);
+	} else if (rc < 0) {
 		ex->down->ln->stats->downstream_cx_protocol_error++;
 		px_reply(ex, PX_REPLY_REFUSED);
 	} else if (rc == 0) {

@@ -156,8 +156,6 @@ enum px_forward px_request_forward(struct px_exch *ex)
 	ex->upgrade = upgrade.n > 0;
 	if (ex->upgrade && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return PX_FORWARD_NO_MEMORY;
-	if (m->expect_continue && (m->body == TG_BODY_NONE || m->version_minor == 0))
-		tg_msg_remove(m, TG_FIELD_EXPECT);
 	if (!scratch || !set_target(ex) || !set_host(ex) || !set_xff(ex) || !set_proto(ex) ||
 		!set_request_id(ex))
 		return PX_FORWARD_NO_MEMORY;

@@ -27,7 +27,13 @@
 #define TG_PX_FIELDS_ADDED 16 /* room for the fields that we add to a head */
 #define TG_PX_REPLAY (3 * 1024)
 #define TG_PX_REPLAYS_MAX 3
+#define TG_PX_RESPONSE_LIMITS \
+	{ \
+		60 * 1024, 8 * 1024, 100 \
+	}                             /* struct tg_h1_limits, of an origin */
 #define TG_PX_INTERIM_MAX 16          /* 1xx responses in front of a final one */
+#define TG_PX_SHED_LOOK 64            /* connections looked at to find one with a slow head */
+#define TG_PX_SLOW_HEAD TG_SEC        /* ns: a head that takes longer may be shed */
 #define TG_PX_DISCARD_MAX (16u << 20) /* bytes thrown away while a close lingers */
 
 /* A listening address. It outlives reloads as long as its address is configured, and its conns. */
@@ -95,6 +101,7 @@ struct px_head {
 	struct tg_h1_scan scan;
 	uint8_t *buf; /* in the exchange's arena; NULL: never needed */
 	uint32_t cap, have;
+	bool no_memory; /* the arena had no room for it: that is why it was refused */
 };
 
 /* A connection to an origin. */
@@ -233,7 +240,7 @@ bool px_exch_interim_out(struct px_exch *ex); /* true: the interim response is w
 
 /* request.c */
 int px_request_read(
-	struct px_exch *ex); /* 1 complete, 0 more needed, -1 refused: req_head.scan.refusal */
+	struct px_exch *ex); /* 1 complete, 0 more needed, -1 refused: req_head tells why */
 bool px_request_route(struct px_exch *ex); /* false: a local reply has begun */
 /* Gathers what conn has and parses: > 0 length of the head, whose first byte is *base; 0 more
  * needed; < 0 refused. `to`: the request's method for a response, TG_METHOD_OTHER + 1 for a
@@ -251,6 +258,8 @@ struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
 void px_response_read(struct px_exch *ex); /* the origin's head(s), then the body begins */
 
 /* reply.c */
+extern const struct tg_view
+	px_overloaded; /* a whole 503 for when there is no memory to write one */
 enum px_reply {
 	PX_REPLY_REFUSED, /* status from req_head.scan.refusal */
 	PX_REPLY_BAD_PATH,

@@ -6,6 +6,7 @@ struct reply {
 	uint16_t status; /* 0: from the codec's refusal */
 	uint32_t flags;
 	const char *details, *body;
+	const char *field; /* one more field line, or NULL */
 };
 
 static const struct reply replies[PX_REPLY_MAX] = {
@@ -33,7 +34,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_OVERFLOW] = {TG_WHY_req_overflow, 503, TG_FLAG(UO),
 		"upstream_reset_before_response_started{overflow}",
 		"upstream connect error or disconnect/reset before headers. reset reason: "
-		"overflow"},
+		"overflow",
+		"x-envoy-overloaded: true"},
 	[PX_REPLY_UPSTREAM_RESET] = {TG_WHY_req_upstream_reset, 503, TG_FLAG(UR),
 		"upstream_reset_before_response_started{remote_reset}",
 		"upstream connect error or disconnect/reset before headers. "
@@ -49,7 +51,7 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"upstream connect error or disconnect/reset before headers. "
 		"reset reason: protocol error"},
 	[PX_REPLY_NO_MEMORY] = {TG_WHY_req_no_memory, 503, TG_FLAG(OM), "overload",
-		"out of memory for this request"},
+		"out of memory for this request", "x-envoy-local-overloaded: true"},
 };
 
 static const char *reason_of(uint16_t status)
@@ -98,6 +100,14 @@ static enum tg_why why_of_status(uint16_t status)
 	}
 }
 
+const struct tg_view px_overloaded = {
+#define TEXT \
+	"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n" \
+	"x-envoy-local-overloaded: true\r\nconnection: close\r\n\r\n"
+	(const uint8_t *)TEXT, sizeof(TEXT) - 1
+#undef TEXT
+};
+
 static void put(uint8_t **w, const char *s)
 {
 	size_t n = strlen(s);
@@ -106,7 +116,8 @@ static void put(uint8_t **w, const char *s)
 	*w += n;
 }
 
-static struct tg_view compose(struct px_exch *ex, uint16_t status, const char *body, bool close)
+static struct tg_view compose(
+	struct px_exch *ex, uint16_t status, const char *field, const char *body)
 {
 	const char *reason = reason_of(status), *server = ex->lc->server_name;
 	struct tg_view date = px_text_date(ex->proxy);
@@ -115,9 +126,11 @@ static struct tg_view compose(struct px_exch *ex, uint16_t status, const char *b
 			256 + (uint32_t)strlen(reason) + (uint32_t)strlen(server) + body_n),
 		*w = t;
 
-	if (!t)
-		return TG_VIEW("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n"
-			       "connection: close\r\n\r\n");
+	if (!t) {
+		ex->status = 503;
+		ex->down->close_soon = true;
+		return px_overloaded;
+	}
 	put(&w, "HTTP/1.1 ");
 	w += px_text_u64(status, w);
 	put(&w, " ");
@@ -131,7 +144,11 @@ static struct tg_view compose(struct px_exch *ex, uint16_t status, const char *b
 	w += date.n;
 	put(&w, "\r\nserver: ");
 	put(&w, server);
-	put(&w, close                   ? "\r\nconnection: close\r\n\r\n"
+	if (field) {
+		put(&w, "\r\n");
+		put(&w, field);
+	}
+	put(&w, ex->down->close_soon    ? "\r\nconnection: close\r\n\r\n"
 		: ex->req.version_minor ? "\r\n\r\n"
 					: "\r\nconnection: keep-alive\r\n\r\n");
 	if (ex->req.method != TG_HEAD || !ex->req_ready)
@@ -161,12 +178,12 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 	ex->status = status;
 	ex->state = PX_EX_LOCAL;
 	ex->last_activity = px_now(ex->proxy);
-	/* Only behind a request that was read to its end can another one begin. */
+	/* Only behind a request that was read to its end and understood can another one begin. */
 	ex->req_done = ex->req_ready && ex->req_pump.in.ended;
 	if (!ex->req_done || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned ||
-		ex->req.method == TG_CONNECT)
+		ex->req.method == TG_CONNECT || status == 400)
 		d->close_soon = true;
 	tg_pump_init(&ex->resp_pump, TG_BODY_NONE, 0, TG_BODY_NONE, NULL);
-	ex->resp_pump.lead = compose(ex, status, body, d->close_soon);
+	ex->resp_pump.lead = compose(ex, status, r->field, body);
 	ex->resp_pump.content = strlen(body);
 }

@@ -47,8 +47,10 @@ static bool grow(struct px_exch *ex, struct px_head *h, uint32_t max)
 	if (cap <= h->cap)
 		return false;
 	buf = tg_arena_alloc(&ex->arena, cap);
-	if (!buf)
+	if (!buf) {
+		h->no_memory = true;
 		return false;
+	}
 	if (h->have)
 		memcpy(buf, h->buf, h->have);
 	h->buf = buf;
@@ -139,7 +141,7 @@ int px_request_read(struct px_exch *ex)
 	}
 	if (!keep_head(ex, base, (uint32_t)n)) {
 		memset(m, 0, sizeof(*m));
-		ex->req_head.scan.refusal = TG_H1_HEAD_TOO_BIG;
+		ex->req_head.no_memory = true;
 		return -1;
 	}
 	tg_conn_consume(ex->down->conn, (uint32_t)n);
@@ -183,6 +185,14 @@ static bool normalise(struct px_exch *ex)
 	return true;
 }
 
+/* An https URI must not be answered for on a connection that is not secured (RFC 9110 section 7.4):
+ * what is forwarded in origin-form no longer says that the client meant one. No listener has TLS
+ * yet. */
+static bool scheme_fits(const struct tg_msg *m)
+{
+	return !m->scheme.n || tg_view_eq_nocase(m->scheme, TG_VIEW("http"));
+}
+
 /* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
 static const struct tg_route *find_route(const struct tg_vhost *vh, struct tg_msg *m)
 {
@@ -200,6 +210,11 @@ bool px_request_route(struct px_exch *ex)
 {
 	const struct tg_vhost *vh;
 
+	if (!scheme_fits(&ex->req)) {
+		ex->req_head.scan.refusal = TG_H1_BAD_TARGET;
+		px_reply(ex, PX_REPLY_REFUSED);
+		return false;
+	}
 	if (!normalise(ex)) {
 		px_reply(ex, PX_REPLY_BAD_PATH);
 		return false;

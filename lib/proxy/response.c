@@ -158,7 +158,7 @@ static void check_lost(struct px_exch *ex)
 
 void px_response_read(struct px_exch *ex)
 {
-	static const struct tg_h1_limits limits = {60 * 1024, 8 * 1024, 100};
+	static const struct tg_h1_limits limits = TG_PX_RESPONSE_LIMITS;
 	struct px_up *u = ex->up;
 	struct tg_conn_info info;
 	struct tg_msg m;
@@ -185,7 +185,8 @@ void px_response_read(struct px_exch *ex)
 			return;
 		}
 		if (n < 0) {
-			px_reply(ex, PX_REPLY_UPSTREAM_BAD);
+			px_reply(ex, ex->resp_head.no_memory ? PX_REPLY_NO_MEMORY
+							     : PX_REPLY_UPSTREAM_BAD);
 			return;
 		}
 		if (m.status < 200 && m.status != 101) {

@@ -279,6 +279,15 @@ int px_up_init(struct tg_proxy *p)
 	return kind < 0 ? kind : 0;
 }
 
+/* What is read of a response's head stays in the receive buffer until the head is whole. */
+static uint32_t buffer_for(const struct tg_cluster *c)
+{
+	static const struct tg_h1_limits limits = TG_PX_RESPONSE_LIMITS;
+	uint32_t least = limits.max_head + 4096;
+
+	return c->buffer_limit < least ? least : c->buffer_limit;
+}
+
 struct px_up *px_up_dial(
 	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err)
 {
@@ -290,8 +299,8 @@ struct px_up *px_up_dial(
 		return NULL;
 	memset(u, 0, sizeof(*u));
 	tg_list_init(&u->link);
-	*err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout, c->buffer_limit,
-		&up_user, u, &u->conn);
+	*err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout,
+		l4 ? c->buffer_limit : buffer_for(c), &up_user, u, &u->conn);
 	ep->stats->upstream_cx_total++;
 	ep->view.cx_total++;
 	if (*err) {

@@ -142,6 +142,7 @@ const struct h1_case chunked_cases[] = {
 	C("trailer_long_name", "0\r\n" FIFTY ": b\r\n\r\n", OK, "||" FIFTY ": b\r\n"),
 	C("trailer_host", "0\r\nHost: b\r\n\r\n", BAD_TRAILER, NULL),
 	C("trailer_length", "0\r\nContent-Length: 5\r\n\r\n", BAD_TRAILER, NULL),
+	C("trailer_lookalike", "0\r\nContent_Length: 5\r\n\r\n", BAD_TRAILER, NULL),
 	C("trailer_coding", "0\r\ntransfer-encoding: chunked\r\n\r\n", BAD_TRAILER, NULL),
 	C("trailer_connection", "0\r\nConnection: close\r\n\r\n", BAD_TRAILER, NULL),
 	C("trailer_trailer", "0\r\nTrailer: x\r\n\r\n", BAD_TRAILER, NULL),

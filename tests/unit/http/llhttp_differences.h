@@ -20,11 +20,11 @@
 	"names); RFC 9110 section 6.5.1 forbids those that frame, route or authorise",
 	"trailer_authorization trailer_cache_control trailer_connection trailer_content_encoding "
 	"trailer_content_type trailer_cookie trailer_fold trailer_forwarded trailer_host "
-	"trailer_length trailer_no_name trailer_second_bad trailer_trailer"},
+	"trailer_length trailer_lookalike trailer_no_name trailer_second_bad trailer_trailer"},
 {"request", "fields",
 	"the absolute target (or CONNECT's) has replaced the value of Host, or Host was added "
 	"(RFC 9112 section 3.2.2)",
-	"absolute_10 absolute_empty_host_field absolute_https absolute_no_path "
+	"absolute_10 absolute_https absolute_no_path "
 	"absolute_other_host absolute_query absolute_star absolute_star_slash absolute_upper "
 	"absolute_v6 connect_v6"},
 {"request", "keep-alive",
@@ -50,8 +50,8 @@
 {"request", "we refuse",
 	"llhttp does not look at Host; what is not uri-host[:port], or what readers could take "
 	"for two, is refused",
-	"absolute_bad_host_field host_256 host_backslash host_colon host_comma host_escaped "
-	"host_fragment host_high host_list host_path host_port_big host_port_empty "
+	"absolute_bad_host_field absolute_empty_host_field host_256 host_backslash host_colon "
+	"host_comma host_empty host_escaped host_fragment host_high host_list host_path host_port_big host_port_empty "
 	"host_port_letters host_port_long host_port_negative host_port_sign host_query host_quote "
 	"host_semicolon host_space host_star host_tab host_two_ports host_url host_userinfo "
 	"host_v6_bad host_v6_bare host_v6_empty host_v6_junk host_v6_long host_v6_nested"},

@@ -180,15 +180,19 @@ static void writing_requests(void)
 	written(&p.m, "OPTIONS * HTTP/1.1\r\nHost: b\r\n\r\n");
 	request(&p, "CONNECT b:1 HTTP/1.1\r\nHost: a\r\n\r\n");
 	written(&p.m, "CONNECT b:1 HTTP/1.1\r\nHost: b:1\r\n\r\n");
-	request(&p, "BREW /? HTTP/1.1\r\nHost:\r\n\r\n");
-	written(&p.m, "BREW /? HTTP/1.1\r\nHost: \r\n\r\n");
+	request(&p, "BREW /? HTTP/1.1\r\nHost: a\r\nX:\r\n\r\n");
+	written(&p.m, "BREW /? HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n");
 	p.m.path = TG_VIEW("/new");
 	p.m.query = TG_VIEW_NONE;
-	written(&p.m, "BREW /new HTTP/1.1\r\nHost: \r\n\r\n");
+	written(&p.m, "BREW /new HTTP/1.1\r\nHost: a\r\nX: \r\n\r\n");
 	/* An expectation of HTTP/1.0 means nothing and would mean something behind us. */
 	request(&p,
 		"POST / HTTP/1.0\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n");
 	written(&p.m, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
+	/* Nor does one without content. */
+	request(&p,
+		"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n");
+	written(&p.m, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
 }
 
 static void writing_responses(void)

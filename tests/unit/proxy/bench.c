@@ -327,7 +327,6 @@ static int on_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeout,
 
 	(void)ctx;
 	(void)timeout;
-	(void)buf;
 	if (b.connect_error)
 		return b.connect_error;
 	for (uint32_t i = 0; i < BENCH_PEERS; i++)
@@ -335,7 +334,7 @@ static int on_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeout,
 	if (used == BENCH_PEERS) /* the bench is full: to the proxy that is no free port */
 		return TG_ENOPORT;
 	set_addr(&local, "10.0.2.1:33000");
-	pair = tg_memconn_open(&b.ready, b.buf, &local, to);
+	pair = tg_memconn_open(&b.ready, b.honour_buffer ? buf : b.buf, &local, to);
 	pair.a->user = user;
 	pair.a->owner = owner;
 	b.dialled[b.n_origins] = pair.a;

@@ -38,6 +38,7 @@ struct bench {
 	uint32_t buf;                           /* bytes of each memory conn */
 	int connect_error;                      /* != 0: connect() returns it */
 	bool connect_hangs;                     /* no OPEN comes by itself */
+	bool honour_buffer;                     /* dialled conns have what the proxy asks for */
 	enum tg_why connect_fails;              /* the conn fails with it at once */
 };
 

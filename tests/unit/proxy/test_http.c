@@ -125,8 +125,11 @@ static void local_replies(void)
 			TG_FLAG(NR), true},
 		{"GET /api HTTP/1.1\r\n\r\n", "400", TG_FLAG(DPE), true},
 		{"GET /api HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400", TG_FLAG(DPE), true},
-		{"GET /%zz HTTP/1.1\r\nHost: shop.example\r\n\r\n", "400", TG_FLAG(DPE), false},
-		{"GET /../api HTTP/1.1\r\nHost: shop.example\r\n\r\n", "400", TG_FLAG(DPE), false},
+		{"GET /%zz HTTP/1.1\r\nHost: shop.example\r\n\r\n", "400", TG_FLAG(DPE), true},
+		{"GET /../api HTTP/1.1\r\nHost: shop.example\r\n\r\n", "400", TG_FLAG(DPE), true},
+		{"GET https://shop.example/api HTTP/1.1\r\nHost: shop.example\r\n\r\n", "400",
+			TG_FLAG(DPE), true},
+		{"GET /api HTTP/1.1\r\nHost:\r\n\r\n", "400", TG_FLAG(DPE), true},
 		{"POST /api HTTP/1.1\r\nHost: shop.example\r\nTransfer-Encoding: gzip, "
 		 "chunked\r\n\r\n",
 			"501", TG_FLAG(DPE), true},
@@ -263,6 +266,12 @@ static void interim_responses(void)
 	/* nobody asked for this one */
 	bench_send(c, GET);
 	bench_send(b.origin[0], "HTTP/1.1 100 Continue\r\n\r\n" OK5);
+	CU_ASSERT(starts(bench_got(c), "HTTP/1.1 200 OK\r\n"));
+	/* and there is nothing to continue with here */
+	bench_got(b.origin[0]);
+	bench_send(c, "GET /api HTTP/1.1\r\nHost: shop.example\r\nExpect: 100-continue\r\n\r\n");
+	CU_ASSERT_PTR_NULL(strstr(bench_got(b.origin[0]), "100-continue"));
+	bench_send(b.origin[0], OK5);
 	CU_ASSERT(starts(bench_got(c), "HTTP/1.1 200 OK\r\n"));
 	bench_end();
 }
