@@ -16,8 +16,11 @@ build_pkgs=(
 	libconfig-dev      # the configuration language
 	libmicrohttpd-dev  # the admin interface
 	libjansson-dev     # JSON of the admin interface and of tgctl
+	libssl-dev         # TLS: handshakes, certificates, records without ipsec-mb
 	libcunit1-dev      # unit tests
 )
+# TLS record encryption; there is no arm64 in it.
+[ "$(dpkg --print-architecture 2> /dev/null)" != amd64 ] || build_pkgs+=(libipsec-mb-dev)
 lab_pkgs=(
 	iproute2 ethtool iputils-ping procps  # namespaces and virtual cables
 	nginx-light        # an origin

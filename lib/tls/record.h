@@ -2,8 +2,9 @@
  *
  * Sans-IO: pieces of memory in, pieces of memory out; neither connections nor OpenSSL's SSL are
  * known here. Owner: the worker of the connection. Bounds: struct tg_rec, and an expanded key while
- * the connection is active: an idle one drops it (tg_rec_rest) and makes it again from the secret
- * when it wakes (some 100 ns). Secrets are wiped by tg_rec_wipe().
+ * the connection is active: an idle one drops it (tg_rec_rest) and makes it again from the traffic
+ * key when it wakes (some 100 ns; from the secret it would be a microsecond, which is why both are
+ * kept). Nothing here allocates or calls the system, but for tg_aead_ops.expand (aead.h).
  *
  *   header 5 | ciphertext of (content, type, zero padding) | tag 16
  */
@@ -29,27 +30,34 @@ enum tg_suite {
 
 struct tg_rec {
 	uint8_t secret[48]; /* traffic secret: 32 or 48 bytes */
+	uint8_t traffic_key[TG_AEAD_KEY_MAX];
 	uint8_t iv[TG_AEAD_NONCE];
 	uint8_t suite;           /* enum tg_suite */
 	uint64_t seq;            /* of the next record */
 	struct tg_aead_key *key; /* NULL: at rest */
 };
+_Static_assert(sizeof(struct tg_rec) == 112, "idle connections are counted in bytes");
 
-/* From a traffic secret (32 or 48 bytes, by suite) and the number of records it has protected
- * already. */
-bool tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq);
-/* Makes the record usable with memory for its expanded key; false: the library refuses. */
+/* From a traffic secret (32 or 48 bytes, by suite) and the number of records that it has protected
+ * already. The record is at rest. */
+void tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq);
+/* Makes the record usable with memory for its expanded key (see aead.h for its life); false: the
+ * library refuses, and r stays at rest. */
 bool tg_rec_wake(struct tg_rec *r, struct tg_aead_key *key);
 /* Wipes the expanded key and returns its memory, or NULL if it was at rest. */
 struct tg_aead_key *tg_rec_rest(struct tg_rec *r);
+/* Wipes all secrets; after tg_rec_rest(). */
 void tg_rec_wipe(struct tg_rec *r);
-/* KeyUpdate (section 7.2): the next generation of the secret; seq = 0. Awake stays awake. */
+/* KeyUpdate (section 7.2): the next generation of the secret; seq = 0. Awake stays awake. False:
+ * the library refuses to expand the key; r must not be used again. */
 bool tg_rec_next_key(struct tg_rec *r);
 /* Whether the key-use limit of section 5.5 is near: a KeyUpdate should be sent. */
 bool tg_rec_worn(const struct tg_rec *r);
 
 /* Seals n bytes of content (<= TG_REC_CONTENT_MAX, the total of `in`) as one record of n +
- * TG_REC_OVERHEAD bytes, the total of `out`. r must be awake. */
+ * TG_REC_OVERHEAD bytes into the front of `out`, which has room for them, in pieces of any size.
+ * Content that stands already where its ciphertext goes (TG_REC_HEADER bytes into `out`, both in
+ * one piece) is fine; any other overlap is not. r must be awake. */
 void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
 	uint32_t n, const struct tg_span *out, uint32_t n_out);
 
@@ -70,13 +78,17 @@ enum tg_alert {
 /* Looks at a record header. > 0: bytes of the whole record; a negative alert: not acceptable on an
  * encrypted connection (type, version, length). */
 int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER]);
-/* Opens one whole record (header included) in place. >= 0: bytes of content, which stand behind the
- * header, and *type the inner type; negative: an alert. After a failure r must not be used again.
- */
+/* Opens one whole record, which tg_rec_frame() accepted and which stands at the front of the pieces
+ * (any sizes), in place. >= 0: bytes of content, which stand behind the header, and *type the inner
+ * type (alert, handshake or data; the first two are never empty); negative: an alert. After a
+ * failure r must not be used again. r must be awake. */
 int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, uint8_t *type);
 
-/* HKDF-Expand-Label (section 7.1) with the suite's hash; for the tests' vectors. */
-bool tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
+/* HKDF-Expand-Label (section 7.1) with the suite's hash; secret has the hash's length. label
+ * without "tls13 ", at most 12 characters; context at most 64 bytes; n at most 255. */
+void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
 	struct tg_view context, uint8_t *out, uint32_t n);
+/* Of the suite's hash: 32 or 48. */
+uint32_t tg_suite_hash_size(enum tg_suite suite);
 
 #endif

@@ -1,0 +1,46 @@
+/* aead.c: which implementation runs. */
+#include <stdio.h>
+
+#include "aead.h"
+
+/* Set once at start, before any worker runs. */
+static const struct tg_aead_ops *in_use;
+
+/* The table of that name, or the best one for "auto". */
+static const struct tg_aead_ops *find(const char *impl, const char **detail)
+{
+	const struct tg_aead_ops *const of[] = {tg_aead_ipsecmb(detail), tg_aead_evp()};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(of); i++)
+		if (of[i] && (!strcmp(impl, "auto") || !strcmp(impl, of[i]->name)))
+			return of[i];
+	return NULL;
+}
+
+const char *tg_aead_init(const char *impl)
+{
+	static char name[64];
+	const char *detail;
+	const struct tg_aead_ops *found = find(impl, &detail);
+
+	if (!found)
+		return NULL;
+	in_use = found;
+	if (found == tg_aead_evp())
+		return found->name;
+	snprintf(name, sizeof(name), "%s (%s)", found->name, detail);
+	return name;
+}
+
+const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id)
+{
+	return &in_use[id];
+}
+
+const struct tg_aead_ops *tg_aead_named(const char *impl, enum tg_aead_id id)
+{
+	const char *detail;
+	const struct tg_aead_ops *found = find(impl, &detail);
+
+	return found ? &found[id] : NULL;
+}

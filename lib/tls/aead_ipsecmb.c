@@ -1,0 +1,275 @@
+/* aead_ipsecmb.c: AEAD by intel-ipsec-mb's direct calls, which work synchronously: no jobs, no
+ * queue.
+ *
+ * What this file relies on (tests/unit/tls/test_aead.c compares every cut with OpenSSL):
+ *
+ *   - The library's manager serves only to choose functions for the CPU. Their pointers are copied
+ *     out of it, and it is freed: none of them works on the manager.
+ *   - in == out is allowed. Pieces may have any size and alignment: the context carries the partial
+ *     block from one update to the next.
+ *   - A call with a NULL pointer where bytes belong does nothing and tells only the library's error
+ *     number; so empty pieces never get as far as the library.
+ *   - The context holds key stream and, for ChaCha20-Poly1305, the one-time key. It lives in the
+ *     memory of the expanded key and is wiped with it.
+ *   - Each direct call begins by clearing the library's error number, one word of the process: the
+ *     only cache line that workers share here. perf/bench_aead.c measures what that costs.
+ */
+#include "aead.h"
+
+#ifndef TG_HAVE_IPSEC_MB
+
+const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
+{
+	*detail = NULL;
+	return NULL;
+}
+
+#else
+
+#include <intel-ipsec-mb.h>
+#include <openssl/crypto.h>
+
+struct gcm_calls {
+	aes_gcm_pre_t pre;
+	aes_gcm_enc_dec_t enc, dec;
+	aes_gcm_init_t init;
+	aes_gcm_enc_dec_update_t enc_update, dec_update;
+	aes_gcm_enc_dec_finalize_t enc_finalize, dec_finalize;
+};
+
+struct gcm {
+	struct gcm_key_data key;
+	struct gcm_context_data ctx;
+	const struct gcm_calls *calls;
+	bool sealing;
+};
+_Static_assert(sizeof(struct gcm) <= TG_AEAD_KEY_BYTES, "an expanded key");
+_Static_assert(_Alignof(struct gcm) <= _Alignof(struct tg_aead_key), "an expanded key");
+
+struct chacha_calls {
+	chacha_poly_init_t init;
+	chacha_poly_enc_dec_update_t enc_update, dec_update;
+	chacha_poly_finalize_t finalize;
+};
+
+struct chacha {
+	uint8_t key[32];
+	struct chacha20_poly1305_context_data ctx;
+	bool sealing;
+};
+_Static_assert(sizeof(struct chacha) <= TG_AEAD_KEY_BYTES, "an expanded key");
+
+/* Filled once, by tg_aead_ipsecmb(). */
+static struct gcm_calls gcm128, gcm256;
+static struct chacha_calls chacha;
+
+static void forget(struct tg_aead_key *k)
+{
+	OPENSSL_cleanse(k, sizeof(*k));
+}
+
+static void discard(struct tg_aead_key *k)
+{
+}
+
+/* --- AES-GCM ---------------------------------------------------------------------------------- */
+
+static bool gcm_expand(struct tg_aead_key *k, const uint8_t *key, const struct gcm_calls *calls)
+{
+	struct gcm *g = (struct gcm *)k;
+
+	g->calls = calls;
+	calls->pre(key, &g->key);
+	return true;
+}
+
+static bool gcm128_expand(struct tg_aead_key *k, const uint8_t *key)
+{
+	return gcm_expand(k, key, &gcm128);
+}
+
+static bool gcm256_expand(struct tg_aead_key *k, const uint8_t *key)
+{
+	return gcm_expand(k, key, &gcm256);
+}
+
+static void gcm_seal(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n,
+	uint8_t tag[static TG_AEAD_TAG])
+{
+	struct gcm *g = (struct gcm *)k;
+
+	g->calls->enc(&g->key, &g->ctx, out, in, n, nonce, aad.p, aad.n, tag, TG_AEAD_TAG);
+}
+
+static bool gcm_open(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t tag[static TG_AEAD_TAG])
+{
+	struct gcm *g = (struct gcm *)k;
+	uint8_t mine[TG_AEAD_TAG];
+
+	g->calls->dec(&g->key, &g->ctx, io, io, n, nonce, aad.p, aad.n, mine, TG_AEAD_TAG);
+	return tg_aead_tag_eq(mine, tag);
+}
+
+static void gcm_start(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, bool sealing)
+{
+	struct gcm *g = (struct gcm *)k;
+
+	g->sealing = sealing;
+	g->calls->init(&g->key, &g->ctx, nonce, aad.p, aad.n);
+}
+
+static void gcm_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	struct gcm *g = (struct gcm *)k;
+
+	if (!n)
+		return;
+	if (g->sealing)
+		g->calls->enc_update(&g->key, &g->ctx, out, in, n);
+	else
+		g->calls->dec_update(&g->key, &g->ctx, out, in, n);
+}
+
+static bool gcm_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG])
+{
+	struct gcm *g = (struct gcm *)k;
+	uint8_t mine[TG_AEAD_TAG];
+
+	if (g->sealing) {
+		g->calls->enc_finalize(&g->key, &g->ctx, tag, TG_AEAD_TAG);
+		return true;
+	}
+	g->calls->dec_finalize(&g->key, &g->ctx, mine, TG_AEAD_TAG);
+	return tg_aead_tag_eq(mine, tag);
+}
+
+/* --- ChaCha20-Poly1305 ------------------------------------------------------------------------ */
+
+static bool chacha_expand(struct tg_aead_key *k, const uint8_t *key)
+{
+	memcpy(((struct chacha *)k)->key, key, 32);
+	return true;
+}
+
+static void chacha_start(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, bool sealing)
+{
+	struct chacha *c = (struct chacha *)k;
+
+	c->sealing = sealing;
+	chacha.init(c->key, &c->ctx, nonce, aad.p, aad.n);
+}
+
+static void chacha_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	struct chacha *c = (struct chacha *)k;
+
+	if (!n)
+		return;
+	if (c->sealing)
+		chacha.enc_update(c->key, &c->ctx, out, in, n);
+	else
+		chacha.dec_update(c->key, &c->ctx, out, in, n);
+}
+
+static bool chacha_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG])
+{
+	struct chacha *c = (struct chacha *)k;
+	uint8_t mine[TG_AEAD_TAG];
+
+	if (c->sealing) {
+		chacha.finalize(&c->ctx, tag, TG_AEAD_TAG);
+		return true;
+	}
+	chacha.finalize(&c->ctx, mine, TG_AEAD_TAG);
+	return tg_aead_tag_eq(mine, tag);
+}
+
+static void chacha_seal(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n,
+	uint8_t tag[static TG_AEAD_TAG])
+{
+	chacha_start(k, nonce, aad, true);
+	chacha_step(k, in, out, n);
+	chacha_finish(k, tag);
+}
+
+static bool chacha_open(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t tag[static TG_AEAD_TAG])
+{
+	uint8_t theirs[TG_AEAD_TAG];
+
+	memcpy(theirs, tag, sizeof(theirs));
+	chacha_start(k, nonce, aad, false);
+	chacha_step(k, io, io, n);
+	return chacha_finish(k, theirs);
+}
+
+/* --- choosing --------------------------------------------------------------------------------- */
+
+static const struct tg_aead_ops ops[TG_AEAD_MAX] = {
+	[TG_AEAD_AES_128_GCM] = {"ipsec-mb", 16, TG_AEAD_GCM_RECORDS, gcm128_expand, forget,
+		discard, gcm_seal, gcm_open, gcm_start, gcm_step, gcm_finish},
+	[TG_AEAD_AES_256_GCM] = {"ipsec-mb", 32, TG_AEAD_GCM_RECORDS, gcm256_expand, forget,
+		discard, gcm_seal, gcm_open, gcm_start, gcm_step, gcm_finish},
+	[TG_AEAD_CHACHA20_POLY1305] = {"ipsec-mb", 32, TG_AEAD_CHACHA_RECORDS, chacha_expand,
+		forget, discard, chacha_seal, chacha_open, chacha_start, chacha_step,
+		chacha_finish},
+};
+
+static void copy_calls(const IMB_MGR *m)
+{
+	gcm128 = (struct gcm_calls){m->gcm128_pre, m->gcm128_enc, m->gcm128_dec, m->gcm128_init,
+		m->gcm128_enc_update, m->gcm128_dec_update, m->gcm128_enc_finalize,
+		m->gcm128_dec_finalize};
+	gcm256 = (struct gcm_calls){m->gcm256_pre, m->gcm256_enc, m->gcm256_dec, m->gcm256_init,
+		m->gcm256_enc_update, m->gcm256_dec_update, m->gcm256_enc_finalize,
+		m->gcm256_dec_finalize};
+	chacha = (struct chacha_calls){m->chacha20_poly1305_init, m->chacha20_poly1305_enc_update,
+		m->chacha20_poly1305_dec_update, m->chacha20_poly1305_finalize};
+}
+
+/* The code that it chose, in its own words. Without AES instructions it emulates them, slower than
+ * OpenSSL: NULL. */
+static const char *choice(const IMB_MGR *m, IMB_ARCH arch)
+{
+	switch (arch) {
+	case IMB_ARCH_SSE:
+		return "sse";
+	case IMB_ARCH_AVX:
+		return "avx";
+	case IMB_ARCH_AVX2:
+		return "avx2";
+	case IMB_ARCH_AVX512:
+		return m->features & IMB_FEATURE_VAES ? "vaes_avx512" : "avx512";
+	default:
+		return NULL;
+	}
+}
+
+const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
+{
+	static const char *chosen;
+	static bool tried;
+	IMB_ARCH arch = IMB_ARCH_NONE;
+	IMB_MGR *m;
+
+	if (!tried) {
+		tried = true;
+		m = alloc_mb_mgr(0);
+		if (m) {
+			init_mb_mgr_auto(m, &arch);
+			if (!imb_get_errno(m))
+				chosen = choice(m, arch);
+			copy_calls(m);
+			free_mb_mgr(m);
+		}
+	}
+	*detail = chosen;
+	return chosen ? ops : NULL;
+}
+
+#endif

@@ -1,0 +1,125 @@
+/* hkdf.c: HKDF-Expand-Label of RFC 8446 section 7.1 over HMAC (RFC 2104, RFC 5869).
+ *
+ * HMAC is spelled out over OpenSSL's SHA functions of old, whose state is a plain struct on the
+ * stack: EVP_MAC, EVP_KDF and EVP_MD allocate at each use, and a KeyUpdate is handled on a worker,
+ * as often as a peer likes. They are marked as deprecated since 3.0 and are part of all of 3.x.
+ */
+#define OPENSSL_SUPPRESS_DEPRECATED
+#include <openssl/crypto.h>
+#include <openssl/sha.h>
+
+#include "record.h"
+
+#define BLOCK_MAX 128
+#define HASH_MAX 48
+#define INFO_MAX (2 + 1 + 6 + 12 + 1 + 64)
+
+/* SHA-256 or SHA-384. */
+struct hash {
+	bool wide;
+	union {
+		SHA256_CTX s256;
+		SHA512_CTX s384;
+	};
+};
+
+static void hash_init(struct hash *h, bool wide)
+{
+	h->wide = wide;
+	if (wide)
+		SHA384_Init(&h->s384);
+	else
+		SHA256_Init(&h->s256);
+}
+
+static void hash_update(struct hash *h, const void *p, uint32_t n)
+{
+	if (h->wide)
+		SHA384_Update(&h->s384, p, n);
+	else
+		SHA256_Update(&h->s256, p, n);
+}
+
+static void hash_final(struct hash *h, uint8_t *out)
+{
+	if (h->wide)
+		SHA384_Final(out, &h->s384);
+	else
+		SHA256_Final(out, &h->s256);
+}
+
+/* The two states of HMAC after their key blocks. */
+struct hmac {
+	struct hash inner, outer;
+};
+
+/* n: at most a block of the hash. */
+static void hmac_init(struct hmac *m, bool wide, const uint8_t *key, uint32_t n)
+{
+	uint32_t block = wide ? 128 : 64;
+	uint8_t pad[BLOCK_MAX] = {0};
+
+	memcpy(pad, key, n);
+	for (uint32_t i = 0; i < block; i++)
+		pad[i] ^= 0x36;
+	hash_init(&m->inner, wide);
+	hash_update(&m->inner, pad, block);
+	for (uint32_t i = 0; i < block; i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	hash_init(&m->outer, wide);
+	hash_update(&m->outer, pad, block);
+	OPENSSL_cleanse(pad, sizeof(pad));
+}
+
+uint32_t tg_suite_hash_size(enum tg_suite suite)
+{
+	return suite == TG_SUITE_AES_256_GCM_SHA384 ? 48 : 32;
+}
+
+/* struct HkdfLabel; returns its length. */
+static uint32_t label_write(
+	uint8_t *info, const char *label, struct tg_view context, uint32_t length)
+{
+	uint32_t n = (uint32_t)strlen(label), at = 0;
+
+	tg_store_be16(info, (uint16_t)length);
+	at += 2;
+	info[at++] = (uint8_t)(6 + n);
+	memcpy(info + at, "tls13 ", 6);
+	at += 6;
+	memcpy(info + at, label, n);
+	at += n;
+	info[at++] = (uint8_t)context.n;
+	if (context.n)
+		memcpy(info + at, context.p, context.n);
+	return at + context.n;
+}
+
+void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
+	struct tg_view context, uint8_t *out, uint32_t n)
+{
+	uint32_t size = tg_suite_hash_size(suite), info_n, take;
+	uint8_t info[INFO_MAX], t[HASH_MAX], round = 0;
+	struct hmac keyed, m;
+
+	hmac_init(&keyed, size == 48, secret, size);
+	info_n = label_write(info, label, context, n);
+	while (n) {
+		m = keyed;
+		if (round)
+			hash_update(&m.inner, t, size);
+		round++;
+		hash_update(&m.inner, info, info_n);
+		hash_update(&m.inner, &round, 1);
+		hash_final(&m.inner, t);
+		hash_update(&m.outer, t, size);
+		hash_final(&m.outer, t);
+		take = n < size ? n : size;
+		memcpy(out, t, take);
+		out += take;
+		n -= take;
+	}
+	OPENSSL_cleanse(t, sizeof(t));
+	OPENSSL_cleanse(&m, sizeof(m));
+	OPENSSL_cleanse(&keyed, sizeof(keyed));
+}

@@ -1,0 +1,315 @@
+/* record.c: opening and sealing TLS 1.3 records (RFC 8446 section 5), and their keys (section 7.3).
+ *
+ * A record in one piece goes through the implementation's call for whole records; any other through
+ * its calls for pieces. Either way nothing is copied but what is small.
+ */
+#include <openssl/crypto.h>
+
+#include "record.h"
+
+/* Up to here content is copied beside its type byte, so that one call encrypts both: the call for
+ * pieces costs more than the copy (perf/bench_aead.c). */
+#define COPY_MAX 512
+
+static const enum tg_aead_id aead_of[] = {
+	[TG_SUITE_AES_128_GCM_SHA256] = TG_AEAD_AES_128_GCM,
+	[TG_SUITE_AES_256_GCM_SHA384] = TG_AEAD_AES_256_GCM,
+	[TG_SUITE_CHACHA20_POLY1305_SHA256] = TG_AEAD_CHACHA20_POLY1305,
+};
+
+static const struct tg_aead_ops *ops_of(const struct tg_rec *r)
+{
+	return tg_aead_get(aead_of[r->suite]);
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+static void derive(struct tg_rec *r)
+{
+	tg_hkdf_expand_label((enum tg_suite)r->suite, r->secret, "key", TG_VIEW_NONE,
+		r->traffic_key, ops_of(r)->key_size);
+	tg_hkdf_expand_label(
+		(enum tg_suite)r->suite, r->secret, "iv", TG_VIEW_NONE, r->iv, sizeof(r->iv));
+}
+
+void tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq)
+{
+	*r = (struct tg_rec){.suite = (uint8_t)suite, .seq = seq};
+	memcpy(r->secret, secret, tg_suite_hash_size(suite));
+	derive(r);
+}
+
+bool tg_rec_wake(struct tg_rec *r, struct tg_aead_key *key)
+{
+	if (!ops_of(r)->expand(key, r->traffic_key))
+		return false;
+	r->key = key;
+	return true;
+}
+
+struct tg_aead_key *tg_rec_rest(struct tg_rec *r)
+{
+	struct tg_aead_key *key = r->key;
+
+	if (key)
+		ops_of(r)->forget(key);
+	r->key = NULL;
+	return key;
+}
+
+void tg_rec_wipe(struct tg_rec *r)
+{
+	OPENSSL_cleanse(r, sizeof(*r));
+}
+
+bool tg_rec_next_key(struct tg_rec *r)
+{
+	uint8_t next[sizeof(r->secret)];
+	uint32_t n = tg_suite_hash_size((enum tg_suite)r->suite);
+
+	tg_hkdf_expand_label(
+		(enum tg_suite)r->suite, r->secret, "traffic upd", TG_VIEW_NONE, next, n);
+	memcpy(r->secret, next, n);
+	OPENSSL_cleanse(next, sizeof(next));
+	derive(r);
+	r->seq = 0;
+	return !r->key || ops_of(r)->expand(r->key, r->traffic_key);
+}
+
+bool tg_rec_worn(const struct tg_rec *r)
+{
+	uint64_t max = ops_of(r)->max_records;
+
+	return r->seq >= max - max / 8;
+}
+
+/* Section 5.3. */
+static void nonce_of(const struct tg_rec *r, uint8_t nonce[TG_AEAD_NONCE])
+{
+	uint64_t tail;
+
+	memcpy(nonce, r->iv, TG_AEAD_NONCE);
+	memcpy(&tail, nonce + 4, sizeof(tail));
+	tail ^= __builtin_bswap64(r->seq);
+	memcpy(nonce + 4, &tail, sizeof(tail));
+}
+
+/* --- pieces ----------------------------------------------------------------------------------- */
+
+/* A place in a list of pieces. */
+struct place {
+	const struct tg_span *v;
+	uint32_t off; /* in v[0] */
+};
+
+/* The next bytes in one run, at most n > 0 of them; the list has them. */
+static struct tg_span take(struct place *at, uint32_t n)
+{
+	struct tg_span run;
+
+	while (at->off == at->v->n) {
+		at->v++;
+		at->off = 0;
+	}
+	run = (struct tg_span){at->v->p + at->off, at->v->n - at->off};
+	if (run.n > n)
+		run.n = n;
+	at->off += run.n;
+	return run;
+}
+
+static void put(struct place *at, const uint8_t *p, uint32_t n)
+{
+	while (n) {
+		struct tg_span run = take(at, n);
+
+		memcpy(run.p, p, run.n);
+		p += run.n;
+		n -= run.n;
+	}
+}
+
+static void get(struct place *at, uint8_t *p, uint32_t n)
+{
+	while (n) {
+		struct tg_span run = take(at, n);
+
+		memcpy(p, run.p, run.n);
+		p += run.n;
+		n -= run.n;
+	}
+}
+
+/* --- sealing ---------------------------------------------------------------------------------- */
+
+static void step_all(const struct tg_rec *r, const struct tg_aead_ops *ops, const uint8_t *in,
+	uint32_t n, struct place *out)
+{
+	while (n) {
+		struct tg_span run = take(out, n);
+
+		ops->step(r->key, in, run.p, run.n);
+		in += run.n;
+		n -= run.n;
+	}
+}
+
+static void seal_pieces(const struct tg_rec *r, uint8_t type, const struct tg_view *in,
+	uint32_t n_in, const uint8_t *nonce, struct tg_view aad, struct place *out)
+{
+	const struct tg_aead_ops *ops = ops_of(r);
+	uint8_t tag[TG_AEAD_TAG];
+
+	ops->start(r->key, nonce, aad, true);
+	for (uint32_t i = 0; i < n_in; i++)
+		step_all(r, ops, in[i].p, in[i].n, out);
+	step_all(r, ops, &type, 1, out);
+	ops->finish(r->key, tag);
+	put(out, tag, sizeof(tag));
+}
+
+/* All of `out` stands in one piece. */
+static void seal_small(const struct tg_rec *r, uint8_t type, const struct tg_view *in,
+	uint32_t n_in, const uint8_t *nonce, struct tg_view aad, uint8_t *out)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < n_in; i++) {
+		if (in[i].n)
+			memmove(out + n, in[i].p, in[i].n);
+		n += in[i].n;
+	}
+	out[n++] = type;
+	ops_of(r)->seal(r->key, nonce, aad, out, out, n, out + n);
+}
+
+void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
+	uint32_t n, const struct tg_span *out, uint32_t n_out)
+{
+	uint8_t header[TG_REC_HEADER] = {TG_REC_DATA, 3, 3}, nonce[TG_AEAD_NONCE];
+	struct tg_view aad = {header, sizeof(header)};
+	struct place at = {out, 0};
+
+	tg_store_be16(header + 3, (uint16_t)(n + 1 + TG_AEAD_TAG));
+	nonce_of(r, nonce);
+	put(&at, header, sizeof(header));
+	if (n <= COPY_MAX && at.v->n - at.off >= n + 1 + TG_AEAD_TAG)
+		seal_small(r, type, in, n_in, nonce, aad, at.v->p + at.off);
+	else
+		seal_pieces(r, type, in, n_in, nonce, aad, &at);
+	r->seq++;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* In the order in which OpenSSL looks. */
+int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER])
+{
+	uint16_t n = tg_load_be16(header + 3);
+
+	if (header[1] != 3)
+		return -TG_ALERT_PROTOCOL_VERSION;
+	if (header[0] != TG_REC_DATA)
+		return -TG_ALERT_UNEXPECTED_MESSAGE;
+	if (header[2] != 3)
+		return -TG_ALERT_DECODE_ERROR;
+	if (n > TG_REC_BODY_MAX)
+		return -TG_ALERT_RECORD_OVERFLOW;
+	return TG_REC_HEADER + n;
+}
+
+static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, const uint8_t *nonce,
+	struct tg_view aad)
+{
+	const struct tg_aead_ops *ops = ops_of(r);
+	uint8_t tag[TG_AEAD_TAG];
+
+	ops->start(r->key, nonce, aad, false);
+	while (n) {
+		struct tg_span run = take(&at, n);
+
+		ops->step(r->key, run.p, run.p, run.n);
+		n -= run.n;
+	}
+	get(&at, tag, sizeof(tag));
+	return ops->finish(r->key, tag);
+}
+
+/* Length of p[0..n) without the zeros at its end. */
+static uint32_t strip_zeros(const uint8_t *p, uint32_t n)
+{
+	uint64_t word;
+
+	while (n >= sizeof(word)) {
+		memcpy(&word, p + n - sizeof(word), sizeof(word));
+		if (word)
+			break;
+		n -= sizeof(word);
+	}
+	while (n && !p[n - 1])
+		n--;
+	return n;
+}
+
+/* The last byte that is not zero of n bytes from a place on: its value, and in *len how many stand
+ * before it. 0: there is none. */
+static uint8_t inner_type(struct place at, uint32_t n, uint32_t *len)
+{
+	uint32_t before = 0, used;
+	uint8_t type = 0;
+
+	*len = 0;
+	while (n) {
+		struct tg_span run = take(&at, n);
+
+		used = strip_zeros(run.p, run.n);
+		if (used) {
+			type = run.p[used - 1];
+			*len = before + used - 1;
+		}
+		before += run.n;
+		n -= run.n;
+	}
+	return type;
+}
+
+/* What was authenticated may still be nonsense: sections 5.1, 5.2 and 5.4. */
+static int32_t check_inner(uint8_t type, uint32_t len)
+{
+	if (type != TG_REC_ALERT && type != TG_REC_HANDSHAKE && type != TG_REC_DATA)
+		return -TG_ALERT_UNEXPECTED_MESSAGE;
+	if (!len && type != TG_REC_DATA)
+		return -TG_ALERT_UNEXPECTED_MESSAGE;
+	if (len > TG_REC_CONTENT_MAX)
+		return -TG_ALERT_RECORD_OVERFLOW;
+	return (int32_t)len;
+}
+
+int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, uint8_t *type)
+{
+	uint8_t header[TG_REC_HEADER], nonce[TG_AEAD_NONCE];
+	struct tg_view aad = {header, sizeof(header)};
+	struct place at = {rec, 0};
+	uint32_t n, len;
+	bool ok;
+
+	get(&at, header, sizeof(header));
+	n = tg_load_be16(header + 3);
+	/* A type and a tag at least. */
+	if (n < 1 + TG_AEAD_TAG)
+		return -TG_ALERT_BAD_RECORD_MAC;
+	n -= TG_AEAD_TAG;
+	nonce_of(r, nonce);
+	if (at.v->n - at.off >= n + TG_AEAD_TAG) {
+		uint8_t *body = at.v->p + at.off;
+
+		ok = ops_of(r)->open(r->key, nonce, aad, body, n, body + n);
+	} else {
+		ok = open_pieces(r, at, n, nonce, aad);
+	}
+	if (!ok)
+		return -TG_ALERT_BAD_RECORD_MAC;
+	r->seq++;
+	*type = inner_type(at, n, &len);
+	return check_inner(*type, len);
+}
