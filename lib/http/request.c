@@ -21,8 +21,8 @@ static int empty_lines(struct tg_head *h)
 		rc = tg_head_crlf(h);
 		if (rc <= 0)
 			return rc;
+		h->s->start = h->pos;
 	}
-	h->s->start = h->pos;
 	return 1;
 }
 

@@ -305,8 +305,11 @@ static void run_head(struct px_exch *ex)
 		struct px_down *d = ex->down;
 
 		if (d->eof && ex->req_head.have <= ex->req_head.scan.start) {
-			px_exch_end(ex); /* empty lines, and then the end: nobody asked anything */
-			px_down_close(d);
+			/* Empty lines, and then the end: nobody asked anything. They are read all
+			 * the same: a close with bytes unread is a reset, which costs the client
+			 * the answers that are on their way. */
+			px_exch_end(ex);
+			px_down_linger(d);
 		} else if (d->eof) {
 			ex->flags |= TG_FLAG(DPE);
 			ex->req_head.scan.refusal = TG_H1_BAD_START_LINE;
@@ -324,11 +327,8 @@ static void request_broken(struct px_exch *ex, bool cut)
 	ex->flags |= TG_FLAG(DPE);
 	if (ex->state >= PX_EX_RESPONSE)
 		px_exch_cut(ex, TG_WHY_req_malformed, TG_FLAG(DPE), "http1.codec_error");
-	else if (cut)
-		px_exch_cut(ex, TG_WHY_req_downstream_gone, TG_FLAG(DC),
-			"downstream_remote_disconnect");
 	else
-		px_reply(ex, PX_REPLY_BODY_REFUSED);
+		px_reply(ex, cut ? PX_REPLY_BODY_CUT : PX_REPLY_BODY_REFUSED);
 }
 
 /* False: ex is gone. */

@@ -276,6 +276,7 @@ enum px_reply {
 	PX_REPLY_UPSTREAM_TIMEOUT,
 	PX_REPLY_UPSTREAM_BAD,
 	PX_REPLY_NO_MEMORY,
+	PX_REPLY_BODY_CUT,     /* the client's FIN came before the end of the body */
 	PX_REPLY_BODY_REFUSED, /* a malformed request body: status from req_pump.in.refusal */
 	PX_REPLY_MAX,
 };

@@ -12,6 +12,10 @@ struct reply {
 static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_REFUSED] = {TG_WHY_req_malformed, 0, TG_FLAG(DPE), NULL, NULL},
 	[PX_REPLY_BODY_REFUSED] = {TG_WHY_req_malformed, 0, TG_FLAG(DPE), NULL, NULL},
+	/* Not a reset: answers to earlier requests may be on their way to a client that still
+	   reads. */
+	[PX_REPLY_BODY_CUT] = {TG_WHY_req_downstream_gone, 400, TG_FLAG(DPE) | TG_FLAG(DC),
+		"downstream_remote_disconnect", "Bad Request"},
 	[PX_REPLY_BAD_PATH] = {TG_WHY_req_malformed, 400, TG_FLAG(DPE), "path_normalization_failed",
 		"Bad Request"},
 	[PX_REPLY_TIMEOUT] = {TG_WHY_req_timeout, 408, TG_FLAG(DT), "request_overall_timeout",

@@ -90,7 +90,7 @@ class Request:
         te, cl = self.all('transfer-encoding'), self.all('content-length')
         if te and cl:
             raise Breach('both Transfer-Encoding and Content-Length')
-        if len(cl) > 1 or (cl and not re.fullmatch(r'[0-9]{1,18}', cl[0])):
+        if len(cl) > 1 or (cl and not re.fullmatch(r'[0-9]{1,19}', cl[0])):
             raise Breach(f'Content-Length {cl!r}')
         if te and [t.lower() for t in te] != ['chunked']:
             raise Breach(f'Transfer-Encoding {te!r}')

@@ -96,6 +96,57 @@ static void pipelined_in_order(void)
 	bench_end();
 }
 
+/* Some clients send an empty line behind a body (RFC 9112 section 2.2), also behind their last. */
+static void empty_lines_and_the_end(void)
+{
+	static const char *tails[] = {"\r\n", "\r\n\r\n"};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(tails); i++) {
+		struct bench_peer *c;
+
+		bench_start(4096);
+		c = bench_client(0);
+		bench_send(c, GET);
+		bench_send(c, tails[i]);
+		bench_fin(c);
+		bench_send(b.origin[0], OK5);
+		CU_ASSERT(has(bench_got(c), "\r\n\r\nhello"));
+		CU_ASSERT_TRUE(c->eof);
+		CU_ASSERT_FALSE(c->failed); /* a reset could overtake the answer */
+		CU_ASSERT_EQUAL(bench_log()->status, 200);
+		bench_end();
+	}
+}
+
+/* The client can still read: it is told, and what it was told before is not lost in a reset. */
+static void body_that_ends_too_early(void)
+{
+	static const char *bodies[] = {"Content-Length: 5\r\n\r\nhell",
+		"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n"};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(bodies); i++) {
+		struct bench_peer *c;
+		const char *got;
+
+		bench_start(4096);
+		c = bench_client(0);
+		c->hold = true;
+		bench_send(c, GET "POST /api HTTP/1.1\r\nHost: shop.example\r\n");
+		bench_send(c, bodies[i]);
+		bench_fin(c);
+		bench_send(b.origin[0], OK5);
+		CU_ASSERT_TRUE(b.origin[0]->failed); /* half a request is in there */
+		c->hold = false;
+		got = bench_got(c);
+		CU_ASSERT(has(got, "\r\n\r\nhelloHTTP/1.1 400 Bad Request\r\n"));
+		CU_ASSERT_TRUE(c->eof);
+		CU_ASSERT_FALSE(c->failed);
+		bench_log();
+		CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(DPE) | TG_FLAG(DC));
+		bench_end();
+	}
+}
+
 static void many_pipelined_local_replies(void)
 {
 	struct bench_peer *c;
@@ -366,6 +417,8 @@ static void unwanted_upgrades(void)
 
 TG_TEST_MAIN("http", {"ask and answer", ask_and_answer},
 	{"head in single bytes", head_in_single_bytes}, {"pipelined in order", pipelined_in_order},
+	{"empty lines and the end", empty_lines_and_the_end},
+	{"body that ends too early", body_that_ends_too_early},
 	{"many pipelined local replies", many_pipelined_local_replies},
 	{"local replies", local_replies}, {"bodies both ways", bodies_both_ways},
 	{"HTTP/1.0 client gets no chunks", http10_client_gets_no_chunks},
