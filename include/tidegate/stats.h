@@ -55,6 +55,11 @@
 	X(tcp_connected, "active opens that succeeded") \
 	X(tcp_ooo_segments, "segments that arrived out of order and were kept") \
 	X(tcp_ooo_pruned, "out-of-order segments given up again to stay in bounds") \
+	X(tls_handshakes, "TLS handshakes completed") \
+	X(tls_resumed, "of them, by a ticket") \
+	X(tls_handshake_failed, \
+		"TLS handshakes that failed; the reasons are the drops called tls_*") \
+	X(tls_key_updates, "KeyUpdates received (RFC 8446 section 4.6.3)") \
 	X(log_records, "access-log records handed to the sink") \
 	X(log_dropped, "access-log records lost because the sink was behind") \
 	X(turns, "turns of the worker's loop") \

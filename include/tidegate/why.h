@@ -111,6 +111,10 @@
 	X(tls_svid_bad, CONN, "certificate is no valid X.509-SVID (bad_certificate)") \
 	X(tls_wrong_name, CONN, \
 		"certificate of somebody else: name or SPIFFE ID (bad_certificate)") \
+	X(tls_timeout, CONN, "handshake not done in time") \
+	X(tls_record, CONN, "the peer broke the rules of records: an alert was sent") \
+	X(tls_alert, CONN, "the peer ended an open connection by a fatal alert") \
+	X(tls_truncated, CONN, "closed without close_notify (RFC 8446 section 6.1)") \
 	X(tls_internal, CONN, "the TLS library failed (internal_error)") \
 	/* requests */ \
 	X(req_malformed, REQ, "400: head or body malformed or ambiguous") \
