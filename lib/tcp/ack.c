@@ -73,6 +73,8 @@ static void acked_segment(struct tg_tcp *t, struct tg_tcb *c, struct tg_mark *k,
 	else if (!(k->flags & M_SACKED)) {
 		if (!*first_us)
 			*first_us = u32_max(now_us(t) - k->sent_us, MIN_RTT_US);
+		if (x->sacked && seq_lt(k->seq, x->fack)) /* RFC 8985 section 6.2 step 3 */
+			x->flags |= TXF_REORDERING;
 		if (seq_le(k->seq + mark_len(k), x->high_seq))
 			a->orig_acked = true;
 	}
@@ -334,12 +336,16 @@ enum tg_why ack_input(
 		a.tsecr_ms = o->tsecr - c->ts_off;
 	}
 	window = seq_le(c->snd_una, s->ack) && update_window(t, c, s);
+	a.again = s->ack == c->snd_una && !s->payload_len && !window &&
+		  !(s->flags & (TG_TCP_SYN | TG_TCP_FIN));
+	a.dup = a.again && c->snd_una != c->snd_nxt; /* RFC 5681 section 2 */
 	c->conn.impl[I_PROBES] = 0;
-	if (!c->tx)
+	if (!c->tx) {
+		/* RFC 8985 section 7.4.2: a duplicate of the last ACK: both had arrived. */
+		if (a.again)
+			c->flags &= ~F_TLP;
 		return TG_WHY_none;
-	/* RFC 5681 section 2 */
-	a.dup = s->ack == c->snd_una && !s->payload_len && !window &&
-		!(s->flags & (TG_TCP_SYN | TG_TCP_FIN)) && c->snd_una != c->snd_nxt;
+	}
 	with_block(t, c, s, o, &a);
 	if (a.una_moved) {
 		tg_net_confirm(t->conf.net, &c->flow.remote, &c->dst);

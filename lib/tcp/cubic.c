@@ -285,7 +285,8 @@ static void reduce(struct tg_cc *c, uint32_t flight)
 	s->prior_flags = s->flags & F_AFTER_RTO;
 	/* Fast convergence (4.7): the plateau sinks, others get room sooner. */
 	s->w_max = c->cwnd < s->w_max ? FAST_CONVERGENCE(c->cwnd) : c->cwnd;
-	c->ssthresh = max32(BETA(min32(flight, c->cwnd)), 2 * c->mss);
+	c->ssthresh = BETA(min32(flight, c->cwnd));
+	c->ssthresh = max32(c->ssthresh - c->ssthresh % c->mss, 2 * c->mss);
 	s->flags = F_UNDO;
 }
 

@@ -55,7 +55,7 @@ static inline bool is_plain(const struct tg_tcb *c, const struct tg_seg *s, stru
 
 	odd |= tcb_state(c) ^ S_ESTABLISHED;
 	odd |= s->seq ^ c->rcv_nxt;
-	odd |= (c->flags & (F_SLOW | F_ECE | F_USER)) ^ F_USER;
+	odd |= (c->flags & (F_SLOW | F_ECE | F_TLP | F_USER)) ^ F_USER;
 	odd |= s->ecn == 3;
 	odd |= s->payload_len > rcv_window(c);
 	odd |= c->rx_bytes + s->payload_len > c->rcv_buf;

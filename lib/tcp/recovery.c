@@ -223,9 +223,10 @@ static void prr(struct tg_tcb *c, const struct tg_acked *a)
 
 	x->prr_delivered += delivered;
 	if (pipe > x->cc.ssthresh) {
-		send = (int64_t)(((uint64_t)x->prr_delivered * x->cc.ssthresh + x->prr_flight - 1) /
-				 x->prr_flight) -
-		       x->prr_out;
+		/* Rounded up to whole segments: a crumb of a window would wait for the next ACK */
+		send = (int64_t)((uint64_t)x->prr_delivered * x->cc.ssthresh / x->prr_flight + mss -
+				 1);
+		send = send / mss * mss - x->prr_out;
 	} else {
 		send = (int64_t)x->prr_delivered - x->prr_out;
 		if (send < (int64_t)delivered)
@@ -276,21 +277,23 @@ static void reno_mark_head(struct tg_tcp *t, struct tg_tx *x)
 
 /* --- ACKs --- */
 
-/* RFC 8985 section 7.4.2: was the tail really lost? */
+/* RFC 8985 section 7.4.2: was the tail really lost? An ACK of just the probe does not tell: the
+ * next one does. */
 static void tlp_ack(struct tg_tcp *t, struct tg_tcb *c, const struct tg_acked *a)
 {
 	struct tg_tx *x = c->tx;
 
-	if (!(x->flags & TXF_TLP) || seq_lt(c->snd_una, x->tlp_end)) {
-		if (x->flags & TXF_TLP && x->flags & TXF_TLP_RETRANS && a->dup && !a->sacked)
-			x->flags &= ~(uint32_t)(TXF_TLP | TXF_TLP_RETRANS);
+	if (!(x->flags & TXF_TLP) || seq_lt(c->snd_una, x->tlp_end))
 		return;
-	}
-	if (x->flags & TXF_TLP_RETRANS && !a->dsack && seq_lt(x->tlp_end, c->snd_una) &&
-		x->ca < CA_RECOVERY) {
-		/* The probe repaired a loss that nobody saw: the window still pays for it. */
-		t->cc->on_loss(&x->cc, t->wheel->now, a->prior_flight);
-		x->cc.cwnd = u32_max(u32_min(x->cc.ssthresh, TG_CC_CWND_MAX), x->cc.mss);
+	if (x->flags & TXF_TLP_RETRANS && !a->dsack) {
+		if (seq_lt(x->tlp_end, c->snd_una) && x->ca < CA_RECOVERY) {
+			/* The probe repaired a loss that nobody saw: the window still pays for it.
+			 * What is in flight now may be another, smaller flight. */
+			t->cc->on_loss(&x->cc, t->wheel->now, x->cc.cwnd);
+			x->cc.cwnd = u32_max(u32_min(x->cc.ssthresh, TG_CC_CWND_MAX), x->cc.mss);
+		} else if (a->una_moved || a->sacked || !a->again) {
+			return;
+		}
 	}
 	x->flags &= ~(uint32_t)(TXF_TLP | TXF_TLP_RETRANS);
 }
@@ -353,7 +356,8 @@ static void in_open(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 	if (a->una_moved) {
 		x->dupacks = 0;
 		x->reno_out = 0;
-		x->flags &= ~(uint32_t)TXF_RENO_HOLD;
+		if (x->flags & TXF_RENO_HOLD && seq_lt(x->high_seq, c->snd_una))
+			x->flags &= ~(uint32_t)TXF_RENO_HOLD;
 	}
 	/* All retransmissions proved needless after recovery was over. */
 	if (x->flags & TXF_UNDO && x->undo_retrans == 0)
@@ -485,7 +489,7 @@ void recovery_on_rto(struct tg_tcp *t, struct tg_tcb *c)
 	}
 	x->reno_out = 0;
 	mark_after_rto(t, c, reneged || !(x->flags & TXF_RACK) || !(c->flags & F_SACK));
-	if (c->backoff > 2)
+	if (c->backoff > 2 && c->snd_wnd) /* a shut window is no hole: the peer answers */
 		mss_black_hole(t, c);
 	x->cc.cwnd = in_flight(c) + x->cc.mss;
 	x->dupacks = 0;

@@ -28,6 +28,15 @@ bool tx_take(struct tg_tcp *t, struct tg_tcb *c)
 	x->min_rtt = UINT32_MAX;
 	x->reo_mult = 1;
 	x->undo_retrans = -1;
+	if (c->flags & F_TLP) {
+		x->flags = TXF_TLP | TXF_TLP_RETRANS;
+		x->tlp_end = c->snd_nxt;
+	}
+	if (c->flags & F_RENO_HOLD) {
+		x->flags |= TXF_RENO_HOLD;
+		x->high_seq = c->snd_una;
+	}
+	c->flags &= ~(F_TLP | F_RENO_HOLD);
 	c->tx = x;
 	return true;
 }
@@ -56,8 +65,14 @@ void tx_release(struct tg_tcp *t, struct tg_tcb *c)
 {
 	const struct tg_tx *x = c->tx;
 
-	if (x && !x->head && !x->ooo_head && !(x->flags & (TXF_DSACK | TXF_CWR_PENDING)))
+	if (x && !x->head && !x->ooo_head && !(x->flags & (TXF_DSACK | TXF_CWR_PENDING))) {
+		/* What the next ACKs decide */
+		if (x->flags & TXF_TLP_RETRANS)
+			c->flags |= F_TLP;
+		if (x->flags & TXF_RENO_HOLD)
+			c->flags |= F_RENO_HOLD;
 		tx_drop(t, c);
+	}
 }
 
 void snd_wake(struct tg_tcp *t, struct tg_tcb *c)
@@ -499,6 +514,10 @@ static bool output_lost(struct tg_tcp *t, struct tg_tcb *c)
 			break;
 		if (!snd_segment(t, c, m, true))
 			return false;
+		/* rearm() starts the RTO from now, and no probe (Linux: tcp_xmit_retransmit_queue)
+		 */
+		if (m == x->head && c->conn.impl[I_REXMT] != RX_REO)
+			stop_rexmt(c);
 	}
 	return true;
 }

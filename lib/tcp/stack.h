@@ -267,8 +267,9 @@ struct tg_acked {
 	uint32_t rtt_us;                  /* of the newest segment that was sent once; 0: none */
 	uint32_t tsecr_ms;                /* echoed timestamp without offset; valid with has_ts */
 	bool has_ts, ece;
-	bool una_moved, dup; /* dup: RFC 5681 section 2 duplicate */
-	bool dsack;          /* the ACK carried a D-SACK */
+	bool una_moved, again; /* again: says nothing but SND.UNA */
+	bool dup;              /* RFC 5681 section 2 duplicate: again, and data are in flight */
+	bool dsack;            /* the ACK carried a D-SACK */
 	bool orig_acked; /* acknowledged or sacked a segment never sent again, from below high_seq
 			  */
 	bool lost_again; /* new loss marked by this ACK */

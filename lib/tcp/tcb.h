@@ -69,6 +69,8 @@ enum tg_tcp_state {
 #define F_WSCALE (1u << 25)     /* window scaling agreed (SYN-SENT, SYN-RCVD: as offered) */
 #define F_DRAIN_TOLD (1u << 26) /* DRAINED raised for all that was written */
 #define F_BLACK_HOLE (1u << 27) /* mss was lowered because large segments vanish */
+#define F_TLP (1u << 28)        /* no block, but TXF_TLP_RETRANS: did the probe repair a loss? */
+#define F_RENO_HOLD (1u << 29)  /* no block, but TXF_RENO_HOLD */
 
 /* What dl_rexmt waits for */
 enum tg_rexmt { RX_NONE, RX_RTO, RX_TLP, RX_REO, RX_PERSIST, RX_STARVED };

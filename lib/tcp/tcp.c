@@ -213,7 +213,7 @@ static bool may_reuse(const struct tg_tcp *t, uint32_t ref)
 	uint32_t began = w->ends - (uint32_t)(2 * t->conf.msl >> TG_WHEEL_TICK_SHIFT);
 
 	return w->has_ts && !t->conf.no_timestamps &&
-	       now_tick(t) - began > (uint32_t)(TG_SEC >> TG_WHEEL_TICK_SHIFT);
+	       (int32_t)(now_tick(t) - began) > (int32_t)(TG_SEC >> TG_WHEEL_TICK_SHIFT);
 }
 
 static bool port_ok(void *ctx, const struct tg_flow *f)

@@ -31,4 +31,28 @@
 	"+.1  < . 1:1(0) ack 1 win 65535\n" \
 	"+0   event OPEN\n"
 
+/* Spends the quick ACKs of the start: sixteen segments of one byte, one ACK each. */
+#define ONE(n) \
+	"+.01 < . " #n ":" #n "(1) ack 1 win 512\n" \
+	"+0 > . 1:1(0)\n"
+#define QUICK16 \
+	ONE(1) \
+	ONE(2) \
+	ONE(3) \
+	ONE(4) \
+	ONE(5) \
+	ONE(6) \
+	ONE(7) \
+	ONE(8) \
+	ONE(9) \
+	ONE(10) \
+	ONE(11) \
+	ONE(12) \
+	ONE(13) \
+	ONE(14) \
+	ONE(15) \
+	ONE(16) \
+	"+0 event " \
+	"READABLE\n"
+
 #endif

@@ -12,21 +12,29 @@
  *   +0   event OPEN
  *
  *   <       a segment arrives: flags (S F R P . U E W), seq:end(len), ack, win as in the header; ts
- * and checksums are right unless said otherwise. "ce", "ect0" mark its IP header. >       this
- * segment, and no other, leaves at this time, at most 2 ms late (a "~" after the time: at most 10%
- * late). What is not written is not compared; "nosack": no SACK block. numbers are relative to the
- * ISNs; val and ecr of ours to our first TSval, in ms. Options: mss N, wscale N, sackOK, TS val N|*
- * ecr N|*, sack a:b c:d, raw HEX (bytes as they stand), nop, eol. until   nothing leaves until this
- * time listen [backlog N] | connect | write N | read N | finish | detach | abort | keepalive on|off
- * | rcvbuf N | other N (the segments after it are from the peer's port N; 0: the first one again)
- *   again   the next SYN-ACK begins another connection, whose ISN counts from there on
+ *           and checksums are right unless said otherwise. "ce", "ect0" mark its IP header; "urg
+ * N": its urgent pointer >       this segment, and no other, leaves at this time, at most 2 ms late
+ * (a "~" after the time: at most 10% late). What is not written is not compared; "nosack": no SACK
+ * block; "notect": not marked as ECN-capable
+ *   >>      the same for a run of segments, each of (len) bytes but the last, which alone has the P
+ *
+ * Numbers are relative to the ISNs; val and ecr of ours to our first TSval, in ms. Options: mss N,
+ * wscale N, sackOK, TS val N|* ecr N|*, sack a:b c:d, raw HEX (bytes as they stand), nop, eol.
+ *
+ *   until   nothing leaves until this time
+ *   listen [backlog N] | connect [timeout MS] | write N | read N | finish | detach | abort
+ *   keepalive on|off | rcvbuf N
+ *   refused NAME   a connect, which fails at once for this reason
+ *   other N   the segments after it are from the peer's port N; 0: the first one again
+ *   again     the next SYN-ACK begins another connection, whose ISN counts from there on
  *   unlisten
  *   icmp toobig MTU SEQ | icmp hard SEQ | icmp soft SEQ
  *   event A|B   the events since the last such line are these; "event -": none
- *   why NAME, acked N, written N, final 0|1, readable N, space N: what the conn says
- *   stat NAME N: the counter or reason has grown by N since the script's begin; with _now behind a
- * gauge's name: is N state gone | time_wait | embryonic | open: where the flow is in the table # a
- * comment
+ *   why NAME, acked N, written N, final 0|1, readable N, space N   what the conn says
+ *   stat NAME N   the counter or reason has grown by N since the script's begin; with _now behind a
+ *           gauge's name: is N
+ *   state gone | time_wait | embryonic | open   where the flow is in the table
+ *   # a comment
  *
  * TG_SCRIPT_TRACE=1 in the environment prints every segment that leaves.
  * Whatever leaves without a line that expects it fails the script. At the end everything is taken
@@ -50,17 +58,24 @@
 #define CONF_SMALL_TX 0x200   /* one transmit block */
 #define CONF_WRAP 0x400       /* both ISNs just below 2^32 */
 #define CONF_SMALL_BUF 0x800  /* 8 KiB each way */
+#define CONF_ONE_PORT 0x1000  /* one source port for active opens */
+#define CONF_TS_WRAP 0x2000   /* our timestamps wrap a second after the begin */
+#define CONF_LONG_USER 0x4000 /* user timeout a day */
 
 struct script {
-	const char *name;
+	const char *name; /* what it shows */
 	uint32_t conf;
-	const char *text;
+	const char *text; /* NULL: no script, a heading over those that follow */
 };
+#define ABOUT(text) \
+	{ \
+		text, 0, NULL \
+	}
 
 /* Runs it; on failure says which line and why. */
 bool script_run(const struct script *s);
 /* A test program over a table of scripts: each ends with a line. A command-line argument picks
- * those whose name contains it. */
+ * those whose name contains it; --table prints them all as a Markdown table instead. */
 int script_main(const char *suite, const struct script *s, unsigned int n, int argc, char **argv);
 
 #endif

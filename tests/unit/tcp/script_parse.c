@@ -124,7 +124,7 @@ void script_seg(const char *p, struct line_seg *s)
 	s->seq = script_number(&p);
 	if (*p++ != ':')
 		script_fail("seq:end(len)");
-	(void)script_number(&p);
+	s->end = script_number(&p);
 	if (*p++ != '(')
 		script_fail("seq:end(len)");
 	s->len = script_number(&p);
@@ -136,10 +136,14 @@ void script_seg(const char *p, struct line_seg *s)
 		} else if (script_word(&p, "win")) {
 			s->has_win = true;
 			s->win = script_number(&p);
+		} else if (script_word(&p, "urg")) {
+			s->urg = script_number(&p);
 		} else if (script_word(&p, "ce")) {
 			s->ce = true;
 		} else if (script_word(&p, "ect0")) {
 			s->ect = true;
+		} else if (script_word(&p, "notect")) {
+			s->notect = true;
 		} else if (script_word(&p, "nosack")) {
 			s->opt.nosack = true;
 		} else if (*p == '<') {

@@ -19,8 +19,8 @@ struct line_opt {
 
 struct line_seg {
 	uint8_t flags;
-	uint32_t seq, len, ack, win;
-	bool has_ack, has_win, ce, ect;
+	uint32_t seq, end, len, ack, win, urg;
+	bool has_ack, has_win, ce, ect, notect;
 	struct line_opt opt;
 };
 

@@ -287,6 +287,270 @@ static const struct script scripts[] = {
 		     "+0 finish\n"
 		     "+.1 < . 1:1(0) ack 1 win 512\n"
 		     "+0 > FP. 1:11(10) ack 1\n"},
+
+	ABOUT("FIN, lost, late and early"),
+	{"FIN-WAIT-1: the data are acknowledged, the FIN is not: it goes again", CONF_NO_SACK,
+		OPEN_BARE "+0 write 100\n"
+			  "+0 > P. 1:101(100)\n"
+			  "+0 finish\n"
+			  "+0 > F. 101:101(0) ack 1\n"
+			  "+.1 < . 1:1(0) ack 101 win 65535\n"
+			  "+.3~ > F. 101:101(0) ack 1\n"
+			  "+.1 < . 1:1(0) ack 102 win 65535\n"
+			  "+0 event DRAINED\n"},
+	{"FIN-WAIT-1: data and FIN lost together", CONF_NO_SACK,
+		OPEN_BARE "+0 write 1460\n"
+			  "+0 > P. 1:1461(1460)\n"
+			  "+0 finish\n"
+			  "+0 > F. 1461:1461(0) ack 1\n"
+			  "+.3~ > P. 1:1461(1460)\n"
+			  "+.1 < . 1:1(0) ack 1461 win 65535\n"
+			  "+0 > F. 1461:1461(0) ack 1\n"
+			  "+.1 < . 1:1(0) ack 1462 win 65535\n"
+			  "+0 event DRAINED\n"},
+	{"the FIN is sacked: the data before it are sent again", 0,
+		OPEN "+0 write 1460\n"
+		     "+0 > P. 1:1461(1460)\n"
+		     "+0 finish\n"
+		     "+0 > F. 1461:1461(0) ack 1\n"
+		     "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:1462>\n"
+		     "+.025~ > P. 1:1461(1460)\n"
+		     "+.1 < . 1:1(0) ack 1462 win 512\n"
+		     "+0 event DRAINED\n"},
+	{"FIN-WAIT-2: data, then the FIN behind a hole", 0,
+		OPEN "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 1\n"
+		     "+.1 < . 1:1(0) ack 2 win 512\n"
+		     "+.1 < F. 101:101(0) ack 2 win 512\n"
+		     "+0 > . 2:2(0) ack 1\n"
+		     "+.1 < P. 1:101(100) ack 2 win 512\n"
+		     "+0 > . 2:2(0) ack 102\n"
+		     "+0 state time_wait\n"
+		     "+0 event DRAINED|READABLE|EOF\n"
+		     "+0 readable 100\n"},
+	{"CLOSING: our FIN is sent again until it is acknowledged", CONF_NO_SACK,
+		OPEN_BARE "+0 finish\n"
+			  "+0 > F. 1:1(0) ack 1\n"
+			  "+.05 < F. 1:1(0) ack 1 win 65535\n"
+			  "+0 > . 2:2(0) ack 2\n"
+			  "+.25~ > F. 1:1(0) ack 2\n"
+			  "+.6~ > F. 1:1(0) ack 2\n"
+			  "+.1 < . 2:2(0) ack 2 win 65535\n"
+			  "+0 state time_wait\n"},
+	{"LAST-ACK: our FIN is sent again until it is acknowledged", CONF_NO_SACK,
+		OPEN_BARE "+0 < F. 1:1(0) ack 1 win 65535\n"
+			  "+0 > . 1:1(0) ack 2\n"
+			  "+0 finish\n"
+			  "+0 > F. 1:1(0) ack 2\n"
+			  "+.3~ > F. 1:1(0) ack 2\n"
+			  "+.6~ > F. 1:1(0) ack 2\n"
+			  "+0 state open\n"
+			  "+.1 < . 2:2(0) ack 2 win 65535\n"
+			  "+0 state gone\n"},
+	{"LAST-ACK: the peer's FIN again is answered", 0,
+		OPEN "+0 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2\n"
+		     "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 2\n"
+		     "+.1 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 2:2(0) ack 2\n"
+		     "+.1 < . 2:2(0) ack 2 win 512\n"
+		     "+0 state gone\n"},
+	{"LAST-ACK: nobody answers: given up after the user timeout",
+		CONF_SHORT_USER | CONF_NO_SACK,
+		OPEN_BARE "+0 < F. 1:1(0) ack 1 win 65535\n"
+			  "+0 > . 1:1(0) ack 2\n"
+			  "+0 finish\n"
+			  "+0 > F. 1:1(0) ack 2\n"
+			  "+.3~ > F. 1:1(0) ack 2\n"
+			  "+.6~ > F. 1:1(0) ack 2\n"
+			  "+1.2~ > F. 1:1(0) ack 2\n"
+			  "+2.4~ > F. 1:1(0) ack 2\n"
+			  "5.5 event EOF|FAILED\n"
+			  "+0 why conn_timeout\n"
+			  "+0 state gone\n"},
+	{"CLOSE-WAIT lasts for as long as the user wants", 0,
+		OPEN "+0 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2\n"
+		     "+5000 write 10\n"
+		     "+0 > P. 1:11(10) ack 2\n"},
+	{"FIN with the last data, in one segment", 0,
+		OPEN "+.1 < . 1:1(0) ack 1 win 0\n"
+		     "+0 write 10\n"
+		     "+0 finish\n"
+		     "+.1 < . 1:1(0) ack 1 win 512\n"
+		     "+0 > FP. 1:11(10) ack 1\n"
+		     "+.1 < . 1:1(0) ack 12 win 512\n"
+		     "+0 event DRAINED\n"},
+	{"simultaneous close with data on both sides", 0,
+		OPEN "+0 write 100\n"
+		     "+0 > P. 1:101(100) ack 1\n"
+		     "+0 finish\n"
+		     "+0 > F. 101:101(0) ack 1\n"
+		     "+.05 < FP. 1:51(50) ack 1 win 512\n"
+		     "+0 > . 102:102(0) ack 52\n"
+		     "+.05 < . 52:52(0) ack 102 win 512\n"
+		     "+0 state time_wait\n"
+		     "+0 event READABLE|EOF|DRAINED\n"
+		     "+0 readable 50\n"},
+	{"the numbers wrap between data and FIN", CONF_WRAP,
+		OPEN "+.1 < . 1:1001(1000) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1001\n"
+		     "+0 < FP. 1001:1101(100) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1102\n"
+		     "+0 event READABLE|EOF\n"
+		     "+0 write 8000\n"
+		     "+0 >> P. 1:8001(1460) ack 1102\n"
+		     "+0 finish\n"
+		     "+0 > F. 8001:8001(0) ack 1102\n"
+		     "+.1 < . 1102:1102(0) ack 8002 win 512\n"
+		     "+0 state gone\n"},
+
+	ABOUT("Abort and RST in every state"),
+	{"abort in SYN-SENT: nothing is sent", 0,
+		"0   connect\n"
+		"+0  > S 0:0(0)\n"
+		"+.1 abort\n"
+		"+0  state gone\n"},
+	{"abort in FIN-WAIT-1, FIN-WAIT-2: RST", 0,
+		OPEN "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 1\n"
+		     "+0 abort\n"
+		     "+0 > R. 2:2(0) ack 1\n"
+		     "+0 state gone\n"},
+	{"abort in CLOSE-WAIT: RST", 0,
+		OPEN "+.1 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2\n"
+		     "+0 abort\n"
+		     "+0 > R. 1:1(0) ack 2\n"
+		     "+0 state gone\n"},
+	{"abort with data under way: the RST is behind them", 0,
+		OPEN "+0 write 1000\n"
+		     "+0 > P. 1:1001(1000) ack 1\n"
+		     "+0 abort\n"
+		     "+0 > R. 1001:1001(0) ack 1\n"},
+	{"abort with data beyond the peer's window: the RST is in it", 0,
+		OPEN "+0 write 2920\n"
+		     "+0 >> P. 1:2921(1460) ack 1\n"
+		     "+.1 < . 1:1(0) ack 1 win 10\n"
+		     "+0 abort\n"
+		     "+0 > R. 1281:1281(0) ack 1\n"},
+	{"RST with data in it (SHLD-2)", 0,
+		OPEN "+.1 < R 1:11(10) win 0\n"
+		     "+0 event FAILED\n"
+		     "+0 why conn_reset_by_peer\n"
+		     "+0 readable 0\n"},
+	{"RST in FIN-WAIT-1, FIN-WAIT-2", 0,
+		OPEN "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 1\n"
+		     "+.1 < . 1:1(0) ack 2 win 512\n"
+		     "+0 < R 2:2(0) win 0\n"
+		     "+0 > . 2:2(0) ack 1\n"
+		     "+0 < R 1:1(0) win 0\n"
+		     "+0 event DRAINED|FAILED\n"
+		     "+0 state gone\n"},
+	{"RST in CLOSING", 0,
+		OPEN "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 1\n"
+		     "+.05 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 2:2(0) ack 2\n"
+		     "+0 < R 2:2(0) win 0\n"
+		     "+0 event EOF|FAILED\n"
+		     "+0 state gone\n"},
+	{"data after the last ACK of a closed connection: RST", 0,
+		OPEN "+0 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2\n"
+		     "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 2\n"
+		     "+.1 < . 2:2(0) ack 2 win 512\n"
+		     "+0 state gone\n"
+		     "+0 < P. 2:12(10) ack 2 win 512\n"
+		     "+0 > R 2:2(0)\n"},
+	{"detached in FIN-WAIT-2, data come: RST (SHLD-3)", 0,
+		OPEN "+0 finish\n"
+		     "+0 > F. 1:1(0) ack 1\n"
+		     "+.1 < . 1:1(0) ack 2 win 512\n"
+		     "+0 detach\n"
+		     "+.1 < P. 1:101(100) ack 2 win 512\n"
+		     "+0 > R. 2:2(0)\n"
+		     "+0 state gone\n"},
+	{"detached in CLOSE-WAIT: FIN, then LAST-ACK", 0,
+		OPEN "+0 < F. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2\n"
+		     "+0 detach\n"
+		     "+0 > F. 1:1(0) ack 2\n"
+		     "+.1 < . 2:2(0) ack 2 win 512\n"
+		     "+0 state gone\n"},
+
+	ABOUT("TIME-WAIT and the same ports again"),
+	{"an RST in the window, not exact: no end", 0,
+		OPEN TO_TIME_WAIT "+1 < R 3:3(0) win 0\n"
+				  "+0 < R 100:100(0) win 0\n"
+				  "+0 state time_wait\n"
+				  "+0 stat tcp_rst_blind 2\n"},
+	{"a SYN-ACK is answered, and begins nothing", 0,
+		OPEN TO_TIME_WAIT "+1 < S. 100000:100000(0) ack 2 win 512\n"
+				  "+0 > . 2:2(0) ack 2\n"
+				  "+0 state time_wait\n"},
+	{"an old segment does not restart the minute", 0,
+		OPEN TO_TIME_WAIT "+30 < . 1:11(10) ack 2 win 512\n"
+				  "+0 > . 2:2(0) ack 2\n"
+				  "+29.8 state time_wait\n"
+				  "+.4 state gone\n"},
+	{"PAWS: an old FIN does not restart the minute", 0,
+		OPEN_TS "+0   finish\n"
+			"+0   > F. 1:1(0) ack 1\n"
+			"+.1  < F. 1:1(0) ack 2 win 512 <TS val 300 ecr 100>\n"
+			"+0   > . 2:2(0) ack 2 <TS val 200 ecr 300>\n"
+			"+30  < F. 1:1(0) ack 2 win 512 <TS val 250 ecr 100>\n"
+			"+0   > . 2:2(0) ack 2 <TS val 30200 ecr 300>\n"
+			"+29.8 state time_wait\n"
+			"+.4  state gone\n"},
+	{"a SYN with an older timestamp begins nothing, whatever its number", 0,
+		OPEN_TS "+0   finish\n"
+			"+0   > F. 1:1(0) ack 1\n"
+			"+.1  < F. 1:1(0) ack 2 win 512 <TS val 300 ecr 100>\n"
+			"+0   > . 2:2(0) ack 2\n"
+			"+1   < S 100000:100000(0) win 65535 <mss 1460,TS val 200 ecr 0>\n"
+			"+0   > . 2:2(0) ack 2\n"
+			"+0   state time_wait\n"},
+	{"the next ISN is beyond what the old connection sent: 250 for each ms (MUST-8)", 0,
+		OPEN TO_TIME_WAIT "+1 detach\n"
+				  "+0 < S 100000:100000(0) win 65535 <mss 1460>\n"
+				  "+0 > S. 300000:300000(0) ack 100001\n"
+				  "+0 state embryonic\n"},
+	{"active open with one port: none for a second, then the same again (RFC 6191)",
+		CONF_ONE_PORT,
+		"0    connect\n"
+		"+0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>\n"
+		"+.1  < S. 0:0(0) ack 1 win 65535 <mss 1460,TS val 100 ecr 0>\n"
+		"+0   > . 1:1(0) ack 1\n"
+		"+0   finish\n"
+		"+0   > F. 1:1(0) ack 1\n"
+		"+.1  < F. 1:1(0) ack 2 win 512 <TS val 300 ecr 100>\n"
+		"+0   > . 2:2(0) ack 2\n"
+		"+0   state time_wait\n"
+		"+0   detach\n"
+		"+0   refused conn_no_port\n"
+		"+.9  refused conn_no_port\n"
+		"+.2  again\n"
+		"+0   connect\n"
+		"+0   > S 0:0(0) <mss 1460,sackOK,TS val * ecr 0,wscale 7>\n"
+		"+0   stat tcp_time_wait_now 0\n"},
+	{"without timestamps the port stays taken for the whole minute", CONF_ONE_PORT,
+		"0    connect\n"
+		"+0   > S 0:0(0)\n"
+		"+.1  < S. 0:0(0) ack 1 win 65535 <mss 1460>\n"
+		"+0   > . 1:1(0) ack 1\n"
+		"+0   finish\n"
+		"+0   > F. 1:1(0) ack 1\n"
+		"+.1  < F. 1:1(0) ack 2 win 512\n"
+		"+0   > . 2:2(0) ack 2\n"
+		"+0   detach\n"
+		"+59  refused conn_no_port\n"
+		"+1.1 again\n"
+		"+0   connect\n"
+		"+0   > S 0:0(0)\n"},
 };
 
 int main(int argc, char **argv)

@@ -2,41 +2,7 @@
  * sections 3.7, 3.8; 5681; 7323; 3168; 1122. */
 #include "opening.h"
 
-/* Spends the quick ACKs of the start: sixteen segments of one byte, one ACK each. */
-#define ONE(n) \
-	"+.01 < . " #n ":" #n "(1) ack 1 win 512\n" \
-	"+0 > . 1:1(0)\n"
-#define QUICK16 \
-	ONE(1) \
-	ONE(2) \
-	ONE(3) \
-	ONE(4) \
-	ONE(5) \
-	ONE(6) \
-	ONE(7) \
-	ONE(8) \
-	ONE(9) \
-	ONE(10) \
-	ONE(11) \
-	ONE(12) \
-	ONE(13) \
-	ONE(14) \
-	ONE(15) \
-	ONE(16) \
-	"+0 event " \
-	"READABLE\n"
-
-#define TEN_FROM_1 \
-	"+0 > . 1:1461(1460)\n" \
-	"+0 > . 1461:2921(1460)\n" \
-	"+0 > . 2921:4381(1460)\n" \
-	"+0 > . 4381:5841(1460)\n" \
-	"+0 > . 5841:7301(1460)\n" \
-	"+0 > . 7301:8761(1460)\n" \
-	"+0 > . 8761:10221(1460)\n" \
-	"+0 > . 10221:11681(1460)\n" \
-	"+0 > . 11681:13141(1460)\n" \
-	"+0 > P. 13141:14601(1460)\n"
+#define TEN_FROM_1 "+0 >> P. 1:14601(1460)\n"
 
 static const struct script scripts[] = {
 	{"the first data are acknowledged at once", 0,
