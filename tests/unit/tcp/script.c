@@ -4,54 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <rte_eal.h>
-#include <rte_mbuf.h>
-
-#include <tidegate/stats.h>
-#include <tidegate/tcp.h>
-
-#include "opts.h"
-#include "script.h"
 #include "script_parse.h"
-#include "stack.h"
+#include "script_rig.h"
 
-#define DUT_PORT 80
-#define PEER_PORT 5000
-#define MBUFS 2047
-#define CAUGHT 256
 #define LATE (2 * TG_MS)
-
-struct caught { /* a segment that left */
-	uint64_t at;
-	struct tg_seg s;
-	struct tg_opts o;
-};
-
-struct rig {
-	const struct script *script;
-	struct rte_mempool *pool;
-	struct tg_wheel wheel, peer_wheel;
-	struct tg_ready ready;
-	struct tg_core_stats stats, peer_stats, before;
-	struct tg_net *net, *peer;
-	struct tg_tcp *tcp;
-	struct tg_tcp_listener listener;
-	struct tg_conn *c;
-	struct tg_dst dst;
-	struct tg_flow flow; /* from the peer: local = peer */
-	uint32_t events;
-	uint32_t iss, irs, ts0; /* ours, the peer's ISN; our first TSval */
-	bool iss_known, ts_known;
-	uint64_t segments;    /* that came in */
-	uint64_t start, last; /* ns */
-	struct caught q[CAUGHT];
-	uint32_t q_head, q_tail;
-	uint64_t written, read_at;
-	int line;
-	bool failed, left;
-};
-
-static struct rig r;
 
 void script_fail(const char *fmt, ...)
 {
@@ -112,7 +68,7 @@ static void catch_segments(struct tg_seg *segs, uint32_t n)
 	}
 }
 
-static uint16_t dut_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
+uint16_t script_dut_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct tg_seg out[TG_NET_BURST];
 
@@ -127,7 +83,7 @@ static uint16_t dut_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
-static uint16_t peer_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
+uint16_t script_peer_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct tg_seg out[TG_NET_BURST];
 
@@ -143,7 +99,7 @@ static uint16_t peer_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 	return n;
 }
 
-static void flush_both(void)
+void script_flush(void)
 {
 	for (int i = 0; i < 3; i++) {
 		tg_net_flush(r.net);
@@ -155,7 +111,7 @@ static void turn(void)
 {
 	tg_ready_drain(&r.ready, 0, tg_tcp_reap, r.tcp);
 	tg_tcp_output(r.tcp);
-	flush_both();
+	script_flush();
 	if (!tg_tcp_validate(r.tcp))
 		script_fail("tg_tcp_validate() at %.6f", (double)now() / 1e9);
 }
@@ -309,7 +265,7 @@ static void inject(const char *p)
 		h[20 + n + i] = (uint8_t)(at * 5 + (at >> 8));
 	}
 	tg_net_output(r.peer, m, &r.flow, l.ce ? 3 : l.ect ? 2 : 0, &r.dst);
-	flush_both();
+	script_flush();
 	turn();
 }
 
@@ -741,159 +697,13 @@ static void run_line(const char *p)
 		command(p);
 }
 
-/* --- set up, take down --- */
-
-static struct tg_net *make_net(
-	bool dut, struct tg_wheel *w, struct tg_core_stats *st, uint32_t conf)
-{
-	static const struct tg_netif_ops dut_ops = {.tx = dut_tx}, peer_ops = {.tx = peer_tx};
-	struct tg_netif_conf nif = {.name = dut ? "dut" : "peer",
-		.ops = dut ? &dut_ops : &peer_ops,
-		.mac = {2, 0, 0, 0, 0, dut ? 1 : 2},
-		.mtu = 1500,
-		.n_addrs = 1};
-	struct tg_net_conf c = {.n_ifs = 1, .ifs = &nif, .mbufs = r.pool, .wheel = w, .stats = st};
-	struct tg_errbuf e;
-	struct tg_net *n;
-
-	tg_ip_prefix_parse(conf & CONF_V6 ? (dut ? "fd00::1/64" : "fd00::2/64")
-					  : (dut ? "10.0.0.1/24" : "10.0.0.2/24"),
-		&nif.addrs[0]);
-	n = tg_net_create(&c, &e);
-	if (!n)
-		script_fail("tg_net_create: %s", e.text);
-	else
-		(dut ? (void)(r.flow.remote = nif.addrs[0].ip)
-		     : (void)(r.flow.local = nif.addrs[0].ip));
-	return n;
-}
-
-static void make_tcp(uint32_t conf)
-{
-	struct tg_tcp_conf c = {.max_conns = 64,
-		.max_active = conf & CONF_SMALL_TX ? 1 : 32,
-		.max_embryonic = conf & CONF_SMALL_EMB ? 2 : 32,
-		.max_time_wait = conf & CONF_SMALL_TW ? 2 : 32,
-		.keepalive_idle = conf & CONF_KEEPALIVE ? 10 * TG_SEC : 0,
-		.keepalive_interval = conf & CONF_KEEPALIVE ? 3 * TG_SEC : 0,
-		.keepalive_probes = conf & CONF_KEEPALIVE ? 2 : 0,
-		.user_timeout = conf & CONF_SHORT_USER  ? 5 * TG_SEC
-				: conf & CONF_LONG_USER ? 86400 * TG_SEC
-							: 0,
-		.rcv_buf = conf & CONF_SMALL_BUF ? 8192 : 0,
-		.snd_buf = conf & CONF_SMALL_BUF ? 8192 : 0,
-		.no_timestamps = conf & CONF_NO_TS,
-		.no_sack = conf & CONF_NO_SACK,
-		.no_window_scale = conf & CONF_NO_WSCALE,
-		.no_ecn = conf & CONF_NO_ECN,
-		.port_first = conf & CONF_ONE_PORT ? 4000 : 0,
-		.port_last = conf & CONF_ONE_PORT ? 4000 : 0,
-		.secret = "a secret of thirty-two bytes...",
-		.seed = 1,
-		.net = r.net,
-		.mbufs = r.pool,
-		.wheel = &r.wheel,
-		.ready = &r.ready,
-		.stats = &r.stats};
-	struct tg_errbuf e;
-
-	r.tcp = tg_tcp_create(&c, &e);
-	if (!r.tcp)
-		script_fail("tg_tcp_create: %s", e.text);
-}
-
-/* ISN and timestamps are a hash and a clock: the clock is set so that they come out as the script
- * wants. */
-static uint64_t start_time(uint32_t conf)
-{
-	struct tg_secret s;
-	struct tg_flow f = {.local = r.flow.remote,
-		.remote = r.flow.local,
-		.lport = DUT_PORT,
-		.rport = PEER_PORT};
-	uint64_t t = 1000 * TG_SEC, step = 4096 * TG_US;
-
-	tg_secret_init(&s, (const uint8_t *)"a secret of thirty-two bytes...");
-	if (conf & CONF_TS_WRAP) {
-		uint32_t ms = UINT32_MAX - 999 - tg_secret_ts_offset(&s, &f);
-
-		return (ms + (UINT64_C(1) << 32)) * TG_MS;
-	}
-	if (!(conf & CONF_WRAP))
-		return t;
-	while (tg_secret_isn(&s, &f, t) < UINT32_MAX - 4096)
-		t += step;
-	return t;
-}
-
-static void set_up(const struct script *s)
-{
-	struct rte_mempool *pool = r.pool;
-
-	memset(&r, 0, sizeof(r));
-	r.script = s;
-	r.pool = pool;
-	r.flow.lport = PEER_PORT;
-	r.flow.rport = DUT_PORT;
-	r.irs = s->conf & CONF_WRAP ? 0xfffffc00 : 1000000000;
-	tg_ip_parse(s->conf & CONF_V6 ? "fd00::1" : "10.0.0.1", &r.flow.remote);
-	tg_ip_parse(s->conf & CONF_V6 ? "fd00::2" : "10.0.0.2", &r.flow.local);
-	r.start = start_time(s->conf);
-	tg_wheel_init(&r.wheel, r.start);
-	tg_wheel_init(&r.peer_wheel, r.start);
-	tg_ready_init(&r.ready);
-	r.net = make_net(true, &r.wheel, &r.stats, s->conf);
-	r.peer = make_net(false, &r.peer_wheel, &r.peer_stats, s->conf);
-	if (!r.failed)
-		make_tcp(s->conf);
-	if (r.failed)
-		return;
-	tg_net_announce(r.net);
-	tg_net_announce(r.peer);
-	flush_both();
-	r.before = r.stats;
-}
-
-/* Received = accepted + refused, TCP's part of the ledger. */
-static void check_ledger(void)
-{
-	uint64_t segs = r.stats.rx_tcp_segments;
-
-	for (uint32_t i = 0; i < TG_WHY_MAX; i++)
-		if (tg_why_class(i) == TG_WHY_SEG)
-			segs += r.stats.why[i];
-	if (segs != r.segments)
-		script_fail(
-			"%" PRIu64 " segments came, %" PRIu64 " were counted", r.segments, segs);
-}
-
-static void take_down(uint32_t mbufs_before)
-{
-	if (r.tcp) {
-		if (r.c)
-			tg_conn_abort(r.c, TG_WHY_conn_aborted);
-		tg_ready_drain(&r.ready, 0, tg_tcp_reap, r.tcp);
-		check_ledger();
-		if (!tg_tcp_validate(r.tcp))
-			script_fail("tg_tcp_validate() at the end");
-		tg_tcp_destroy(r.tcp);
-	}
-	tg_net_destroy(r.net);
-	tg_net_destroy(r.peer);
-	if (rte_mempool_avail_count(r.pool) != mbufs_before)
-		script_fail(
-			"%u packet buffers leaked", mbufs_before - rte_mempool_avail_count(r.pool));
-	if (r.wheel.running)
-		script_fail("%u timers still run", r.wheel.running);
-}
-
 bool script_run(const struct script *s)
 {
 	uint32_t mbufs = rte_mempool_avail_count(r.pool);
 	const char *p = s->text;
 	char line[256];
 
-	set_up(s);
+	script_set_up(s);
 	while (*p && !r.failed) {
 		size_t n = strcspn(p, "\n");
 		const char *q;
@@ -910,54 +720,6 @@ bool script_run(const struct script *s)
 			run_line(q);
 	}
 	none_left();
-	take_down(mbufs);
+	script_take_down(mbufs);
 	return !r.failed;
-}
-
-/* --- as a test program --- */
-
-static int print_table(const char *suite, const struct script *s, unsigned int n)
-{
-	for (unsigned int i = 0; i < n; i++) {
-		unsigned int lines = 0;
-
-		if (!s[i].text) {
-			printf("\n%s: %s\n\n| script | lines |\n|---|---|\n", suite, s[i].name);
-			continue;
-		}
-		for (const char *p = s[i].text; *p; p++)
-			lines += *p == '\n';
-		printf("| %s | %u |\n", s[i].name, lines);
-	}
-	return 0;
-}
-
-int script_main(const char *suite, const struct script *s, unsigned int n, int argc, char **argv)
-{
-	static char args[][16] = {"script", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
-		"--no-telemetry", "-l", "0", "--log-level", "error"};
-	char *av[TG_ARRAY_LEN(args)];
-	unsigned int failed = 0, ran = 0;
-
-	if (argc > 1 && !strcmp(argv[1], "--table"))
-		return print_table(suite, s, n);
-	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		av[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), av) < 0)
-		return 2;
-	r.pool = rte_pktmbuf_pool_create("script", MBUFS, 0, 0, 2176, SOCKET_ID_ANY);
-	if (!r.pool)
-		return 2;
-	for (unsigned int i = 0; i < n; i++) {
-		bool good;
-
-		if (!s[i].text || (argc > 1 && !strstr(s[i].name, argv[1])))
-			continue;
-		good = script_run(&s[i]);
-		printf("  %-64s %s\n", s[i].name, good ? "ok" : "FAILED");
-		failed += !good;
-		ran++;
-	}
-	printf("%s: %u scripts, %u failed\n", suite, ran, failed);
-	return failed || !ran;
 }
