@@ -136,6 +136,7 @@ struct tg_app {
 	struct tg_budget budget;   /* how dataplane.memory was divided */
 	struct tg_cpu_plan cpus;
 	bool hugepages; /* false: --no-huge */
+	bool capture;   /* dpdk-dumpcap can attach: capture.h */
 	enum { TG_MEMORY_PLAIN, TG_MEMORY_PRIVATE, TG_MEMORY_SHARED } memory_kind; /* eal.h */
 	bool pages_matter; /* packet buffers do not cross pages of 4 KiB */
 	bool eal_up;

@@ -19,7 +19,6 @@
 #include <rte_log.h>
 #include <rte_mbuf.h>
 #include <rte_mbuf_pool_ops.h>
-#include <rte_pdump.h>
 
 #include "args.h"
 #include "janitor.h"
@@ -322,9 +321,6 @@ int tg_eal_start(struct tg_app *app, struct tg_errbuf *e)
 	close(lock);
 	if (rc)
 		return rc;
-	if (app->memory_kind == TG_MEMORY_SHARED && rte_pdump_init() == 0)
-		tg_say(TG_INFO, "packets can be captured: dpdk-dumpcap --file-prefix=%s -i 0",
-			app->file_prefix);
 	said[0] = '\0';
 	return 0;
 }
@@ -333,8 +329,6 @@ void tg_eal_stop(struct tg_app *app)
 {
 	if (!app->eal_up)
 		return;
-	if (app->memory_kind == TG_MEMORY_SHARED)
-		rte_pdump_uninit();
 	rte_eal_cleanup();
 	app->eal_up = false;
 }
@@ -349,7 +343,12 @@ static struct rte_mempool *make_pool(const struct tg_app *app, uint32_t cache)
 	unsigned int flags = app->memory_kind == TG_MEMORY_PLAIN && !app->pages_matter
 				     ? RTE_MEMPOOL_F_NO_IOVA_CONTIG
 				     : 0;
-	struct rte_mempool *mp = rte_mempool_create_empty("mbufs", b->n_mbufs,
+	struct rte_mempool *mp;
+
+	/* Not spread over the memory channels, which would make it larger than the page. */
+	if (tg_mbuf_fills_page(b->mbuf_room))
+		flags |= RTE_MEMPOOL_F_NO_SPREAD;
+	mp = rte_mempool_create_empty("mbufs", b->n_mbufs,
 		(unsigned int)sizeof(struct rte_mbuf) + b->mbuf_room, cache, sizeof(priv),
 		(int)rte_socket_id(), flags);
 

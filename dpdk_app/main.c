@@ -11,6 +11,7 @@
 #include <rte_version.h>
 
 #include "admin.h"
+#include "capture.h"
 #include "control.h"
 #include "eal.h"
 #include "janitor.h"
@@ -95,6 +96,7 @@ static const struct step steps[] = {
 	{"plan", tg_plan_start, NULL},
 	{"DPDK", tg_eal_start, tg_eal_stop},
 	{"packet buffers", tg_mbufs_start, tg_mbufs_stop},
+	{"capture", tg_capture_start, tg_capture_stop},
 	{"ports", tg_ports_start, tg_ports_stop},
 	{"workers", tg_workers_start, tg_workers_stop},
 	{"sink", tg_sink_start, tg_sink_stop},

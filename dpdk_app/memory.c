@@ -48,11 +48,25 @@ static uint32_t mbuf_room(uint32_t mtu)
 	return room > MBUF_ROOM_MIN ? room : MBUF_ROOM_MIN;
 }
 
+bool tg_mbuf_fills_page(uint32_t room)
+{
+	return room + MBUF_OVERHEAD == PAGE;
+}
+
+uint16_t tg_mtu_within_page(void)
+{
+	return PAGE - MBUF_OVERHEAD - MBUF_DEVICE_ROOM - MBUF_HEADROOM - MBUF_L2;
+}
+
 /* A mempool object: whole cache lines, an odd number of them, so that the memory channels take
- * turns; on ordinary pages none crosses a page, if the device needs that. */
+ * turns, unless it fills a page; on ordinary pages none crosses a page, if the device needs that.
+ */
 static uint32_t mbuf_bytes(uint32_t room, bool paged)
 {
-	uint32_t n = ((room + MBUF_OVERHEAD + 63) / 64 | 1) * 64;
+	uint32_t n = (room + MBUF_OVERHEAD + 63) / 64 * 64;
+
+	if (!tg_mbuf_fills_page(room))
+		n |= 64;
 
 	if (paged)
 		n = n > PAGE ? (n + PAGE - 1) / PAGE * PAGE : PAGE / (PAGE / n);

@@ -45,6 +45,24 @@ static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask, boo
 	}
 }
 
+/* All ports share the packet buffers, and AF_XDP takes none that is larger than a page. */
+static int check_mtu(
+	const struct tg_snapshot *s, const struct tg_budget_ask *ask, struct tg_errbuf *e)
+{
+	uint16_t most = tg_mtu_within_page();
+
+	for (uint32_t i = 0; i < s->n_ports && ask->mtu > most; i++)
+		if (strncmp(s->ports[i].device, "net_af_xdp", 10) == 0)
+			return tg_fail(e, TG_ERANGE,
+				"port %s: mtu = %u, but net_af_xdp needs packet buffers within a "
+				"page, "
+				"and all ports share them: at most %u, for each port; larger "
+				"frames: "
+				"net_af_packet, or a NIC",
+				s->ports[i].name, ask->mtu, most);
+	return 0;
+}
+
 static int plan_cpus(struct tg_app *app, struct tg_errbuf *e)
 {
 	const struct tg_dataplane_conf *d = &app->boot->dataplane;
@@ -167,6 +185,8 @@ int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
 	int rc = plan_cpus(app, e);
 
 	plan_ask(app->boot, &ask, &physical);
+	if (!rc)
+		rc = check_mtu(app->boot, &ask, e);
 	if (!rc)
 		rc = tg_budget_make(&ask, &app->budget, e);
 	if (rc)

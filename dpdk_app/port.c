@@ -135,16 +135,15 @@ static int choose_queues(struct tg_port *p, const struct rte_eth_dev_info *info,
 	return 0;
 }
 
-/* What to tell the device. net_tap and net_af_packet name Ethernet's usual frame as their limit and
- * take what their interface takes: they are not told, set_mtu() tells the interface. */
-static uint16_t device_mtu(const struct tg_port *p, const struct rte_eth_dev_info *info)
+/* The most that the device takes. net_af_packet names Ethernet's usual frame as its limit and takes
+ * what its ring's frames hold (tg_iface_check); net_tap means it. */
+static uint16_t largest_mtu(const struct rte_eth_dev_info *info)
 {
 	uint32_t overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 
-	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > overhead &&
-		p->mtu > info->max_rx_pktlen - overhead)
-		return (uint16_t)(info->max_rx_pktlen - overhead);
-	return RTE_MAX(p->mtu, info->min_mtu);
+	if (info->max_mtu == UINT16_MAX && info->max_rx_pktlen > overhead)
+		return (uint16_t)RTE_MIN(info->max_rx_pktlen - overhead, UINT16_MAX);
+	return info->max_mtu;
 }
 
 static int configure(struct tg_app *app, struct tg_port *p, const struct rte_eth_dev_info *info,
@@ -154,13 +153,14 @@ static int configure(struct tg_app *app, struct tg_port *p, const struct rte_eth
 	uint64_t rx = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_TCP_CKSUM;
 	uint64_t tx = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM |
 		      RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	uint16_t most = largest_mtu(info);
 	int rc;
 
 	p->mtu = p->conf->mtu;
-	if (p->mtu > info->max_mtu)
+	if (p->mtu > most && strcmp(info->driver_name, "net_af_packet"))
 		return tg_fail(e, TG_ERANGE, "port %s: mtu = %u, but device %s takes at most %u",
-			p->conf->name, p->mtu, info->driver_name, info->max_mtu);
-	conf.rxmode.mtu = device_mtu(p, info);
+			p->conf->name, p->mtu, info->driver_name, most);
+	conf.rxmode.mtu = RTE_MAX(RTE_MIN(p->mtu, most), info->min_mtu);
 	conf.rxmode.offloads = rx & info->rx_offload_capa;
 	conf.txmode.offloads = tx & info->tx_offload_capa;
 	if (p->n_queues > 1)
@@ -194,7 +194,9 @@ static int set_queues(struct tg_app *app, struct tg_port *p, struct tg_errbuf *e
 	if (rc)
 		return tg_fail(e, TG_ESYS, "port %s: device \"%s\" refuses its queues: %s%s%s",
 			p->conf->name, p->conf->device, rte_strerror(-rc), tg_eal_said(),
-			strcmp(p->driver, "net_af_xdp") == 0 ? "; has another process this queue?"
+			strcmp(p->driver, "net_af_xdp") == 0 ? "; has another process the queue, "
+							       "or has its veth peer an mtu above "
+							       "3498?"
 							     : "");
 	return 0;
 }

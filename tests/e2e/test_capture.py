@@ -76,11 +76,19 @@ def capture(lab, port, traffic, *args):
             text = f.read()
         check(p.poll() is None, f'dpdk-dumpcap ended: {text}')
         return os.path.exists(path)
+
+    def sees(mark):
+        """A ping with this pattern is in the file. It says nothing when its callbacks are in place,
+        and what it has not written at its end is lost."""
+        where, ip = ((lab.client, '10.77.1.1'), (lab.origin, '10.77.2.1'))[int(port)]
+        netns.run(where, ['ping', '-c', 1, '-W', 1, '-s', 64, '-p', mark * 2, ip], check=False)
+        with open(path, 'rb') as f:
+            return bytes.fromhex(mark * 8) in f.read() and running()
     try:
         wait_for(running, 'dpdk-dumpcap', 20)
-        time.sleep(0.5)  # it says nothing when its callbacks are in place
+        wait_for(lambda: sees('a55a'), 'the first packet in the file', 20)
         traffic()
-        time.sleep(0.5)
+        wait_for(lambda: sees('c33c'), 'the last packet in the file', 20)
         p.send_signal(signal.SIGINT)
         equal(p.wait(10), 0, 'exit of dpdk-dumpcap')
     finally:
@@ -113,8 +121,11 @@ def captured_on_both_ports(lab):
         for i in range(5):
             equal(lab.curl('nginx.test', f'/hello?cap={i}').stdout, b'hello from nginx\n')
     for port, ours in (('0', '10.77.1.1'), ('1', '10.77.2.1')):
+        began = time.time()
         got = read(capture(lab, port, traffic), 'ip.src', 'ip.dst', 'http.request.uri',
-                   'http.response.code')
+                   'http.response.code', 'frame.time_epoch')
+        for p in got:  # 0.1 s: the two clocks are not read at one moment
+            check(began - 0.1 < float(p['frame.time_epoch']) < time.time() + 0.1, f'began {began}: {p}')
         uris = [p['http.request.uri'] for p in got if p['http.request.uri']]
         equal([u for u in uris if '?cap=' in u], [f'/hello?cap={i}' for i in range(5)])
         equal(len([p for p in got if p['http.response.code'] == '200']), 5)

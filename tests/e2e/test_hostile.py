@@ -31,7 +31,7 @@ def send_in(c, raw, cuts):
 
 
 def one(lab, n, name, raw, meanings, cuts=()):
-    with Client(lab.connect(timeout=5)) as c:
+    with Client(lab.connect(timeout=20)) as c:
         send_in(c, raw, cuts)
         if meanings is None:
             try:
@@ -108,7 +108,7 @@ def corpus_behind_a_good_request(lab):
     for n, (name, raw, meanings) in enumerate(hostile.requests()):
         if meanings is not None or len(raw) > 50000 or n % quick(1, 4):
             continue
-        with Client(lab.connect(timeout=5)) as c:
+        with Client(lab.connect(timeout=20)) as c:
             c.send_some(request('GET', '/bytes/4', 'py.test') + raw)
             try:
                 first = c.response()
@@ -159,7 +159,7 @@ def mutants_never_reach_the_origin_malformed(lab):
                 else:
                     end = min(len(raw), at + r.randint(1, 20))
                     raw[at:at] = raw[at:end]
-            with Client(lab.connect(timeout=5)) as c:
+            with Client(lab.connect(timeout=20)) as c:
                 c.send_some(bytes(raw) + bytes(raw))
                 try:
                     c.sock.shutdown(socket.SHUT_WR)
@@ -192,7 +192,7 @@ def hostile_responses(lab):
 
 
 def response_case(lab, n, name, method, verdict):
-    with Client(lab.connect(timeout=5)) as c:
+    with Client(lab.connect(timeout=20)) as c:
         try:
             # One write: what the origin lies about must not become the second answer.
             second = request('GET', '/bytes/9', 'py.test')
@@ -217,7 +217,7 @@ def response_case(lab, n, name, method, verdict):
                 check(second.body == bytes(range(9)), f'{name}: the next answer is {second}')
             except Closed as e:
                 check(not r.keep_alive(), f'{name}: second request: {e}')
-    with Client(lab.connect(timeout=5)) as c:
+    with Client(lab.connect(timeout=20)) as c:
         for _ in range(2):
             r = c.ask(request('GET', '/bytes/9', 'py.test'))
             check(r.body == bytes(range(9)), f'{name}: a later answer is {r}')

@@ -2,10 +2,11 @@
 """The same requests over every kind of port, and with two workers."""
 import os
 import shutil
+import socket
 import subprocess
 
 import netns
-from lab import GATE4, GATE6, NORTH, SOUTH, Lab, port, quick, wait_for
+from lab import GATE4, GATE6, HERE, NORTH, SOUTH, Lab, port, quick, wait_for
 from origin import pattern
 from tap import Skip, case, check, equal, main, note
 from wire import Client, request
@@ -25,8 +26,7 @@ def works(lab, seconds=quick(3, 2), v4_fragments=True):
         c.send(pattern(100000))
         check(c.exactly(100000) == pattern(100000), 'L4 echo differs')
     for ip, size in ((GATE4, 56), (GATE6, 56), (GATE6, 4000), (GATE4, 4000 if v4_fragments else 1400)):
-        p = lab.in_client(['ping', '-c', 3, '-i', 0.05, '-w', 5, '-s', size, ip], check=False)
-        check(' 3 received' in p.stdout, p.stdout)
+        lab.ping(ip, size)
     r = lab.wrk(seconds=seconds, conns=40)
     note(f'wrk: {r["rps"]:.0f} requests/s')
     check(r['errors'] == 0 and r['non2xx'] == 0 and r['requests'] > 100, r['text'])
@@ -159,8 +159,80 @@ def memif(_):
 
 
 @case
-def jumbo_frames(_):
-    in_lab(mtu=3000, allowed=QUIET)
+def smallest_mtu(_):
+    in_lab(mtu=1280, allowed=QUIET)
+
+
+@case
+def largest_mtu_of_af_xdp(_):
+    in_lab(mtu=3498, allowed=QUIET)
+
+
+@case
+def mtu_9000_on_af_packet(_):
+    frames = 'framesz=9216,blocksz=294912,framecnt=512'
+    in_lab(**AF_PACKET, mtu=9000, ports=ports(
+        f'net_af_packet0,iface=tgn0,{frames}', f'net_af_packet1,iface=tgs0,{frames}', mtu=9000))
+
+
+@case
+def mtu_that_a_device_cannot_take_is_refused(_):
+    for north, south, mtu, text in (
+            ('net_af_xdp0,iface=tgn0', 'net_af_xdp1,iface=tgs0', 3499, 'at most 3498'),
+            ('net_tap0,iface=tgt0', 'net_tap1,iface=tgt1', 1505, 'net_tap takes at most 1504'),
+            ('net_af_packet0,iface=tgn0', 'net_af_packet1,iface=tgs0', 9000, 'framesz=9216')):
+        with Lab(nginx=False, start=False, ports=ports(north, south, mtu=mtu)) as lab:
+            try:
+                lab.start()
+            except AssertionError as e:
+                check(f'mtu = {mtu}' in str(e) and text in str(e), e)
+                equal(lab.proc.returncode, 1)
+            else:
+                raise AssertionError(f'{north} takes mtu {mtu}')
+    small = ports('net_af_xdp0,iface=tgn0', 'net_af_xdp1,iface=tgs0', mtu=1500)
+    with Lab(nginx=False, start=False, mtu=9000, ports=small) as lab:
+        try:
+            lab.start()  # the other end of the cable is too large for XDP
+        except AssertionError as e:
+            check('veth peer' in str(e), e)
+        else:
+            raise AssertionError('af_xdp on a veth whose peer has mtu 9000')
+
+
+class VlanLab(Lab):
+    """Both cables carry tagged frames: VLAN 77 to the client, 4094 to the origin."""
+
+    def start(self, seconds=60):
+        for ns, tag, mac, addresses in (
+                (self.client, 77, '02:77:00:00:00:01', ('10.77.1.2/24', 'fd77:1::2/64')),
+                (self.origin, 4094, '02:77:00:00:00:02', ('10.77.2.2/24', 'fd77:2::2/64'))):
+            def ip(*args, where=ns, check=True):
+                return netns.run(None, ['ip', '-n', where, *args], check=check)
+            ip('addr', 'flush', 'dev', 'eth0', 'scope', 'global')
+            tagger = netns.popen(ns, [os.path.join(HERE, 'tagger.py'), 'eth0', tag, 'tagged'])
+            self.procs.append(tagger)
+            wait_for(lambda i=ip: i('link', 'show', 'tagged', check=False).returncode == 0,
+                     'the tagged interface')
+            ip('link', 'set', 'tagged', 'address', mac, 'up')
+            for a in addresses:
+                ip('addr', 'add', a, 'dev', 'tagged', *(['nodad'] if ':' in a else []))
+        super().start(seconds)
+
+
+@case
+def vlan(_):
+    if not os.path.exists('/dev/net/tun'):
+        raise Skip('no /dev/net/tun')
+
+    def untagged_is_not_ours(lab):
+        with lab.socket(socket.AF_PACKET, socket.SOCK_RAW) as s:
+            s.bind(('eth0', 0))
+            s.send(b'\xff' * 6 + bytes.fromhex('020000000001') + b'\x08\x06' + bytes(46))
+        wait_for(lambda: lab.drops()[1].get('eth_vlan', 0) > 0, 'an untagged frame is counted')
+
+    in_lab(cls=VlanLab, allowed=QUIET | {'eth_vlan'}, then=untagged_is_not_ours, ports=', '.join((
+        port('north', 'net_af_xdp0,iface=tgn0', NORTH, more='vlan = 77;'),
+        port('south', 'net_af_xdp1,iface=tgs0', SOUTH, more='vlan = 4094;'))))
 
 
 class NoLab:

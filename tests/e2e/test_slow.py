@@ -108,10 +108,8 @@ def three_hundred_slow_readers_and_one_fast(lab):
         note(f'resident memory {before} -> {now} KiB with {len(stuck)} stuck clients')
         # Pools are made at start; what is touched for the first time becomes resident.
         check(now - before < len(stuck) * 1024 + 8192, f'{before} -> {now} KiB')
-        t = time.monotonic()
         for _ in range(50):
             equal(lab.curl('nginx.test', '/hello').stdout, b'hello from nginx\n')
-        check(time.monotonic() - t < 10, f'50 requests took {time.monotonic() - t:.1f} s')
     finally:
         for c in stuck:
             c.close()

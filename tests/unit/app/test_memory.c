@@ -120,6 +120,16 @@ static void large_frames(void)
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
 	CU_ASSERT(b.mbuf_room >= 3000 + 18 + 128 + 256);
 	CU_ASSERT(b.mbuf_bytes <= 4096);
+	CU_ASSERT_FALSE(tg_mbuf_fills_page(b.mbuf_room));
+	CU_ASSERT_EQUAL(tg_mtu_within_page(), 3498);
+	a.mtu = tg_mtu_within_page(); /* just a page; the pool's own 8 bytes lie elsewhere */
+	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
+	CU_ASSERT(b.mbuf_room >= 3498 + 22 + 128 + 256);
+	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 8);
+	CU_ASSERT(tg_mbuf_fills_page(b.mbuf_room));
+	a.mtu++;
+	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
+	CU_ASSERT(b.mbuf_bytes > 4096 + 8);
 }
 
 /* Devices on ordinary pages: a buffer of 2368 bytes takes a page of its own. */
