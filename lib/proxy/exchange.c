@@ -96,22 +96,16 @@ static void count_end(struct px_exch *ex)
  * that has been incomplete for a while goes. True: there is an exchange again. */
 static bool shed_slow_head(struct tg_proxy *p)
 {
-	uint32_t looked = 0;
+	struct px_exch *ex = TG_CONTAINER(p->heads.next, struct px_exch, link);
+	struct px_down *d;
 
-	tg_list_for_each (l, &p->busy) {
-		struct px_down *d = TG_CONTAINER(l, struct px_down, link);
-
-		if (looked++ == TG_PX_SHED_LOOK)
-			break;
-		if (d->state != PX_DOWN_BUSY || d->ex->state != PX_EX_HEAD || d->ex->req_ready ||
-			px_now(p) - d->ex->start < TG_PX_SLOW_HEAD)
-			continue;
-		px_why(p, TG_WHY_conn_shed);
-		px_reply(d->ex, PX_REPLY_HEADERS_TIMEOUT);
-		px_down_run(d);
-		return p->exchs.in_use < p->exchs.count;
-	}
-	return false;
+	if (tg_list_empty(&p->heads) || px_now(p) - ex->start < TG_PX_SLOW_HEAD)
+		return false;
+	d = ex->down;
+	px_why(p, TG_WHY_conn_shed);
+	px_reply(ex, PX_REPLY_HEADERS_TIMEOUT);
+	px_down_run(d);
+	return p->exchs.in_use < p->exchs.count;
 }
 
 /* Without an exchange nobody can read the request; it is refused unread. */
@@ -147,13 +141,12 @@ struct px_exch *px_exch_begin(struct px_down *d)
 	ex->lc = d->ln->conf;
 	ex->snap = d->ln->pinned ? d->ln->pinned : p->snap;
 	px_pin(p, ex->snap);
-	tg_list_init(&ex->link);
+	tg_list_push(&p->heads, &ex->link);
 	tg_arena_init(&ex->arena, &p->arenas, TG_PX_EXCHANGE_BYTES);
 	ex->start = ex->last_activity = px_now(p);
 	p->stats->http_exchanges++;
 	d->ln->stats->downstream_rq_total++;
 	d->ln->stats->downstream_rq_active++;
-	d->requests++;
 	d->ex = ex;
 	px_down_set(d, PX_DOWN_BUSY);
 	px_down_arm(d);
@@ -170,6 +163,7 @@ void px_exch_end(struct px_exch *ex)
 	if (ex->ep)
 		px_endpoint_put(ex->ep);
 	ex->down->ex = NULL;
+	tg_list_del(&ex->link);
 	tg_arena_reset(&ex->arena);
 	px_unpin(p, ex->snap);
 	ex->used = false;

@@ -32,7 +32,6 @@
 		60 * 1024, 8 * 1024, 100 \
 	}                             /* struct tg_h1_limits, of an origin */
 #define TG_PX_INTERIM_MAX 16          /* 1xx responses in front of a final one */
-#define TG_PX_SHED_LOOK 64            /* connections looked at to find one with a slow head */
 #define TG_PX_SLOW_HEAD TG_SEC        /* ns: a head that takes longer may be shed */
 #define TG_PX_DISCARD_MAX (16u << 20) /* bytes thrown away while a close lingers */
 
@@ -70,7 +69,8 @@ enum px_down_state {
 	PX_DOWN_L4,     /* l4 */
 };
 
-/* A client's connection. Idle ones are many: every byte counts. */
+/* A client's connection. Idle ones are many: a cache line, all of it. They stand in no list:
+ * whoever looks for some walks the pool. */
 struct px_down {
 	struct tg_conn *conn;
 	struct px_listener *ln;
@@ -83,15 +83,15 @@ struct px_down {
 		};
 	};
 	struct tg_timer timer;
-	struct tg_link link; /* p->idle or p->busy */
-	uint64_t opened;     /* ns */
-	uint64_t since;      /* ns: when this state began */
-	uint8_t state;       /* enum px_down_state */
-	bool eof;            /* the client's FIN came */
-	bool close_soon;     /* no other request after this one */
-	bool used;
-	uint32_t requests;
+	/* Times are ticks of the wheel, rounded up: 146 years of them. */
+	uint64_t opened : 48;
+	uint64_t state : 8;      /* enum px_down_state */
+	uint64_t eof : 1;        /* the client's FIN came */
+	uint64_t close_soon : 1; /* no other request after this one */
+	uint64_t used : 1;
+	uint64_t since : 48; /* when this state began */
 };
+_Static_assert(sizeof(struct px_down) == 64, "idle connections are counted in bytes");
 
 enum px_up_state { PX_UP_CONNECTING, PX_UP_IDLE, PX_UP_BUSY };
 
@@ -130,7 +130,7 @@ enum px_exch_state {
 };
 
 struct px_exch {
-	struct tg_link link; /* WAIT: ep->pending */
+	struct tg_link link; /* HEAD, until it is whole: p->heads; WAIT: ep->pending */
 	struct px_down *down;
 	struct px_up *up;
 	struct px_endpoint *ep;
@@ -192,8 +192,9 @@ struct tg_proxy {
 	struct tg_pool downs, ups, exchs, l4s;
 	struct tg_arena_source arenas;
 	struct tg_pool listener_pool, endpoint_pool;
-	struct tg_link idle; /* downs without an exchange, longest idle first */
-	struct tg_link busy; /* the others */
+	struct tg_link heads; /* exchanges whose head is not whole, oldest first */
+	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
+	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
 	uint8_t down_kind, up_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
@@ -222,7 +223,8 @@ void px_down_arm(struct px_down *d);   /* the timer to the nearest deadline */
 void px_down_close(struct px_down *d); /* FIN now, no lingering */
 void px_down_abort(struct px_down *d, enum tg_why why);
 void px_down_linger(struct px_down *d); /* FIN, then read and forget for a while */
-bool px_shed_idle(struct tg_proxy *p);  /* closes the longest idle connection, if there is one */
+/* Closes an idle connection, if there is one: the longest idle of the next few in the pool. */
+bool px_shed_idle(struct tg_proxy *p);
 
 /* exchange.c: life of a request */
 struct px_exch *px_exch_begin(struct px_down *d);

@@ -37,8 +37,7 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->wheel = conf->wheel;
 	p->stats = conf->stats;
 	tg_rng_seed(&p->rng, conf->seed);
-	tg_list_init(&p->idle);
-	tg_list_init(&p->busy);
+	tg_list_init(&p->heads);
 	p->field_cap = 1024 + TG_PX_FIELDS_ADDED;
 	p->fields = calloc(p->field_cap, sizeof(*p->fields));
 	if (!p->fields || init_pools(p) || px_down_init(p) || px_up_init(p))
@@ -138,10 +137,10 @@ static bool open_listener(struct tg_proxy *p, const struct tg_listener_conf *c)
 
 static void close_idle_on(struct tg_proxy *p, struct px_listener *ln)
 {
-	tg_list_for_each_safe (l, next, &p->idle) {
-		struct px_down *d = TG_CONTAINER(l, struct px_down, link);
+	for (uint32_t i = 0; i < p->downs.fresh && p->n_idle; i++) {
+		struct px_down *d = tg_pool_at(&p->downs, i);
 
-		if (ln && d->ln != ln)
+		if (!d->used || d->state != PX_DOWN_IDLE || (ln && d->ln != ln))
 			continue;
 		d->ln->stats->downstream_cx_drain_close++;
 		px_down_close(d);
@@ -219,9 +218,11 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 {
 	p->draining = true;
 	close_idle_on(p, NULL);
-	while (!tg_list_empty(&p->busy)) {
-		struct px_down *d = TG_CONTAINER(p->busy.next, struct px_down, link);
+	for (uint32_t i = 0; i < p->downs.fresh; i++) {
+		struct px_down *d = tg_pool_at(&p->downs, i);
 
+		if (!d->used)
+			continue;
 		if (d->state == PX_DOWN_L4)
 			px_l4_end(d->l4, TG_WHY_conn_drain);
 		else if (d->state == PX_DOWN_BUSY)
@@ -240,7 +241,7 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 
 bool tg_proxy_idle(const struct tg_proxy *p)
 {
-	return tg_list_empty(&p->idle) && tg_list_empty(&p->busy);
+	return p->downs.in_use == 0;
 }
 
 /* --- views ----------------------------------------------------------------------------------- */
@@ -273,19 +274,25 @@ bool tg_proxy_endpoint(const struct tg_proxy *p, const char *cluster,
 	return false;
 }
 
-static bool downs_ok(const struct tg_proxy *p, const struct tg_link *head, bool idle)
+static bool downs_ok(const struct tg_proxy *p)
 {
-	tg_list_for_each (l, head) {
-		const struct px_down *d = TG_CONTAINER(l, struct px_down, link);
+	uint32_t idle = 0, used = 0;
 
-		if (!d->used || !d->conn || (d->state == PX_DOWN_IDLE) != idle)
+	for (uint32_t i = 0; i < p->downs.fresh; i++) {
+		const struct px_down *d = tg_pool_at(&p->downs, i);
+
+		if (!d->used)
+			continue;
+		used++;
+		idle += d->state == PX_DOWN_IDLE;
+		if (!d->conn || d->conn->owner != d)
 			return false;
 		if (d->state == PX_DOWN_BUSY && (!d->ex || !d->ex->used || d->ex->down != d))
 			return false;
 		if (d->state == PX_DOWN_L4 && (!d->l4->used || d->l4->down != d))
 			return false;
 	}
-	return p->downs.in_use <= p->downs.count;
+	return used == p->downs.in_use && idle == p->n_idle;
 }
 
 static bool ups_ok(const struct tg_proxy *p)
@@ -308,9 +315,8 @@ static bool ups_ok(const struct tg_proxy *p)
 
 bool tg_proxy_validate(const struct tg_proxy *p)
 {
-	return downs_ok(p, &p->idle, true) && downs_ok(p, &p->busy, false) && ups_ok(p) &&
-	       tg_pool_validate(&p->downs) && tg_pool_validate(&p->ups) &&
-	       tg_pool_validate(&p->exchs) && tg_pool_validate(&p->l4s) &&
-	       tg_pool_validate(&p->arenas.small) && tg_pool_validate(&p->arenas.large) &&
-	       p->stats->http_exchanges == p->exchs.in_use;
+	return downs_ok(p) && ups_ok(p) && tg_pool_validate(&p->downs) &&
+	       tg_pool_validate(&p->ups) && tg_pool_validate(&p->exchs) &&
+	       tg_pool_validate(&p->l4s) && tg_pool_validate(&p->arenas.small) &&
+	       tg_pool_validate(&p->arenas.large) && p->stats->http_exchanges == p->exchs.in_use;
 }

@@ -180,6 +180,8 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 	ex->why = r->status ? r->why : why_of_status(status);
 	ex->details = r->details ? r->details : tg_h1_refusal_name(refusal);
 	ex->status = status;
+	if (!ex->req_ready)
+		tg_list_del(&ex->link);
 	ex->state = PX_EX_LOCAL;
 	ex->last_activity = px_now(ex->proxy);
 	/* Only behind a request that was read to its end and understood can another one begin. */

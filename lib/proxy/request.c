@@ -146,6 +146,7 @@ int px_request_read(struct px_exch *ex)
 	}
 	tg_conn_consume(ex->down->conn, (uint32_t)n);
 	ex->req_ready = true;
+	tg_list_del(&ex->link);
 	ex->target = m->target;
 	ex->last_activity = px_now(ex->proxy);
 	tg_pump_init(&ex->req_pump, m->body, m->content_length, m->body,

@@ -408,6 +408,45 @@ static void too_many_connections_shed_the_idle(void)
 	bench_end();
 }
 
+static void who_has_just_asked_is_not_shed(void)
+{
+	struct bench_peer *c[36];
+
+	bench_start(4096);
+	for (int i = 0; i < 32; i++) {
+		c[i] = bench_client(0);
+		bench_advance(TG_MS);
+	}
+	bench_send(c[0], "GET /nowhere HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+	bench_send(c[2], "GET /api HTTP/1.1\r\nHost: shop.example\r\n\r\n"); /* under way */
+	for (int i = 32; i < 36; i++)
+		c[i] = bench_client(0);
+	for (int i = 0; i < 36; i++)
+		CU_ASSERT_EQUAL(c[i]->eof, i == 1 || i == 3 || i == 4 || i == 5);
+	CU_ASSERT_EQUAL(b.core.why[TG_WHY_conn_shed], 4);
+	CU_ASSERT_TRUE(tg_proxy_validate(b.proxy));
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c[2]), "hello"));
+	bench_end();
+}
+
+static void nobody_is_shed_when_all_are_busy(void)
+{
+	struct bench_peer *c[33];
+
+	bench_start(4096);
+	for (int i = 0; i < 32; i++) {
+		c[i] = bench_client(i % 2); /* web, or a pair of connections under "raw" */
+		if (i % 2 == 0)
+			bench_send(c[i], "GET /api HTTP/1.1\r\n"); /* the head is not whole */
+	}
+	c[32] = bench_client(0);
+	CU_ASSERT_TRUE(c[32]->failed);
+	CU_ASSERT_EQUAL(b.core.why[TG_WHY_conn_shed], 0);
+	CU_ASSERT_TRUE(tg_proxy_validate(b.proxy));
+	bench_end();
+}
+
 static void reload_keeps_what_is_under_way(void)
 {
 	struct tg_snapshot *next, *old;
@@ -565,6 +604,8 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"absolute form and paths", absolute_form_and_paths},
 	{"forwarded fields", forwarded_fields}, {"limits of the cluster", limits_of_the_cluster},
 	{"too many connections shed the idle", too_many_connections_shed_the_idle},
+	{"who has just asked is not shed", who_has_just_asked_is_not_shed},
+	{"nobody is shed when all are busy", nobody_is_shed_when_all_are_busy},
 	{"reload keeps what is under way", reload_keeps_what_is_under_way},
 	{"drain is polite", drain_is_polite},
 	{"slow client stops the origin", slow_client_stops_the_origin}, {"big heads", big_heads},
