@@ -278,8 +278,9 @@ static void say_ready(const struct tg_app *app)
 			tg_sockaddr_format(&s->listeners[i].addr, addr));
 	tg_say(TG_INFO, "%u packet buffers of %u bytes, %u connections a worker",
 		app->budget.n_mbufs, app->budget.mbuf_bytes, app->budget.max_conns);
-	tg_say(TG_INFO, "ready: %u worker(s), control on CPU %s", app->n_workers,
-		tg_cpu_set_text(&app->cpus.control, cpus, sizeof(cpus)));
+	tg_say(TG_INFO, "ready: %u worker(s), control on CPU %s, HTTP heads scanned by %s",
+		app->n_workers, tg_cpu_set_text(&app->cpus.control, cpus, sizeof(cpus)),
+		tg_h1_scanner());
 }
 
 static int go_live(struct tg_app *app, struct tg_errbuf *e)

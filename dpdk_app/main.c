@@ -10,6 +10,8 @@
 
 #include <rte_version.h>
 
+#include <tidegate/http1.h>
+
 #include "admin.h"
 #include "capture.h"
 #include "control.h"
@@ -114,6 +116,7 @@ static int run(const char *config_path)
 	size_t done = 0;
 	int rc = 0;
 
+	tg_h1_init("auto"); /* cannot fail: the scalar scanner always works */
 	umask(0027);
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* AF_XDP pins its memory; may be refused */
 	clock_gettime(CLOCK_REALTIME, &ts);
