@@ -2,7 +2,9 @@
  *
  * Owner: one thread (no lock). Bound: count objects, never more; an empty pool refuses. Take and
  * put are LIFO, so a busy pool stays in cache. Every pool has a name and counts itself, which is
- * what /memory prints. Not a general allocator; not for sharing between workers.
+ * what /memory prints. A large one lies in huge pages where the kernel has some: objects that are
+ * used in random order would else cost a page walk each. Not a general allocator; not for sharing
+ * between workers.
  */
 #ifndef TIDEGATE_POOL_H
 #define TIDEGATE_POOL_H
@@ -36,7 +38,8 @@ int tg_pool_init(struct tg_pool *p, const char *name, uint32_t size, uint32_t co
 /* Releases the block. Every object must be back (asserted). */
 void tg_pool_fini(struct tg_pool *p);
 
-/* An object with undefined content, or NULL: the caller refuses with a named reason. */
+/* An object, or NULL: the caller refuses with a named reason. Beyond its first 8 bytes its content
+ * is what it was when it was put back; the first time, zeros. */
 void *tg_pool_take(struct tg_pool *p);
 void tg_pool_put(struct tg_pool *p, void *obj);
 

@@ -1,7 +1,7 @@
 #include <assert.h>
 #include <string.h>
-#include <sys/mman.h>
 
+#include <tidegate/pages.h>
 #include <tidegate/pool.h>
 
 static size_t pool_bytes(const struct tg_pool *p)
@@ -19,22 +19,14 @@ int tg_pool_init(struct tg_pool *p, const char *name, uint32_t size, uint32_t co
 	p->name = name;
 	p->size = (size + align - 1) & ~(align - 1);
 	p->count = count;
-	/* Pages come when they are first touched: a pool sized for the worst day costs little on
-	 * others. */
-	p->base = mmap(NULL, pool_bytes(p), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (p->base == MAP_FAILED) {
-		p->base = NULL;
-		return TG_ENOMEM;
-	}
-	return 0;
+	p->base = tg_pages_reserve(pool_bytes(p));
+	return p->base ? 0 : TG_ENOMEM;
 }
 
 void tg_pool_fini(struct tg_pool *p)
 {
 	assert(p->in_use == 0);
-	if (p->base)
-		munmap(p->base, pool_bytes(p));
+	tg_pages_release(p->base, pool_bytes(p));
 	memset(p, 0, sizeof(*p));
 }
 

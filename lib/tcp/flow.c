@@ -1,5 +1,6 @@
 #include <string.h>
-#include <sys/mman.h>
+
+#include <tidegate/pages.h>
 
 #include "flow.h"
 
@@ -20,21 +21,13 @@ int tg_flow_init(struct tg_flow_table *t, uint32_t capacity, const uint8_t secre
 	t->capacity = capacity;
 	t->n_buckets = (capacity + TG_FLOW_FILL - 1) / TG_FLOW_FILL;
 	memcpy(t->key, secret, sizeof(t->key));
-	/* Pages come when they are first touched, zeroed: a table for the worst day costs little on
-	 * others. */
-	t->buckets = mmap(NULL, table_bytes(t), PROT_READ | PROT_WRITE,
-		MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->buckets == MAP_FAILED) {
-		t->buckets = NULL;
-		return TG_ENOMEM;
-	}
-	return 0;
+	t->buckets = tg_pages_reserve(table_bytes(t));
+	return t->buckets ? 0 : TG_ENOMEM;
 }
 
 void tg_flow_fini(struct tg_flow_table *t)
 {
-	if (t->buckets)
-		munmap(t->buckets, table_bytes(t));
+	tg_pages_release(t->buckets, table_bytes(t));
 	memset(t, 0, sizeof(*t));
 }
 
