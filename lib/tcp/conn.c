@@ -15,13 +15,15 @@ void tcb_raise(struct tg_tcp *t, struct tg_tcb *c, uint32_t events)
 struct tg_tcb *tcb_new(struct tg_tcp *t, const struct tg_flow *f)
 {
 	struct tg_tcb *c = tg_pool_take(&t->tcbs);
+	uint32_t in_line;
 
 	if (!c)
 		return NULL;
+	in_line = c->flags & F_IN_LINE;
 	memset(c, 0, sizeof(*c));
 	c->conn.ops = &t->ops.ops;
 	c->flow = *f;
-	c->flags = F_USER;
+	c->flags = F_USER | in_line;
 	c->rcv_buf = t->conf.rcv_buf;
 	c->snd_buf = t->conf.snd_buf;
 	c->ssthresh = TG_CC_SSTHRESH_MAX;

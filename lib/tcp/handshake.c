@@ -313,7 +313,7 @@ struct tg_tcb *accept_tcb(
 	own = tg_flow_ref(TG_FLOW_TCB, tcb_index(t, c));
 	if (ref ? !tg_flow_replace(&t->flows, hash, ref, own)
 		: tg_flow_insert(&t->flows, hash, own) != 0) {
-		c->flags = 0;
+		c->flags &= F_IN_LINE;
 		tcb_maybe_free(t, c);
 		return NULL;
 	}

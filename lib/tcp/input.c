@@ -145,6 +145,7 @@ static void input_burst(struct tg_tcp *t, struct tg_seg *segs, uint32_t n)
 
 			__builtin_prefetch(c, 1);
 			__builtin_prefetch(c + 64, 1);
+			__builtin_prefetch(c + 128, 1);
 			__builtin_prefetch(c + 192, 1);
 		}
 	}

@@ -45,6 +45,11 @@ struct listener_slot {
 	uint32_t embryonic;
 };
 
+/* A connection whose deadlines are looked at, at that tick (32 bits). */
+struct tg_line_entry {
+	uint32_t index, tick;
+};
+
 /* A conn's ops object tells its stack. */
 struct tg_tcp_ops {
 	struct tg_conn_ops ops; /* first */
@@ -64,13 +69,16 @@ struct tg_tcp {
 	int mark_at;                 /* offset of struct tg_mark in an mbuf */
 	uint32_t room;               /* bytes behind the headroom in a packet buffer */
 	uint32_t out_head, out_tail; /* connections with something to send: index + 1 */
-	uint8_t kind_tcb, kind_emb, kind_tw;
+	uint8_t kind_tcb, kind_emb, kind_tw, kind_line;
 	uint8_t pressure;     /* 0: none; 1: windows do not grow; 2: no new connections */
 	uint32_t pressure_ms; /* when it was last looked at */
 	uint32_t share;       /* bytes that one queue may hold while buffers are scarce */
 	uint32_t mbufs_total;
 	uint32_t tw_head, tw_tail; /* oldest first; index + 1 */
 	struct tg_timer tw_timer;
+	struct tg_line_entry *line; /* timer.c: ring of line_mask + 1 */
+	uint32_t line_head, line_tail, line_mask;
+	struct tg_timer line_timer;
 	uint64_t cookies_until; /* ns: ACKs may carry our cookies until then */
 	uint64_t no_port_until; /* ns: the last destination whose ports were all taken, not asked
 				   again */
@@ -287,6 +295,10 @@ void recovery_too_big(struct tg_tcp *t, struct tg_tcb *c);
 
 /* --- timer.c --- */
 void tcb_timer(void *stack, struct tg_timer *timer);
+void line_timer(void *stack, struct tg_timer *timer);
+int line_init(struct tg_tcp *t);
+void line_fini(struct tg_tcp *t);
+bool line_ok(const struct tg_tcp *t);
 void arm_rexmt(struct tg_tcp *t, struct tg_tcb *c, enum tg_rexmt what, uint32_t us);
 void arm_ack(struct tg_tcp *t, struct tg_tcb *c, uint32_t us);
 void arm_misc(struct tg_tcp *t, struct tg_tcb *c, uint64_t ns);

@@ -63,6 +63,7 @@ enum tg_tcp_state {
 #define F_SOFT_ERROR (1u << 18) /* ICMP says unreachable; maybe it passes */
 #define F_SYN_AGAIN (1u << 19)  /* SYN or SYN-ACK was retransmitted: no RTT from it (Karn) */
 #define F_PINGPONG (1u << 20)   /* we answer: delayed ACKs ride on data */
+#define F_IN_LINE (1u << 21)    /* in the line of timer.c; outlives the connection */
 #define F_STARVED (1u << 22)    /* wanted a block or a buffer and got none: tries again by timer */
 #define F_PUSHED (1u << 23)     /* the unacknowledged data end with a short segment */
 #define F_HAD_DATA (1u << 24)   /* first data came: the delayed-ACK clock runs */

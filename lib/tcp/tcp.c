@@ -73,7 +73,7 @@ static int make_pools(struct tg_tcp *t, struct tg_errbuf *e)
 		tg_pool_init(&t->txs, "tcp_transmit", sizeof(struct tg_tx), f->max_active) ||
 		tg_pool_init(&t->embs, "tcp_embryonic", sizeof(struct tg_emb), f->max_embryonic) ||
 		tg_pool_init(&t->tws, "tcp_time_wait", sizeof(struct tg_tw), f->max_time_wait) ||
-		tg_flow_init(&t->flows, flows, f->secret))
+		tg_flow_init(&t->flows, flows, f->secret) || line_init(t))
 		return tg_fail(e, TG_ENOMEM, "tcp: no memory for %u connections", f->max_conns);
 	tg_flow_keys(
 		&t->flows, TG_FLOW_TCB, t->tcbs.base + offsetof(struct tg_tcb, flow), t->tcbs.size);
@@ -89,12 +89,14 @@ static int make_timers(struct tg_tcp *t, struct tg_errbuf *e)
 	int tcb = tg_wheel_kind(t->wheel, tcb_timer, t);
 	int emb = tg_wheel_kind(t->wheel, embryonic_timer, t);
 	int tw = tg_wheel_kind(t->wheel, time_wait_timer, t);
+	int line = tg_wheel_kind(t->wheel, line_timer, t);
 
-	if (tcb < 0 || emb < 0 || tw < 0)
+	if (tcb < 0 || emb < 0 || tw < 0 || line < 0)
 		return tg_fail(e, TG_ENOMEM, "tcp: the wheel has no kinds of timers left");
 	t->kind_tcb = (uint8_t)tcb;
 	t->kind_emb = (uint8_t)emb;
 	t->kind_tw = (uint8_t)tw;
+	t->kind_line = (uint8_t)line;
 	return 0;
 }
 
@@ -140,6 +142,7 @@ static void free_connections(struct tg_tcp *t)
 	while (t->tw_head)
 		time_wait_free(t, tg_pool_at(&t->tws, t->tw_head - 1), false);
 	tg_timer_stop(t->wheel, &t->tw_timer);
+	tg_timer_stop(t->wheel, &t->line_timer);
 	for (uint32_t i = 0; i < t->embs.fresh; i++) {
 		struct tg_emb *e = tg_pool_at(&t->embs, i);
 
@@ -172,6 +175,7 @@ void tg_tcp_destroy(struct tg_tcp *t)
 	tg_pool_fini(&t->txs);
 	tg_pool_fini(&t->embs);
 	tg_pool_fini(&t->tws);
+	line_fini(t);
 	free(t);
 }
 
@@ -312,7 +316,7 @@ int tg_tcp_connect(struct tg_tcp *t, const struct tg_tcp_dial *d, struct tg_conn
 	if (!c)
 		return refuse(t, TG_WHY_conn_no_memory, TG_ENOMEM);
 	if (enter_table(t, c)) {
-		c->flags = 0;
+		c->flags &= F_IN_LINE;
 		tcb_maybe_free(t, c);
 		return refuse(t, TG_WHY_conn_no_memory, TG_ENOMEM);
 	}

@@ -69,7 +69,7 @@ static bool timer_ok(const struct tg_tcb *c)
 {
 	bool wanted = c->dl_rexmt || c->dl_ack || c->dl_misc;
 
-	if (wanted && !tg_timer_running(&c->timer))
+	if (wanted && !tg_timer_running(&c->timer) && !(c->flags & F_IN_LINE))
 		return false;
 	/* Nothing in flight may be without somebody who looks after it. */
 	if (tcb_synchronized(c) && c->snd_una != c->snd_nxt && !c->dl_rexmt &&
@@ -129,8 +129,9 @@ bool tg_tcp_validate(const struct tg_tcp *t)
 	}
 	for (uint32_t i = 0; i < t->embs.fresh; i++)
 		embs += ((const struct tg_emb *)tg_pool_at(&t->embs, i))->used;
-	return used == t->tcbs.in_use && blocks == t->txs.in_use && embs == t->embs.in_use &&
-	       in_table == t->stats->tcp_connections && embs == t->stats->tcp_embryonic &&
+	return line_ok(t) && used == t->tcbs.in_use && blocks == t->txs.in_use &&
+	       embs == t->embs.in_use && in_table == t->stats->tcp_connections &&
+	       embs == t->stats->tcp_embryonic &&
 	       t->flows.count == in_table + embs + t->tws.in_use && tws_ok(t) &&
 	       tg_flow_validate(&t->flows) && tg_pool_validate(&t->tcbs) &&
 	       tg_pool_validate(&t->txs) && tg_pool_validate(&t->embs) && tg_pool_validate(&t->tws);
