@@ -71,7 +71,7 @@ struct tg_aead_ops {
  * worker runs. Returns what is in use, for people: "ipsec-mb (vaes_avx512)"; NULL: not built in, or
  * not for this CPU. */
 const char *tg_aead_init(const char *impl);
-/* The implementation in use. */
+/* The implementation in use; after tg_aead_init(). */
 const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id);
 /* A named one, for tests and benchmarks; NULL: not built in, or not for this CPU. */
 const struct tg_aead_ops *tg_aead_named(const char *impl, enum tg_aead_id id);

@@ -3,7 +3,7 @@
  * What a peer may do wrong, in the order in which it is noticed, and the alert that answers it, as
  * OpenSSL 3.0 has it (ssl3_get_record, ssl3_read_bytes, tls_get_message_header, read_state_machine,
  * tls_process_key_update, tls_process_new_session_ticket), compared with it in
- * tests/unit/tls/test_post.c:
+ * tests/unit/tls/test_peer.c:
  *
  *   header (record.c)    major version                            protocol_version
  *                        type other than 23, also CCS             unexpected_message
@@ -17,7 +17,8 @@
  *                        in the middle of a handshake message     unexpected_message
  *   alert                inside a handshake message's 4-byte head unexpected_message
  *                        not two bytes                            unexpected_message
- *                        the 5th user_canceled in a row           unexpected_message
+ *                        the 5th warning in a row: level 1, or
+ *                        user_canceled of any level               unexpected_message
  *                        close_notify of any level                TG_POST_CLOSED
  *                        user_canceled of any level               ignored
  *                        any other, of any level, also unknown    TG_POST_ALERT
@@ -108,12 +109,12 @@ static enum tg_post_ev take_alert(
 		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
 	if (n != 2)
 		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	if ((b[0] == LEVEL_WARNING || b[1] == TG_ALERT_USER_CANCELED) &&
+		++p->warnings > TG_POST_WARNINGS_MAX)
+		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
 	out->alert = b[1];
-	if (b[1] == TG_ALERT_USER_CANCELED) {
-		if (++p->warnings > TG_POST_WARNINGS_MAX)
-			return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	if (b[1] == TG_ALERT_USER_CANCELED)
 		return TG_POST_DONE;
-	}
 	p->peer_closed = true;
 	if (b[1] == TG_ALERT_CLOSE_NOTIFY)
 		return TG_POST_CLOSED;
@@ -291,6 +292,7 @@ static enum tg_post_ev take_message(struct tg_post *p, struct tg_view *content,
 	if (!begun) {
 		if (!take_head(p, content))
 			return TG_POST_DONE;
+		p->due = p->answers;
 		alert = head_check(p);
 		if (alert)
 			return refuse(p, alert, out);
@@ -339,7 +341,7 @@ static bool rx_wants_key(const struct tg_post *p, const struct tg_rec *rx)
 static bool wants_key_update(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
 {
-	return p->answers || (data_left && tg_rec_worn(tx)) || rx_wants_key(p, rx);
+	return p->due || (data_left && (p->answers || tg_rec_worn(tx))) || rx_wants_key(p, rx);
 }
 
 bool tg_post_wants_tx(
@@ -356,7 +358,7 @@ bool tg_post_tx(struct tg_post *p, const struct tg_rec *tx, const struct tg_rec 
 
 	if (!tg_post_wants_tx(p, tx, rx, data_left))
 		return false;
-	if (p->alert) {
+	if (p->alert && !p->due) {
 		*m = (struct tg_post_msg){TG_REC_ALERT, 2, {LEVEL_FATAL, p->alert}, false};
 		p->tx_closed = true;
 	} else if (wants_key_update(p, tx, rx, data_left)) {
@@ -364,8 +366,8 @@ bool tg_post_tx(struct tg_post *p, const struct tg_rec *tx, const struct tg_rec 
 		*m = (struct tg_post_msg){TG_REC_HANDSHAKE, 5,
 			{KEY_UPDATE, 0, 0, 1, ask ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED}, true};
 		p->asked |= ask;
-		if (p->answers)
-			p->answers--;
+		p->answers -= p->answers > 0;
+		p->due -= p->due > 0;
 	} else {
 		*m = (struct tg_post_msg){
 			TG_REC_ALERT, 2, {LEVEL_WARNING, TG_ALERT_CLOSE_NOTIFY}, false};

@@ -15,7 +15,7 @@
  *	before any sealing, and when tg_post_wants_tx(): tg_post_tx() until false
  *
  * What is refused, and with which alert, is what OpenSSL 3.0 does below nginx 1.22; the table
- *stands in post.c, and tests/unit/tls/test_post.c compares with the real one.
+ *stands in post.c, and tests/unit/tls/test_peer.c compares with the real one.
  *
  * Not here: records (record.h), what a ticket is used for, closing the stream below.
  */
@@ -25,7 +25,7 @@
 #include "record.h"
 
 #define TG_POST_EMPTY_MAX 32         /* empty records in a row */
-#define TG_POST_WARNINGS_MAX 4       /* warning alerts (user_canceled) in a row */
+#define TG_POST_WARNINGS_MAX 4       /* warning alerts in a row, close_notify included */
 #define TG_POST_KEY_UPDATES_MAX 1024 /* KeyUpdates in a row, without application data */
 #define TG_POST_TICKET_MAX 16384     /* body of a ticket that is handed up; longer: skipped */
 #define TG_POST_TICKET_LEGAL 131338  /* longer ones are illegal */
@@ -41,16 +41,18 @@ struct tg_post_gather {
 struct tg_post {
 	uint32_t left;        /* bytes of the message's body still to come */
 	uint8_t head[4];      /* HandshakeType, length */
-	uint8_t n_head;       /* bytes of it that are here; 0: between messages */
+	uint8_t n_head : 4;   /* bytes of it that are here; 0: between messages */
+	uint8_t warnings : 4; /* in a row */
 	bool server : 1;      /* we are */
 	bool asked : 1;       /* we asked the peer for new keys, and they have not come */
 	bool peer_closed : 1; /* close_notify or another alert has come: nothing is read any more */
 	bool finish : 1;      /* close_notify is to be sent */
 	bool tx_closed : 1;   /* close_notify or another alert has been given out by tg_post_tx() */
-	uint8_t empty, warnings;
-	uint8_t answers; /* KeyUpdates that the peer asked for, to be sent */
-	uint8_t alert;   /* fatal one to be sent; 0: none */
-	uint16_t key_updates;
+	uint8_t empty;        /* records in a row */
+	uint8_t answers;      /* KeyUpdates that the peer asked for: before the next data */
+	uint8_t due;          /* so many of them at once */
+	uint8_t alert;        /* fatal one to be sent; 0: none */
+	uint16_t key_updates; /* in a row */
 };
 _Static_assert(sizeof(struct tg_post) == 16, "idle connections are counted in bytes");
 
@@ -113,8 +115,10 @@ struct tg_post_msg {
 bool tg_post_wants_tx(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left);
 /* The next message that must be sealed before any application data (data_left: there is some to
- * seal). Ours and the peer's worn keys ask for KeyUpdates by themselves: one of our own when tx is
- * worn, with update_requested when rx is. False: nothing. */
+ * seal). False: nothing. A KeyUpdate that asked for one is answered one for one, when there is data
+ * to send or when the next handshake message comes, whichever is first; so does OpenSSL. Worn keys
+ * ask for KeyUpdates by themselves: one of our own when tx is worn, with update_requested when rx
+ * is. */
 bool tg_post_tx(struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left,
 	struct tg_post_msg *m);
 

@@ -2,6 +2,8 @@
 #ifndef RFC8448_H
 #define RFC8448_H
 
+#include "rfc8448_ticket.h"
+
 /* Traffic secrets, and the keys that the RFC derives from them. */
 static const char s_hs_secret[] =
 	"b67b7d690cc16c4e75e54213cb2d37b4e9c912bcded9105d42befd59d391ad38";
@@ -69,14 +71,5 @@ static const char s_alert[] = "1703030013 b58fd67166ebf599d24720cfbe7efa7a8864a9
 /* What is in them. */
 static const char finished_text[] =
 	"14000020a8ec436d677634ae525ac1fcebe11a039ec17694fac6e98527b642f2edd5ce61";
-static const char ticket_text[] = "040000c90000001efad6aac502000000b22c035d829359ee5ff7af4ec9000000"
-				  "00262a6494dc486d2c8a34cb33fa"
-				  "90bf1b0070ad3c498883c9367c09a2be785abc55cd226097a3a982117283f82a"
-				  "03a143efd3ff5dd36d64e861be7f"
-				  "d61d2827db279cce145077d454a3664d4e6da4d29ee03725a6a4dafcd0fc67d2"
-				  "aea70529513e3da2677fa5906c5b"
-				  "3f7d8f92f228bda40dda721470f9fbf297b5aea617646fac5c03272e970727c6"
-				  "21a79141ef5f7de6505e5bfbc388"
-				  "e93343694093934ae4d3570008002a000400000400";
 
 #endif
