@@ -526,6 +526,7 @@ static enum tg_why syn_ack_input(
 	if (s->payload_len || s->flags & TG_TCP_FIN) {
 		s->seq++;
 		s->flags &= (uint8_t)~TG_TCP_SYN;
+		c->flags &= ~F_ACK_NOW; /* one ACK for both */
 		return rcv_data(t, c, s);
 	}
 	return TG_WHY_none;

@@ -539,15 +539,20 @@ void recovery_on_tlp(struct tg_tcp *t, struct tg_tcb *c)
 void recovery_too_big(struct tg_tcp *t, struct tg_tcb *c)
 {
 	struct tg_tx *x = c->tx;
-	uint32_t limit = tcb_seg_limit(c), before;
+	uint32_t limit = tcb_seg_limit(c);
+	bool any = false;
 
 	if (!x)
 		return;
-	before = x->lost;
-	for (struct rte_mbuf *m = x->head; m && m != x->unsent; m = mark_of(t, m)->next)
-		if (mark_of(t, m)->len > limit)
-			mark_lost(x, mark_of(t, m));
-	if (x->lost == before)
+	for (struct rte_mbuf *m = x->head; m && m != x->unsent; m = mark_of(t, m)->next) {
+		struct tg_mark *k = mark_of(t, m);
+
+		if (k->len <= limit || k->flags & M_SACKED)
+			continue;
+		mark_lost(x, k); /* the copies of those that are lost already are too */
+		any = true;
+	}
+	if (!any)
 		return;
 	if (x->ca != CA_LOSS) {
 		x->high_seq = c->snd_nxt;

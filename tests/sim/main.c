@@ -149,6 +149,7 @@ int main(int argc, char **argv)
 		}
 	if (optind != argc)
 		usage();
+	setvbuf(stdout, NULL, _IOLBF, 0); /* a long run shows a failure when it happens */
 	catch_crashes();
 	start_eal();
 	for (uint64_t seed = first; seed != first + seeds; seed++) {

@@ -586,15 +586,17 @@ static void do_refused(const char *p)
 	struct tg_tcp_dial d = {.remote = {.ip = r.flow.local, .port = PEER_PORT}, .user = &user};
 	struct tg_core_stats was = r.stats;
 	struct tg_conn *c = NULL;
+	char name[40] = "", to[48] = "";
 
-	p = script_skip(p);
+	if (sscanf(p, " %39s to %47s", name, to) == 2 && tg_ip_parse(to, &d.remote.ip))
+		script_fail("address \"%s\"", to);
 	if (!tg_tcp_connect(r.tcp, &d, &c)) {
 		script_fail("the connect was not refused");
 		tg_conn_abort(c, TG_WHY_conn_aborted);
 		return;
 	}
 	for (uint32_t i = 0; i < TG_WHY_MAX; i++)
-		if (r.stats.why[i] != was.why[i] && strcmp(p, tg_why_name(i)) != 0)
+		if (r.stats.why[i] != was.why[i] && strcmp(name, tg_why_name(i)) != 0)
 			script_fail("refused for %s", tg_why_name(i));
 }
 

@@ -24,7 +24,7 @@
  *   until   nothing leaves until this time
  *   listen [backlog N] | connect [timeout MS] | write N | read N | finish | detach | abort
  *   keepalive on|off | rcvbuf N
- *   refused NAME   a connect, which fails at once for this reason
+ *   refused NAME [to IP]   a connect, which fails at once for this reason
  *   other N   the segments after it are from the peer's port N; 0: the first one again
  *   again     the next SYN-ACK begins another connection, whose ISN counts from there on
  *   unlisten

@@ -431,6 +431,135 @@ static const struct script scripts[] = {
 		OPEN "+0 write 100\n"
 		     "+0 > P. 1:101(100)\n"
 		     "+0 stat tcp_connections_now 1\n"},
+
+	ABOUT("Urgent data: part of the stream, in their place, as with SO_OOBINLINE (RFC 6093)"),
+	{"URG with a pointer into the segment", 0,
+		OPEN "+.1 < PU. 1:101(100) ack 1 win 512 urg 50\n"
+		     "+0 > . 1:1(0) ack 101\n"
+		     "+0 event READABLE\n"
+		     "+0 readable 100\n"},
+	{"URG with a pointer beyond the segment, the rest later (MUST-31)", 0,
+		OPEN "+.1 < U. 1:101(100) ack 1 win 512 urg 300\n"
+		     "+0 > . 1:1(0) ack 101\n"
+		     "+0 < PU. 101:301(200) ack 1 win 512 urg 200\n"
+		     "+0 > . 1:1(0) ack 301\n"
+		     "+0 readable 300\n"},
+	{"a pointer without URG, URG with pointer 0 and 65535", 0,
+		OPEN "+.1 < P. 1:11(10) ack 1 win 512 urg 5\n"
+		     "+0 > . 1:1(0) ack 11\n"
+		     "+0 < PU. 11:21(10) ack 1 win 512 urg 0\n"
+		     "+0 > . 1:1(0) ack 21\n"
+		     "+0 < PU. 21:31(10) ack 1 win 512 urg 65535\n"
+		     "+0 > . 1:1(0) ack 31\n"
+		     "+0 readable 30\n"},
+	{"URG without data", 0,
+		OPEN "+.1 < U. 1:1(0) ack 1 win 512 urg 100\n"
+		     "+.1 event -\n"
+		     "+0 stat rx_tcp_segments 3\n"},
+	{"urgent data out of order, and with FIN", 0,
+		OPEN "+.1 < FU. 11:21(10) ack 1 win 512 urg 10\n"
+		     "+0 > . 1:1(0) ack 1 <sack 11:21>\n"
+		     "+0 < U. 1:11(10) ack 1 win 512 urg 20\n"
+		     "+0 > . 1:1(0) ack 22\n"
+		     "+0 event READABLE|EOF\n"
+		     "+0 readable 20\n"},
+	{"we never send URG", 0,
+		OPEN "+.1 < U. 1:1(0) ack 1 win 512 urg 1\n"
+		     "+0 write 10\n"
+		     "+0 > P. 1:11(10) ack 1\n"},
+
+	ABOUT("Timestamps that wrap, PAWS at its edges"),
+	{"ours wrap: the round trip is measured across", CONF_TS_WRAP,
+		OPEN_TS "+.8 write 10\n"
+			"+0 > P. 1:11(10) ack 1 <TS val 900 ecr 200>\n"
+			"+.2 < . 1:1(0) ack 11 win 512 <TS val 1200 ecr 900>\n"
+			"+0 write 10\n"
+			"+0 > P. 11:21(10) ack 1 <TS val 1100 ecr 1200>\n"
+			"+.1 < P. 1:11(10) ack 21 win 512 <TS val 1300 ecr 1100>\n"
+			"+0 event DRAINED|READABLE\n"
+			"+.04 > . 21:21(0) ack 11 <TS val 1240 ecr 1300>\n"},
+	{"the peer's wrap: newer is newer", 0,
+		"0    listen\n"
+		"+0   < S 0:0(0) win 65535 <mss 1460,sackOK,TS val 4294967200 ecr 0,wscale 7>\n"
+		"+0   > S. 0:0(0) ack 1 <mss 1460,sackOK,TS val 0 ecr 4294967200,wscale 7>\n"
+		"+.1  < . 1:1(0) ack 1 win 512 <TS val 4294967290 ecr 0>\n"
+		"+.1  < P. 1:11(10) ack 1 win 512 <TS val 94 ecr 0>\n"
+		"+0   > . 1:1(0) ack 11 <TS val 200 ecr 94>\n"
+		"+0   < P. 11:21(10) ack 1 win 512 <TS val 4294967295 ecr 0>\n"
+		"+0   > . 1:1(0) ack 11 <TS val 200 ecr 94>\n"
+		"+0   stat tcp_paws 1\n"},
+	{"exactly half of the space away: old", 0,
+		OPEN_TS "+.1 < P. 1:11(10) ack 1 win 512 <TS val 2147483848 ecr 0>\n"
+			"+0 > . 1:1(0) ack 1 <TS val 200 ecr 200>\n"
+			"+0 stat tcp_paws 1\n"},
+	{"one less than that: new", 0,
+		OPEN_TS "+.1 < P. 1:11(10) ack 1 win 512 <TS val 2147483847 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11 <TS val 200 ecr 2147483847>\n"},
+	{"an equal timestamp is not old", 0,
+		OPEN_TS "+.1 < P. 1:11(10) ack 1 win 512 <TS val 200 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11\n"
+			"+0 < P. 11:21(10) ack 1 win 512 <TS val 200 ecr 0>\n"
+			"+0 > . 1:1(0) ack 21\n"},
+	{"PAWS: a pure ACK that was overtaken is no old duplicate", 0,
+		OPEN_TS "+.1 < P. 1:11(10) ack 1 win 512 <TS val 300 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11\n"
+			"+0 < . 11:11(0) ack 1 win 512 <TS val 299 ecr 0>\n"
+			"+.1 stat tcp_paws 0\n"},
+	{"PAWS: an old SYN and an old FIN are answered, not taken", 0,
+		OPEN_TS "+.1 < P. 1:11(10) ack 1 win 512 <TS val 300 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11\n"
+			"+0 event READABLE\n"
+			"+0 < S 0:0(0) win 512 <mss 1460,TS val 250 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11\n"
+			"+0 < F. 11:11(0) ack 1 win 512 <TS val 250 ecr 0>\n"
+			"+0 > . 1:1(0) ack 11\n"
+			"+0 event -\n"
+			"+0 stat tcp_paws 2\n"},
+	{"every segment carries timestamps, RST included or not (RFC 7323 section 3.2)", 0,
+		OPEN_TS "+0 write 1448\n"
+			"+0 > P. 1:1449(1448) ack 1 <TS val 100 ecr 200>\n"
+			"+0 finish\n"
+			"+0 > F. 1449:1449(0) ack 1 <TS val 100 ecr 200>\n"
+			"+.1 < . 1:1(0) ack 1450 win 512 <TS val 300 ecr 100>\n"
+			"+0 < P. 1:11(10) ack 1450 win 512 <TS val 300 ecr 100>\n"
+			"+.04 > . 1450:1450(0) ack 11 <TS val 240 ecr 300>\n"},
+	{"an echo from the future refuses a SYN-ACK", 0,
+		"0    connect\n"
+		"+0   > S 0:0(0) <mss 1460,sackOK,TS val 0 ecr 0,wscale 7>\n"
+		"+.1  < S. 0:0(0) ack 1 win 65535 <mss 1460,TS val 100 ecr 5000>\n"
+		"+0   > R 1:1(0)\n"
+		"+0   < S. 0:0(0) ack 1 win 65535 <mss 1460,TS val 100 ecr 0>\n"
+		"+0   > . 1:1(0) ack 1\n"
+		"+0   event OPEN\n"},
+
+	ABOUT("Sequence numbers that wrap, when something is lost"),
+	{"fast retransmit and SACK across 2^32", CONF_WRAP,
+		OPEN "+0 write 14600\n"
+		     "+0 >> P. 1:14601(1460)\n"
+		     "+.1 < . 1:1(0) ack 1461 win 512 <sack 2921:4381>\n"
+		     "+0 < . 1:1(0) ack 1461 win 512 <sack 2921:5841>\n"
+		     "+0 < . 1:1(0) ack 1461 win 512 <sack 2921:7301>\n"
+		     "+0 > . 1461:2921(1460)\n"
+		     "+.1 < . 1:1(0) ack 14601 win 512\n"
+		     "+0 event DRAINED\n"
+		     "+0 acked 14600\n"},
+	{"a timeout across 2^32", CONF_WRAP | CONF_NO_SACK,
+		OPEN_BARE "+0 write 14600\n"
+			  "+0 >> P. 1:14601(1460)\n"
+			  "+.3~ > . 1:1461(1460)\n"
+			  "+.1 < . 1:1(0) ack 14601 win 65535\n"
+			  "+0 acked 14600\n"},
+	{"D-SACK across 2^32", CONF_WRAP,
+		OPEN "+.1 < . 1:1461(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1461\n"
+		     "+0 < . 1:1461(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1461 <sack 1:1461>\n"},
+	{"PAWS saves from an old segment of the round before", CONF_WRAP,
+		OPEN_TS "+.1 < P. 1:1449(1448) ack 1 win 512 <TS val 300 ecr 0>\n"
+			"+0 > . 1:1(0) ack 1449\n"
+			"+0 < P. 1449:2897(1448) ack 1 win 512 <TS val 100 ecr 0>\n"
+			"+0 > . 1:1(0) ack 1449\n"
+			"+0 readable 1448\n"},
 };
 
 int main(int argc, char **argv)

@@ -381,6 +381,106 @@ static const struct script scripts[] = {
 		"0     listen\n"
 		"+0    < SEW 0:0(0) win 65535 <mss 1460,sackOK>\n"
 		"+0    > S. 0:0(0) ack 1\n"},
+
+	ABOUT("Data and FIN in the handshake, of an active open"),
+	{"data on the SYN-ACK are taken", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S. 0:10(10) ack 1 win 65535 <mss 1460>\n"
+		"+0    > . 1:1(0) ack 11\n"
+		"+0    event OPEN|READABLE\n"
+		"+0    readable 10\n"},
+	{"data and FIN on the SYN-ACK", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S.F 0:10(10) ack 1 win 65535 <mss 1460>\n"
+		"+.1   stat tcp_bad_flags 1\n"
+		"+0    event -\n"},
+	{"the user finishes before it is open: FIN with the handshake's ACK", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+0    finish\n"
+		"+.1   < S. 0:0(0) ack 1 win 65535 <mss 1460>\n"
+		"+0    > F. 1:1(0) ack 1\n"
+		"+0    event OPEN\n"},
+	{"detached before it is open: forgotten without a word", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+0    detach\n"
+		"+0    state gone\n"
+		"+.1   < S. 0:0(0) ack 1 win 65535 <mss 1460>\n"
+		"+0    > R 1:1(0)\n"},
+
+	ABOUT("Simultaneous open"),
+	{"the peer's SYN comes again: our SYN-ACK does too", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.1   < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    event OPEN\n"},
+	{"our SYN-ACK is lost: again after 1, 2, 4 s", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+1    > S. 0:0(0) ack 1\n"
+		"+2    > S. 0:0(0) ack 1\n"
+		"+4    > S. 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    event OPEN\n"},
+	{"the bare ACK opens it, and data behind it", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S 0:0(0) win 65535 <mss 1460,wscale 7>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.1   < P. 1:101(100) ack 1 win 512\n"
+		"+0    > . 1:1(0) ack 101\n"
+		"+0    event OPEN|READABLE\n"},
+	{"data on the peer's SYN wait for its retransmission", 0,
+		"0     connect\n"
+		"+0    > S 0:0(0)\n"
+		"+.1   < S 0:100(100) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.1   < P. 1:101(100) ack 1 win 65535\n"
+		"+0    > . 1:1(0) ack 101\n"
+		"+0    event OPEN|READABLE\n"
+		"+0    readable 100\n"},
+
+	ABOUT("Maximum segment size and the path"),
+	{"the peer's MSS is kept to, less our timestamps (RFC 6691)", 0,
+		"0     listen\n"
+		"+0    < S 0:0(0) win 65535 <mss 1000,TS val 1 ecr 0>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535 <TS val 2 ecr 0>\n"
+		"+0    write 1976\n"
+		"+0    >> P. 1:1977(988) ack 1\n"},
+	{"less SACK blocks as well: a segment beside them is not larger", 0,
+		OPEN "+.1 < . 101:201(100) ack 1 win 512\n"
+		     "+0  > . 1:1(0) ack 1 <sack 101:201>\n"
+		     "+0  write 1460\n"
+		     "+0  > P. 1:1461(1460) ack 1 nosack\n"},
+	{"IPv6, MSS 65535: our MTU decides", CONF_V6,
+		"0     listen\n"
+		"+0    < S 0:0(0) win 65535 <mss 65535>\n"
+		"+0    > S. 0:0(0) ack 1 <mss 1440>\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    write 2880\n"
+		"+0    >> P. 1:2881(1440) ack 1\n"},
+
+	ABOUT("Addresses"),
+	{"no open towards a broadcast, a group, or nowhere (MUST-46)", 0,
+		"0  refused conn_unreachable to 255.255.255.255\n"
+		"+0 refused conn_unreachable to 10.0.0.255\n"
+		"+0 refused conn_unreachable to 224.0.0.1\n"
+		"+0 refused conn_unreachable to 0.0.0.0\n"
+		"+0 refused conn_unreachable to 192.0.2.1\n"},
+	{"the same on IPv6", CONF_V6,
+		"0  refused conn_unreachable to ff02::1\n"
+		"+0 refused conn_unreachable to ::\n"
+		"+0 refused conn_unreachable to 2001:db8::1\n"},
 };
 
 int main(int argc, char **argv)
