@@ -15,9 +15,10 @@
  * OpenSSL's object and carries the connection to its end.
  *
  * Owner: each tg_hs_worker and all that it hands out belong to one worker. Bounds: max_handshakes
- * and max_tls12 OpenSSL connections; identities and names at most one a connection, shared where
- * equal; `sessions` entries of the client's resumption cache. Secrets are wiped when their holder
- * ends. Not here: files and certificates (store.c), records (record.h), timeouts (conn.c).
+ * max_tls12 and max_resumes OpenSSL connections; identities and names at most one a connection,
+ * shared where equal; `sessions` entries of the client's resumption cache. Secrets are wiped when
+ * their holder ends. Not here: files and certificates (store.c), records (record.h), timeouts
+ * (conn.c).
  */
 #ifndef TG_TLS_HANDSHAKE_H
 #define TG_TLS_HANDSHAKE_H
@@ -25,6 +26,7 @@
 #include <tidegate/addr.h>
 #include <tidegate/tls.h>
 
+#include "post.h"
 #include "record.h"
 
 struct tg_hs;
@@ -41,6 +43,8 @@ struct tg_hs_worker_conf {
 	uint32_t max_tls12;      /* established connections of TLS 1.2; 0: none */
 	uint32_t max_conns;      /* bound of identities and names */
 	uint32_t sessions;       /* client: sessions kept for resumption; 0: none */
+	uint32_t max_resumes;    /* client: connections that keep OpenSSL's object for their first
+				    ticket */
 };
 
 struct tg_hs_worker *tg_hs_worker_create(const struct tg_hs_worker_conf *c, struct tg_errbuf *e);
@@ -73,7 +77,7 @@ struct tg_hs_io {
 
 /* Role and contexts are those of configuration conf_id in the worker's set. now: seconds since
  * 1970. origin: clients: whom sessions are kept for; NULL for servers. NULL: *why is
- * tls_no_memory, or tls_no_certificate_loaded. */
+ * tls_no_memory, or tls_not_loaded. */
 struct tg_hs *tg_hs_begin(struct tg_hs_worker *w, uint32_t conf_id,
 	const struct tg_sockaddr *origin, int64_t now, enum tg_why *why);
 
@@ -117,7 +121,7 @@ struct tg_hs_result {
 	enum tg_suite suite;
 	uint8_t rx_secret[48], tx_secret[48]; /* application traffic secrets, generation 0 */
 	uint64_t rx_seq, tx_seq;              /* records done under them already (tickets) */
-	struct tg_hs_resume *resume; /* clients: for tickets that come later; NULL: not wanted */
+	struct tg_hs_resume *resume; /* clients: takes the first ticket; NULL: none is wanted */
 	/* TLS 1.2: */
 	struct tg_tls12 *tls12;
 };
@@ -130,11 +134,9 @@ void tg_hs_abandon(struct tg_hs *h);
 void tg_hs_name_drop(struct tg_hs_worker *w, struct tg_name *n);          /* NULL: nothing */
 void tg_hs_identity_drop(struct tg_hs_worker *w, struct tg_identity *id); /* NULL: nothing */
 
-/* Clients, after `take`: a NewSessionTicket (RFC 8446 section 4.6.1), without its four bytes of
- * handshake header, becomes a session for later connections to the same origin. False: malformed,
- * to be answered with decode_error. resume stays usable; drop it with the connection, or after the
- * first. */
-bool tg_hs_ticket(struct tg_hs_resume *r, struct tg_view body, int64_t now);
+/* Clients, after `take`: a ticket becomes a session for a later connection to the same origin. Lets
+ * go of r if no more are wanted; false then. */
+bool tg_hs_ticket(struct tg_hs_resume *r, const struct tg_ticket *t, int64_t now);
 void tg_hs_resume_drop(struct tg_hs_resume *r); /* NULL: nothing */
 
 /* --- TLS 1.2 connections ------------------------------------------------------------------------
@@ -150,10 +152,13 @@ enum tg_tls12_state {
  * io as for a handshake. *n: bytes of content. */
 enum tg_tls12_state tg_tls12_read(
 	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_span plain, uint32_t *n);
-/* Seals n <= 16384 bytes as one record, if io->out has room for it (n + 64 bytes); else nothing. */
+#define TG_TLS12_OVERHEAD 64 /* the most that a record adds */
+
+/* Seals 1 to 16384 bytes as one record, if io->out has room for them and TG_TLS12_OVERHEAD; else *n
+ * is 0. */
 enum tg_tls12_state tg_tls12_write(
 	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_view plain, uint32_t *n);
-/* close_notify into io->out (room: 64 bytes). */
+/* close_notify into io->out (room: TG_TLS12_OVERHEAD). */
 void tg_tls12_finish(struct tg_tls12 *t, struct tg_hs_io *io);
 void tg_tls12_failure(const struct tg_tls12 *t, struct tg_hs_fail *out);
 void tg_tls12_free(struct tg_tls12 *t);

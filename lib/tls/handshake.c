@@ -1,0 +1,404 @@
+#include <stdlib.h>
+
+#include <openssl/err.h>
+
+#include "internal.h"
+
+/* --- what OpenSSL tells on the way --------------------------------------------------------------
+ */
+
+static void on_message(
+	int sent, int version, int type, const void *buf, size_t n, SSL *ssl, void *arg)
+{
+	struct tg_facts *f = tg_facts_of(ssl);
+	const uint8_t *b = buf;
+
+	if (!f)
+		return;
+	if (type == SSL3_RT_HEADER) {
+		if (sent)
+			f->tx_seq++;
+		else
+			f->rx_seq++;
+	} else if (type == SSL3_RT_ALERT && n == 2 && b[1] != SSL_AD_CLOSE_NOTIFY &&
+		   b[1] != SSL_AD_USER_CANCELLED) {
+		f->alert = b[1];
+		f->alert_by_peer = !sent;
+	} else if (type == SSL3_RT_HANDSHAKE && !sent && n && b[0] == SSL3_MT_CERTIFICATE_REQUEST) {
+		f->asked = true;
+	}
+}
+
+static int nibble(char c)
+{
+	return c >= 'a' ? c - 'a' + 10 : c >= 'A' ? c - 'A' + 10 : c - '0';
+}
+
+/* A line of the key log (draft-ietf-tls-keylogfile): label, client's random, secret. OpenSSL
+ * changes the keys of the direction in the same moment, so the counts begin here. */
+static void on_secret(const SSL *ssl, const char *line)
+{
+	static const struct {
+		const char *label;
+		size_t n;
+	} wanted[2] = {{"CLIENT_TRAFFIC_SECRET_0 ", 24}, {"SERVER_TRAFFIC_SECRET_0 ", 24}};
+	struct tg_facts *f = tg_facts_of(ssl);
+
+	for (int i = 0; f && i < 2; i++) {
+		const char *hex;
+		size_t n;
+
+		if (strncmp(line, wanted[i].label, wanted[i].n) != 0)
+			continue;
+		hex = strchr(line + wanted[i].n, ' ');
+		n = hex ? strlen(++hex) / 2 : 0;
+		if (n == 0 || n > sizeof(f->secret[i]))
+			return;
+		for (size_t b = 0; b < n; b++)
+			f->secret[i][b] =
+				(uint8_t)(nibble(hex[2 * b]) << 4 | nibble(hex[2 * b + 1]));
+		f->n_secret[i] = (uint8_t)n;
+		if (SSL_is_server(ssl) == (i == 1))
+			f->tx_seq = 0;
+		else
+			f->rx_seq = 0;
+	}
+}
+
+void tg_hs_callbacks(SSL_CTX *ctx)
+{
+	SSL_CTX_set_msg_callback(ctx, on_message);
+	SSL_CTX_set_keylog_callback(ctx, on_secret);
+}
+
+/* --- facts --------------------------------------------------------------------------------------
+ */
+
+bool tg_facts_bind(struct tg_facts *f, SSL *ssl)
+{
+	f->ssl = ssl;
+	return SSL_set_app_data(ssl, f) && tg_wire_attach(f->w->bio, ssl, &f->wire);
+}
+
+void tg_facts_fini(struct tg_facts *f)
+{
+	if (f->ssl) {
+		/* Otherwise OpenSSL takes the end for a truncation, and spoils the session. */
+		SSL_set_shutdown(f->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+		SSL_free(f->ssl);
+	}
+	if (f->set)
+		tg_set_drop(f->set, f->w->index);
+	OPENSSL_cleanse(f, sizeof(*f));
+}
+
+/* --- a worker -----------------------------------------------------------------------------------
+ */
+
+static bool open_pools(struct tg_hs_worker *w, const struct tg_hs_worker_conf *c)
+{
+	return tg_pool_init(&w->handshakes, "tls_handshakes", sizeof(struct tg_hs),
+		       c->max_handshakes) == 0 &&
+	       (c->max_tls12 == 0 || tg_pool_init(&w->tls12, "tls12", sizeof(struct tg_tls12),
+					     c->max_tls12) == 0) &&
+	       (c->max_resumes == 0 || tg_pool_init(&w->resumes, "tls_resumes",
+					       sizeof(struct tg_hs_resume), c->max_resumes) == 0);
+}
+
+struct tg_hs_worker *tg_hs_worker_create(const struct tg_hs_worker_conf *c, struct tg_errbuf *e)
+{
+	struct tg_hs_worker *w = calloc(1, sizeof(*w));
+
+	if (w) {
+		w->index = c->worker;
+		w->bio = tg_wire_method();
+		w->idents = tg_idents_create(c->max_conns);
+		w->sessions = c->sessions ? tg_sessions_create(c->sessions) : NULL;
+		if (w->bio && w->idents && (w->sessions || !c->sessions) && open_pools(w, c))
+			return w;
+		tg_hs_worker_destroy(w);
+	}
+	tg_fail(e, TG_ENOMEM, "no memory for the TLS handshakes of worker %u", c->worker);
+	return NULL;
+}
+
+void tg_hs_worker_destroy(struct tg_hs_worker *w)
+{
+	if (!w)
+		return;
+	tg_hs_worker_adopt(w, NULL);
+	tg_sessions_destroy(w->sessions);
+	tg_idents_destroy(w->idents);
+	tg_pool_fini(&w->handshakes);
+	tg_pool_fini(&w->tls12);
+	tg_pool_fini(&w->resumes);
+	BIO_meth_free(w->bio);
+	free(w);
+}
+
+void tg_hs_worker_adopt(struct tg_hs_worker *w, struct tg_tls_set *s)
+{
+	if (s) {
+		tg_set_hold(s, w->index);
+		tg_set_adopted(s, w->index);
+	}
+	if (w->set)
+		tg_set_drop(w->set, w->index);
+	w->set = s;
+}
+
+/* --- begin --------------------------------------------------------------------------------------
+ */
+
+static bool is_address(const char *name)
+{
+	struct tg_ip ip;
+
+	return tg_ip_parse(name, &ip) == 0;
+}
+
+static bool begin_client(struct tg_hs *h, const struct tg_sockaddr *origin)
+{
+	struct tg_facts *f = &h->f;
+	const char *sni = f->ctx->conf->sni;
+	SSL_SESSION *s;
+	bool ok = true;
+
+	f->origin = *origin;
+	SSL_set_connect_state(f->ssl);
+	if (sni && !is_address(sni)) /* addresses are no server names (RFC 6066 section 3) */
+		ok = SSL_set_tlsext_host_name(f->ssl, sni);
+	if (!f->w->sessions || !f->ctx->conf->session_tickets)
+		return ok;
+	s = tg_session_take(f->w->sessions, f->ctx->serial, origin, f->now, &f->peer);
+	if (s) {
+		ok &= SSL_set_session(f->ssl, s);
+		SSL_SESSION_free(s);
+	}
+	return ok;
+}
+
+struct tg_hs *tg_hs_begin(struct tg_hs_worker *w, uint32_t conf_id,
+	const struct tg_sockaddr *origin, int64_t now, enum tg_why *why)
+{
+	struct tg_tls_ctx *x = w->set && conf_id < w->set->n ? w->set->ctx[conf_id] : NULL;
+	struct tg_hs *h;
+	SSL *ssl;
+	bool ok;
+
+	*why = TG_WHY_tls_not_loaded;
+	if (!x)
+		return NULL;
+	*why = TG_WHY_tls_no_memory;
+	h = tg_pool_take(&w->handshakes);
+	if (!h)
+		return NULL;
+	memset(h, 0, sizeof(*h));
+	h->f.w = w;
+	h->f.set = w->set;
+	h->f.ctx = x;
+	h->f.now = now;
+	tg_set_hold(w->set, w->index);
+	ERR_clear_error();
+	ssl = SSL_new(x->worker[w->index].group[0]);
+	ok = ssl && tg_facts_bind(&h->f, ssl);
+	if (ok && x->conf->server)
+		SSL_set_accept_state(ssl);
+	else if (ok)
+		ok = begin_client(h, origin);
+	if (ok)
+		return h;
+	ERR_clear_error();
+	tg_hs_abandon(h);
+	return NULL;
+}
+
+/* --- step ---------------------------------------------------------------------------------------
+ */
+
+static enum tg_hs_state fail_step(struct tg_facts *f, int error)
+{
+	if (error == SSL_ERROR_ZERO_RETURN)
+		tg_refuse(f, TG_WHY_tls_closed, "the peer closed before the handshake was done");
+	else
+		tg_refuse_ssl(f);
+	ERR_clear_error();
+	return TG_HS_FAILED;
+}
+
+static enum tg_hs_state state_of(struct tg_facts *f, int r)
+{
+	int error = r == 1 ? SSL_ERROR_NONE : SSL_get_error(f->ssl, r);
+
+	switch (error) {
+	case SSL_ERROR_NONE:
+		return TG_HS_DONE;
+	case SSL_ERROR_WANT_READ:
+		return TG_HS_WANT_INPUT;
+	case SSL_ERROR_WANT_WRITE:
+		return TG_HS_WANT_OUTPUT;
+	default:
+		return fail_step(f, error);
+	}
+}
+
+enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io)
+{
+	struct tg_facts *f = &h->f;
+
+	io->used = io->made = 0;
+	if (h->state == TG_HS_DONE || h->state == TG_HS_FAILED)
+		return h->state;
+	ERR_clear_error();
+	tg_wire_begin(&f->wire, io);
+	h->state = state_of(f, SSL_do_handshake(f->ssl));
+	tg_wire_end(&f->wire);
+	return h->state;
+}
+
+void tg_hs_eof(struct tg_hs *h)
+{
+	tg_refuse(&h->f, TG_WHY_tls_closed, "the peer closed before the handshake was done");
+	h->state = TG_HS_FAILED;
+}
+
+void tg_facts_failure(const struct tg_facts *f, struct tg_hs_fail *out)
+{
+	*out = (struct tg_hs_fail){.why = f->why,
+		.alert = f->alert,
+		.alert_by_peer = f->alert_by_peer,
+		.text = f->text};
+}
+
+void tg_hs_failure(const struct tg_hs *h, struct tg_hs_fail *out)
+{
+	tg_facts_failure(&h->f, out);
+}
+
+/* --- take ---------------------------------------------------------------------------------------
+ */
+
+/* A resumed session stands for the handshake that it came from. */
+static void recall_peer(struct tg_facts *f)
+{
+	struct tg_ticket_says says;
+
+	if (!SSL_is_server(f->ssl) || !SSL_session_reused(f->ssl) ||
+		!tg_ticket_says(SSL_get0_session(f->ssl), &says) || !says.peer)
+		return; /* a client's came with the session */
+	f->peer.known = true;
+	f->peer.svid = says.svid;
+	f->peer.expires = says.expires;
+	f->peer.authenticated = says.authenticated;
+	memcpy(f->peer.anchor, says.anchor, TG_DIGEST);
+}
+
+static struct tg_identity *identity_of(struct tg_facts *f, X509 *x, enum tg_ident_kind kind)
+{
+	uint8_t digest[TG_DIGEST];
+
+	if (!tg_cert_digest(x, f->ctx->worker[f->w->index].lib->sha256, digest))
+		return NULL;
+	return tg_ident_of(f->w->idents, x, digest, kind);
+}
+
+static bool take_identities(struct tg_facts *f, struct tg_hs_result *out)
+{
+	X509 *peer = SSL_get0_peer_certificate(f->ssl), *own = SSL_get_certificate(f->ssl);
+
+	out->peer_expires = INT64_MAX;
+	recall_peer(f);
+	if (peer && f->peer.known) {
+		out->peer_expires = f->peer.expires;
+		out->peer = identity_of(f, peer, f->peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+		if (!out->peer)
+			return false;
+	}
+	if (!own || !(SSL_is_server(f->ssl) || f->asked || out->resumed))
+		return true;
+	out->own = identity_of(f, own, TG_IDENT_OWN);
+	return out->own != NULL;
+}
+
+static bool take_names(struct tg_facts *f, struct tg_hs_result *out)
+{
+	const char *sni = SSL_get_servername(f->ssl, TLSEXT_NAMETYPE_host_name);
+	const unsigned char *alpn;
+	unsigned int n;
+
+	if (sni && !(out->sni = tg_name_of(f->w->idents, sni, strlen(sni))))
+		return false;
+	SSL_get0_alpn_selected(f->ssl, &alpn, &n);
+	return n == 0 || (out->alpn = tg_name_of(f->w->idents, (const char *)alpn, n));
+}
+
+static bool take_secrets(struct tg_facts *f, struct tg_hs_result *out)
+{
+	int rx = SSL_is_server(f->ssl) ? 0 : 1;
+	uint32_t id = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(f->ssl));
+
+	if (id < 0x1301 || id > 0x1303 || !f->n_secret[0] || !f->n_secret[1])
+		return false;
+	out->suite = (enum tg_suite)(id - 0x1301 + TG_SUITE_AES_128_GCM_SHA256);
+	memcpy(out->rx_secret, f->secret[rx], sizeof(out->rx_secret));
+	memcpy(out->tx_secret, f->secret[!rx], sizeof(out->tx_secret));
+	out->rx_seq = f->rx_seq;
+	out->tx_seq = f->tx_seq;
+	return true;
+}
+
+static bool take_all(struct tg_hs *h, struct tg_hs_result *out)
+{
+	struct tg_facts *f = &h->f;
+
+	out->version = SSL_version(f->ssl) == TLS1_3_VERSION ? 13 : 12;
+	out->resumed = SSL_session_reused(f->ssl);
+	out->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(f->ssl));
+	if (!take_identities(f, out) || !take_names(f, out))
+		return false;
+	if (out->version == 12)
+		return (out->tls12 = tg_tls12_create(f)) != NULL;
+	if (!take_secrets(f, out))
+		return false;
+	if (!SSL_is_server(f->ssl) && f->w->sessions && f->ctx->conf->session_tickets)
+		out->resume = tg_resume_create(f);
+	return true;
+}
+
+int tg_hs_take(struct tg_hs *h, struct tg_hs_result *out)
+{
+	struct tg_hs_worker *w = h->f.w;
+
+	memset(out, 0, sizeof(*out));
+	if (take_all(h, out)) {
+		tg_hs_abandon(h);
+		return 0;
+	}
+	tg_hs_identity_drop(w, out->peer);
+	tg_hs_identity_drop(w, out->own);
+	tg_hs_name_drop(w, out->sni);
+	tg_hs_name_drop(w, out->alpn);
+	OPENSSL_cleanse(out, sizeof(*out));
+	ERR_clear_error();
+	tg_refuse(&h->f, TG_WHY_tls_no_memory, "no memory left for what the handshake found");
+	h->state = TG_HS_FAILED;
+	return TG_ENOMEM;
+}
+
+void tg_hs_abandon(struct tg_hs *h)
+{
+	struct tg_hs_worker *w = h->f.w;
+
+	tg_facts_fini(&h->f);
+	tg_pool_put(&w->handshakes, h);
+}
+
+void tg_hs_name_drop(struct tg_hs_worker *w, struct tg_name *n)
+{
+	tg_name_drop(w->idents, n);
+}
+
+void tg_hs_identity_drop(struct tg_hs_worker *w, struct tg_identity *id)
+{
+	tg_ident_drop(w->idents, id);
+}

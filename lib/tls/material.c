@@ -1,0 +1,291 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+
+#include "material.h"
+
+void tg_complain(struct tg_complaints *c, const char *fmt, ...)
+{
+	char text[512];
+	va_list ap;
+
+	c->n++;
+	if (!c->tell)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	c->tell(c->arg, text);
+}
+
+const char *tg_ssl_reason(void)
+{
+	unsigned long e = ERR_peek_last_error();
+	const char *text = e ? ERR_reason_error_string(e) : NULL;
+
+	ERR_clear_error();
+	return text ? text : "unknown reason";
+}
+
+/* --- files --------------------------------------------------------------------------------------
+ */
+
+static bool read_all(int fd, struct tg_blob *b, size_t size)
+{
+	b->p = malloc(size + 1);
+	while (b->p && b->n < size) {
+		ssize_t n = read(fd, b->p + b->n, size - b->n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return n == 0; /* shorter than it said: what is there decides */
+		b->n += (size_t)n;
+	}
+	return b->p != NULL;
+}
+
+static void read_file(const char *path, struct tg_blob *b, struct tg_complaints *c)
+{
+	/* Not blocking: the path may be a pipe. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	b->file = path;
+	if (fd < 0) {
+		tg_complain(c, "%s: cannot be opened: %s", path, strerror(errno));
+		return;
+	}
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		tg_complain(c, "%s: is not a regular file", path);
+	else if (st.st_size == 0)
+		tg_complain(c, "%s: is empty", path);
+	else if (st.st_size > (off_t)TG_FILE_MAX)
+		tg_complain(c, "%s: is longer than %u bytes", path, TG_FILE_MAX);
+	else if (!read_all(fd, b, (size_t)st.st_size))
+		tg_complain(c, "%s: cannot be read: %s", path, strerror(errno));
+	close(fd);
+}
+
+static void blob_free(struct tg_blob *b)
+{
+	if (b->p)
+		OPENSSL_cleanse(b->p, b->n);
+	free(b->p);
+}
+
+/* --- digests ------------------------------------------------------------------------------------
+ */
+
+static void add_bytes(EVP_MD_CTX *md, const void *p, size_t n)
+{
+	uint64_t len = n;
+
+	EVP_DigestUpdate(md, &len, sizeof(len)); /* so that "ab" "c" is not "a" "bc" */
+	EVP_DigestUpdate(md, p, n);
+}
+
+static void add_text(EVP_MD_CTX *md, const char *s)
+{
+	add_bytes(md, s ? s : "\n", s ? strlen(s) : 1);
+}
+
+static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
+{
+	uint8_t flags[6] = {f->server, f->require_client_certificate, f->spiffe, f->workload_api,
+		f->min_version, f->session_tickets};
+
+	add_bytes(md, flags, sizeof(flags));
+	for (uint32_t i = 0; i < f->n_pairs; i++) {
+		add_text(md, f->pairs[i].certificate);
+		add_text(md, f->pairs[i].private_key);
+	}
+	add_text(md, f->ca);
+	for (uint32_t i = 0; i < f->n_bundles; i++) {
+		add_text(md, f->bundles[i].trust_domain);
+		add_text(md, f->bundles[i].ca);
+	}
+	for (uint32_t i = 0; i < f->n_match; i++)
+		add_text(md, f->match_spiffe_ids[i]);
+	add_text(md, f->sni);
+	for (uint32_t i = 0; i < f->n_alpn; i++)
+		add_text(md, f->alpn[i]);
+	uint32_t counts[4] = {f->n_pairs, f->n_bundles, f->n_match, f->n_alpn};
+
+	add_bytes(md, counts, sizeof(counts));
+}
+
+void tg_conf_digest(const struct tg_tls_conf *conf, uint8_t out[static TG_DIGEST])
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	memset(out, 0, TG_DIGEST);
+	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)) {
+		add_conf(md, conf);
+		EVP_DigestFinal_ex(md, out, NULL);
+	}
+	EVP_MD_CTX_free(md);
+}
+
+static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL);
+
+	if (ok) {
+		add_conf(md, conf);
+		for (uint32_t i = 0; i < m->n_pairs; i++) {
+			add_bytes(md, m->pair[i].cert.p, m->pair[i].cert.n);
+			add_bytes(md, m->pair[i].key.p, m->pair[i].key.n);
+		}
+		for (uint32_t i = 0; i < m->n_trust; i++)
+			add_bytes(md, m->trust[i].pem.p, m->trust[i].pem.n);
+		ok = EVP_DigestFinal_ex(md, m->digest, NULL);
+	}
+	EVP_MD_CTX_free(md);
+	return ok;
+}
+
+/* --- material -----------------------------------------------------------------------------------
+ */
+
+struct tg_material *tg_material_read(const struct tg_tls_conf *conf, struct tg_complaints *c)
+{
+	struct tg_material *m = calloc(1, sizeof(*m));
+	uint32_t before = c->n;
+
+	if (!m || !(m->trust = calloc(conf->n_bundles + 1u, sizeof(*m->trust)))) {
+		tg_complain(c, "no memory left");
+		tg_material_free(m);
+		return NULL;
+	}
+	for (uint32_t i = 0; i < conf->n_pairs && i < TG_TLS_CERTS_MAX; i++) {
+		if (!conf->pairs[i].certificate || !conf->pairs[i].private_key)
+			continue; /* the Workload API's */
+		read_file(conf->pairs[i].certificate, &m->pair[m->n_pairs].cert, c);
+		read_file(conf->pairs[i].private_key, &m->pair[m->n_pairs].key, c);
+		m->n_pairs++;
+	}
+	if (conf->ca)
+		read_file(conf->ca, &m->trust[m->n_trust++].pem, c);
+	for (uint32_t i = 0; i < conf->n_bundles; i++) {
+		m->trust[m->n_trust].trust_domain = conf->bundles[i].trust_domain;
+		read_file(conf->bundles[i].ca, &m->trust[m->n_trust++].pem, c);
+	}
+	if (c->n == before && !digest_all(m, conf))
+		tg_complain(c, "no digest could be made: %s", tg_ssl_reason());
+	if (c->n == before)
+		return m;
+	tg_material_free(m);
+	return NULL;
+}
+
+void tg_material_free(struct tg_material *m)
+{
+	if (!m)
+		return;
+	for (uint32_t i = 0; i < m->n_pairs; i++) {
+		blob_free(&m->pair[i].cert);
+		blob_free(&m->pair[i].key);
+	}
+	for (uint32_t i = 0; i < m->n_trust; i++)
+		blob_free(&m->trust[i].pem);
+	free(m->trust);
+	free(m);
+}
+
+void tg_material_files(
+	const struct tg_tls_conf *conf, void (*each)(void *arg, const char *path), void *arg)
+{
+	for (uint32_t i = 0; i < conf->n_pairs; i++) {
+		if (conf->pairs[i].certificate)
+			each(arg, conf->pairs[i].certificate);
+		if (conf->pairs[i].private_key)
+			each(arg, conf->pairs[i].private_key);
+	}
+	if (conf->ca)
+		each(arg, conf->ca);
+	for (uint32_t i = 0; i < conf->n_bundles; i++)
+		each(arg, conf->bundles[i].ca);
+}
+
+/* --- copies of configurations -------------------------------------------------------------------
+ */
+
+/* Carves out of one block, or only counts (at NULL). */
+struct carver {
+	char *at;
+	size_t used;
+};
+
+static void *carve(struct carver *v, const void *from, size_t n)
+{
+	char *to = v->at ? v->at + v->used : NULL;
+
+	if (to && n)
+		memcpy(to, from, n);
+	v->used += (n + 7) & ~(size_t)7;
+	return to;
+}
+
+static const char *carve_text(struct carver *v, const char *s)
+{
+	return s ? carve(v, s, strlen(s) + 1) : NULL;
+}
+
+static void copy_into(struct carver *v, const struct tg_tls_conf *f)
+{
+	struct tg_tls_conf scratch, *to = carve(v, f, sizeof(*f));
+	struct tg_tls_pair *pairs = carve(v, f->pairs, f->n_pairs * sizeof(*pairs));
+	struct tg_tls_bundle *bundles = carve(v, f->bundles, f->n_bundles * sizeof(*bundles));
+	const char **match = carve(v, f->match_spiffe_ids, f->n_match * sizeof(*match));
+
+	if (!to)
+		to = &scratch;
+	to->pairs = pairs;
+	to->bundles = bundles;
+	to->match_spiffe_ids = match;
+	for (uint32_t i = 0; i < f->n_pairs; i++) {
+		struct tg_tls_pair p = {carve_text(v, f->pairs[i].certificate),
+			carve_text(v, f->pairs[i].private_key)};
+
+		if (pairs)
+			pairs[i] = p;
+	}
+	for (uint32_t i = 0; i < f->n_bundles; i++) {
+		struct tg_tls_bundle b = {
+			carve_text(v, f->bundles[i].trust_domain), carve_text(v, f->bundles[i].ca)};
+
+		if (bundles)
+			bundles[i] = b;
+	}
+	for (uint32_t i = 0; i < f->n_match; i++) {
+		const char *s = carve_text(v, f->match_spiffe_ids[i]);
+
+		if (match)
+			match[i] = s;
+	}
+	to->ca = carve_text(v, f->ca);
+	to->sni = carve_text(v, f->sni);
+	for (uint32_t i = 0; i < f->n_alpn; i++)
+		to->alpn[i] = carve_text(v, f->alpn[i]);
+}
+
+struct tg_tls_conf *tg_conf_copy(const struct tg_tls_conf *conf)
+{
+	struct carver v = {NULL, 0};
+
+	copy_into(&v, conf);
+	v.at = malloc(v.used);
+	v.used = 0;
+	if (v.at)
+		copy_into(&v, conf);
+	return (struct tg_tls_conf *)v.at;
+}

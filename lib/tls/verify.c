@@ -1,0 +1,173 @@
+/* Who is the peer? The chain, the trust domain's bundle, and the name. */
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include "internal.h"
+
+/* Ends the verification: error decides the alert (ssl_x509err2alert of OpenSSL). */
+static int fail(X509_STORE_CTX *sc, int error)
+{
+	X509_STORE_CTX_set_error(sc, error);
+	return 0;
+}
+
+static enum tg_why why_of(int error)
+{
+	switch (error) {
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+		return TG_WHY_tls_expired;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return TG_WHY_tls_not_yet_valid;
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+		return TG_WHY_tls_self_signed;
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+		return TG_WHY_tls_unknown_ca;
+	default:
+		return TG_WHY_tls_cert_bad;
+	}
+}
+
+/* Index of the trust that may vouch for the leaf; negative: refused. */
+static int choose_trust(struct tg_facts *f, X509 *leaf, const struct tg_cert_names *names)
+{
+	struct tg_view td, path;
+	const char *fault;
+	int t;
+
+	if (!f->ctx->conf->spiffe)
+		return 0;
+	fault = tg_svid_fault(leaf, names);
+	if (fault || !tg_spiffe_parse(names->uri, &td, &path)) {
+		tg_refuse_cert(f, TG_WHY_tls_svid_bad, leaf, fault);
+		return -X509_V_ERR_CERT_REJECTED;
+	}
+	t = tg_ctx_trust_of(f->ctx, td);
+	if (t >= 0)
+		return t;
+	tg_refuse_cert(f, TG_WHY_tls_trust_domain, leaf, "its trust domain has no bundle here");
+	return -X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
+}
+
+static bool check_chain(struct tg_facts *f, X509_STORE_CTX *sc, STACK_OF(X509) * anchors)
+{
+	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
+	X509 *where;
+	int error;
+
+	X509_STORE_CTX_set0_trusted_stack(sc, anchors);
+	X509_VERIFY_PARAM_set_time(param, (time_t)f->now);
+	X509_VERIFY_PARAM_set_flags(param, X509_V_FLAG_PARTIAL_CHAIN);
+	if (X509_verify_cert(sc) == 1)
+		return true;
+	error = X509_STORE_CTX_get_error(sc);
+	if (error == X509_V_OK)
+		X509_STORE_CTX_set_error(sc, error = X509_V_ERR_UNSPECIFIED);
+	where = X509_STORE_CTX_get_current_cert(sc);
+	tg_refuse_cert(f, why_of(error), where ? where : X509_STORE_CTX_get0_cert(sc),
+		X509_verify_cert_error_string(error));
+	return false;
+}
+
+static bool is_ip(const char *s)
+{
+	ASN1_OCTET_STRING *ip = a2i_IPADDRESS(s);
+
+	ASN1_OCTET_STRING_free(ip);
+	ERR_clear_error();
+	return ip != NULL;
+}
+
+/* Clients: whether the origin is the one that we mean. */
+static bool is_meant(struct tg_facts *f, X509 *leaf, const struct tg_cert_names *names)
+{
+	const struct tg_tls_conf *conf = f->ctx->conf;
+	int flags = X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS;
+
+	if (conf->server)
+		return true;
+	for (uint32_t i = 0; i < conf->n_match; i++)
+		if (tg_spiffe_match(tg_view_str(conf->match_spiffe_ids[i]), names->uri))
+			return true;
+	if (conf->n_match) {
+		tg_refuse_cert(f, TG_WHY_tls_wrong_name, leaf, "is not in match_spiffe_ids");
+		return false;
+	}
+	if (!conf->sni ||
+		(is_ip(conf->sni) ? X509_check_ip_asc(leaf, conf->sni, 0)
+				  : X509_check_host(leaf, conf->sni, 0, flags, NULL)) == 1)
+		return true;
+	tg_refuse_cert(f, TG_WHY_tls_wrong_name, leaf, "is not for the name that was expected");
+	return false;
+}
+
+/* Notes who vouched and until when, for the connection, for tickets, and for the next handshake of
+ * the same certificate. */
+static bool note(struct tg_facts *f, X509_STORE_CTX *sc, const uint8_t leaf[TG_DIGEST])
+{
+	const EVP_MD *md = f->ctx->worker[f->w->index].lib->sha256;
+	STACK_OF(X509) *chain = X509_STORE_CTX_get0_chain(sc);
+	struct tg_peer *p = &f->peer;
+	int n = sk_X509_num(chain);
+	struct tg_identity *id;
+
+	memcpy(p->leaf, leaf, TG_DIGEST);
+	p->expires = INT64_MAX;
+	for (int i = 0; i < n; i++) {
+		int64_t end = tg_cert_not_after(sk_X509_value(chain, i));
+
+		if (end < p->expires)
+			p->expires = end;
+	}
+	if (n < 1 || !tg_cert_digest(sk_X509_value(chain, n - 1), md, p->anchor))
+		return false;
+	p->svid = f->ctx->conf->spiffe;
+	p->authenticated = f->now;
+	p->known = true;
+	id = tg_ident_of(f->w->idents, sk_X509_value(chain, 0), leaf,
+		p->svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+	if (!id)
+		return false;
+	tg_ident_remember(id, f->ctx->serial, p);
+	tg_ident_drop(f->w->idents, id);
+	return true;
+}
+
+int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(sc, SSL_get_ex_data_X509_STORE_CTX_idx());
+	struct tg_facts *f = tg_facts_of(ssl);
+	const struct tg_ctx_worker *cw = &f->ctx->worker[f->w->index];
+	X509 *leaf = X509_STORE_CTX_get0_cert(sc);
+	struct tg_cert_names names;
+	uint8_t digest[TG_DIGEST];
+	int t, error;
+
+	if (!tg_cert_digest(leaf, cw->lib->sha256, digest))
+		return fail(sc, X509_V_ERR_OUT_OF_MEM);
+	/* The same certificate was found good with this very trust and policy: what is left is the
+	 * proof that the peer has its key, which OpenSSL takes in any case. */
+	if (tg_ident_recall(f->w->idents, digest, f->ctx, f->now, &f->peer)) {
+		X509_STORE_CTX_set_error(sc, X509_V_OK);
+		return 1;
+	}
+	if (!tg_cert_names(leaf, &names)) {
+		tg_refuse_cert(f, TG_WHY_tls_cert_bad, leaf, "its alternative names are malformed");
+		tg_cert_names_free(&names);
+		return fail(sc, X509_V_ERR_INVALID_EXTENSION);
+	}
+	error = X509_V_OK;
+	t = choose_trust(f, leaf, &names);
+	if (t < 0)
+		error = -t;
+	else if (!check_chain(f, sc, cw->trust[t]))
+		error = X509_STORE_CTX_get_error(sc);
+	else if (!is_meant(f, leaf, &names))
+		error = X509_V_ERR_HOSTNAME_MISMATCH;
+	else if (!note(f, sc, digest))
+		error = X509_V_ERR_OUT_OF_MEM;
+	tg_cert_names_free(&names);
+	return error == X509_V_OK ? 1 : fail(sc, error);
+}
