@@ -50,10 +50,12 @@ static uint32_t receive(struct tg_worker *w)
 		if (!n)
 			continue;
 		total += n;
+		tg_tcp_backlog(w->tcp, n == TG_NET_BURST);
 		n = tg_net_input(w->net, w->rxq[q].ifidx, pkts, n, segs);
 		tg_tcp_input(w->tcp, segs, n);
 	}
 	if (w->steer_ring && !rte_ring_empty(w->steer_ring)) {
+		tg_tcp_backlog(w->tcp, rte_ring_count(w->steer_ring) >= TG_NET_BURST);
 		n = tg_net_input_steered(w->net, segs);
 		total++;
 		tg_tcp_input(w->tcp, segs, n);

@@ -78,6 +78,10 @@ struct tg_tcp *tg_tcp_create(const struct tg_tcp_conf *conf, struct tg_errbuf *e
 /* Frees everything; conns of users must be detached or aborted before. Sends nothing. */
 void tg_tcp_destroy(struct tg_tcp *t);
 
+/* Before the segments of a burst: was it a whole one (TG_NET_BURST frames), so that the device has
+ * more? As long as it has, answers to strangers (SYN-ACKs, resets) are cut down to what the worker
+ * can give without losing packets of connections; a stack that is never told answers all. */
+void tg_tcp_backlog(struct tg_tcp *t, bool backlog);
 /* Takes the segments (and their buffers). */
 void tg_tcp_input(struct tg_tcp *t, struct tg_seg *segs, uint32_t n);
 /* Sends what connections have to send: data, window updates, ACKs. Once a turn, after the ready
@@ -92,8 +96,9 @@ int tg_tcp_listen(struct tg_tcp *t, struct tg_tcp_listener *l);
 void tg_tcp_unlisten(struct tg_tcp *t, struct tg_tcp_listener *l);
 
 /* Active open. 0 and *out: OPEN or FAILED follows. TG_ENOMEM, TG_ENOROUTE, TG_ENOPORT: counted,
- * no conn. The source port is chosen after RFC 6056 algorithm 4 among those whose replies come to
- * this worker; a 4-tuple in TIME-WAIT is reused only as RFC 6191 allows. */
+ * no conn. The source port is drawn (RFC 6056 section 3.3.2) among those whose replies come to this
+ * worker; a 4-tuple in TIME-WAIT is reused only when nothing else is free, and as RFC 6191 allows.
+ */
 int tg_tcp_connect(struct tg_tcp *t, const struct tg_tcp_dial *d, struct tg_conn **out);
 
 /* Changes a conn's receive-buffer bound (never shrinks an offered window: RFC 9293 section 3.8.6).

@@ -140,7 +140,7 @@ void reset_reply(struct tg_tcp *t, const struct tg_seg *s)
 	struct tg_bare b = {.flow = s->flow};
 	struct tg_dst dst = {0};
 
-	if (s->flags & TG_TCP_RST)
+	if (s->flags & TG_TCP_RST || !tg_admit_stranger(&t->admit))
 		return;
 	if (s->flags & TG_TCP_ACK) {
 		b.seq = s->ack;

@@ -272,6 +272,8 @@ enum tg_why listen_input(struct tg_tcp *t, struct tg_tcp_listener *l, struct tg_
 
 	if (t->pressure > 1 || t->tcbs.in_use >= t->tcbs.count)
 		return TG_WHY_tcp_syn_dropped;
+	if (!tg_admit_syn(&t->admit, &s->flow.remote, now_ms(t)))
+		return TG_WHY_tcp_syn_dropped;
 	tg_opts_parse(
 		rte_pktmbuf_mtod_offset(s->m, const uint8_t *, 20), s->hdr_len - 20u, true, &o);
 	if (!l->backlog || slot->embryonic < l->backlog)
@@ -319,6 +321,7 @@ struct tg_tcb *accept_tcb(
 	}
 	t->stats->tcp_connections++;
 	t->stats->tcp_accepted++;
+	tg_admit_proven(&t->admit, &h->flow.remote, now_ms(t));
 	c->conn.user = l->user;
 	c->conn.owner = l->owner;
 	c->dst = h->dst;

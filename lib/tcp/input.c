@@ -153,6 +153,11 @@ static void input_burst(struct tg_tcp *t, struct tg_seg *segs, uint32_t n)
 		finish(t, &segs[i], tcp_input_one(t, &segs[i], hash[i]));
 }
 
+void tg_tcp_backlog(struct tg_tcp *t, bool backlog)
+{
+	tg_admit_burst(&t->admit, backlog);
+}
+
 void tg_tcp_input(struct tg_tcp *t, struct tg_seg *segs, uint32_t n)
 {
 	pressure_update(t);

@@ -31,17 +31,12 @@ static void derive(const uint8_t secret[32], uint8_t use, uint8_t key[16])
 
 void tg_secret_init(struct tg_secret *s, const uint8_t secret[32])
 {
-	uint8_t counters[16];
-
 	derive(secret, 1, s->isn);
 	derive(secret, 2, s->ts);
 	derive(secret, 3, s->cookie1);
 	derive(secret, 4, s->cookie2);
-	derive(secret, 5, s->port1);
-	derive(secret, 6, s->port2);
-	derive(secret, 7, counters);
-	for (uint32_t i = 0; i < TG_SECRET_PORT_COUNTERS; i++)
-		s->port_counter[i] = (uint32_t)tg_siphash24(counters, &i, sizeof(i));
+	derive(secret, 5, s->port);
+	s->port_draws = 0;
 }
 
 uint32_t tg_secret_isn(const struct tg_secret *s, const struct tg_flow *f, uint64_t now)
@@ -56,20 +51,34 @@ uint32_t tg_secret_ts_offset(const struct tg_secret *s, const struct tg_flow *f)
 	return (uint32_t)tg_siphash24(s->ts, pair, sizeof(pair));
 }
 
+static uint32_t draw_port(struct tg_secret *s, const struct tg_flow *f, uint32_t span)
+{
+	struct {
+		struct tg_flow flow;
+		uint32_t low, high;
+	} in = {*f, (uint32_t)s->port_draws, (uint32_t)(s->port_draws >> 32)};
+
+	_Static_assert(sizeof(in) == sizeof(struct tg_flow) + 8, "no padding");
+	s->port_draws++;
+	in.flow.lport = 0;
+	return (uint32_t)(tg_siphash24(s->port, &in, sizeof(in)) % span);
+}
+
 int tg_secret_port(struct tg_secret *s, struct tg_flow *f, uint16_t first, uint16_t last,
 	uint32_t max_tries, tg_port_ok_fn *ok, void *ctx)
 {
-	uint32_t span = (uint32_t)last - first + 1, offset, *counter;
+	uint32_t span = (uint32_t)last - first + 1, start;
 
-	f->lport = 0;
-	offset = (uint32_t)tg_siphash24(s->port1, f, sizeof(*f)) % span;
-	counter = &s->port_counter[tg_siphash24(s->port2, f, sizeof(*f)) % TG_SECRET_PORT_COUNTERS];
+	for (uint32_t i = 0; i < TG_SECRET_PORT_DRAWS; i++) {
+		f->lport = (uint16_t)(first + draw_port(s, f, span));
+		if (ok(ctx, f))
+			return 0;
+	}
 	if (!max_tries || max_tries > span)
 		max_tries = span;
-	offset = (offset + *counter % span) % span;
+	start = draw_port(s, f, span);
 	for (uint32_t i = 0; i < max_tries; i++) {
-		++*counter;
-		f->lport = (uint16_t)(first + (offset + i) % span);
+		f->lport = (uint16_t)(first + (start + i) % span);
 		if (ok(ctx, f))
 			return 0;
 	}

@@ -13,11 +13,9 @@
 #include <tidegate/addr.h>
 #include <tidegate/err.h>
 
-#define TG_SECRET_PORT_COUNTERS 1024 /* RFC 6056 section 3.3.4: TABLE_LENGTH */
-
 struct tg_secret {
-	uint8_t isn[16], ts[16], cookie1[16], cookie2[16], port1[16], port2[16];
-	uint32_t port_counter[TG_SECRET_PORT_COUNTERS];
+	uint8_t isn[16], ts[16], cookie1[16], cookie2[16], port[16];
+	uint64_t port_draws; /* goes into each draw, so that none repeats */
 };
 
 void tg_secret_init(struct tg_secret *s, const uint8_t secret[32]);
@@ -33,10 +31,15 @@ uint32_t tg_secret_ts_offset(const struct tg_secret *s, const struct tg_flow *f)
 /* Is the source port good? f is complete. */
 typedef bool tg_port_ok_fn(void *ctx, const struct tg_flow *f);
 
-/* Source port for an active open, RFC 6056 algorithm 4 (double hash): tries candidates of
- * first..last from a start that depends on (local, remote, rport, secret), each at most once and at
- * most max_tries (0: all), until ok says yes. f->lport is set. 0, or TG_ENOPORT (f->lport is then
- * anything). first <= last, first >= 1. */
+#define TG_SECRET_PORT_DRAWS 32
+
+/* Source port for an active open: drawn anew for each (RFC 6056 section 3.3.2), so that who has
+ * seen the ports of a thousand connections to a destination knows nothing of the next one's.
+ * (Algorithms 3 and 4 count up towards a destination: that is what they are guessed by. What they
+ * are for, not to meet an old TIME-WAIT at the other end again soon, is seen to by timestamps and
+ * ISNs that rise.) After TG_SECRET_PORT_DRAWS draws in vain, candidates are tried in a row from a
+ * drawn one on, each once and max_tries at most (0: all), until ok says yes. f->lport is set. 0, or
+ * TG_ENOPORT (f->lport is then anything). first <= last, first >= 1. */
 int tg_secret_port(struct tg_secret *s, struct tg_flow *f, uint16_t first, uint16_t last,
 	uint32_t max_tries, tg_port_ok_fn *ok, void *ctx);
 

@@ -8,6 +8,7 @@
  *   timer.c      the one timer of a TCB                  timewait.c  TIME-WAIT records
  *   conn.c       tg_conn_ops, ends of connections        tcp.c       create, listen, connect
  *   pmtu.c       segment sizes, ICMP errors              validate.c  what must always hold
+ *   admit.c      which strangers are answered under a flood
  */
 #ifndef TG_TCP_STACK_H
 #define TG_TCP_STACK_H
@@ -16,6 +17,7 @@
 #include <tidegate/rng.h>
 #include <tidegate/tcp.h>
 
+#include "admit.h"
 #include "flow.h"
 #include "secret.h"
 #include "tcb.h"
@@ -50,6 +52,12 @@ struct tg_line_entry {
 	uint32_t index, tick;
 };
 
+/* A destination towards which no source port was free, until then (ns) not searched for again. */
+struct no_port {
+	struct tg_sockaddr to;
+	uint64_t until;
+};
+
 /* A conn's ops object tells its stack. */
 struct tg_tcp_ops {
 	struct tg_conn_ops ops; /* first */
@@ -65,6 +73,7 @@ struct tg_tcp {
 	struct tg_flow_table flows;
 	struct tg_pool tcbs, txs, embs, tws;
 	struct tg_secret secret;
+	struct tg_admit admit;
 	struct tg_rng rng;
 	int mark_at;                 /* offset of struct tg_mark in an mbuf */
 	uint32_t room;               /* bytes behind the headroom in a packet buffer */
@@ -80,9 +89,7 @@ struct tg_tcp {
 	uint32_t line_head, line_tail, line_mask;
 	struct tg_timer line_timer;
 	uint64_t cookies_until; /* ns: ACKs may carry our cookies until then */
-	uint64_t no_port_until; /* ns: the last destination whose ports were all taken, not asked
-				   again */
-	struct tg_sockaddr no_port;
+	struct no_port no_ports[64];
 	uint32_t n_listeners;
 	struct listener_slot listeners[LISTENER_BUCKETS]; /* by port, open addressing */
 };

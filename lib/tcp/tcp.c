@@ -128,6 +128,7 @@ struct tg_tcp *tg_tcp_create(const struct tg_tcp_conf *conf, struct tg_errbuf *e
 	t->cc = t->conf.cc;
 	tg_secret_init(&t->secret, conf->secret);
 	tg_rng_seed(&t->rng, conf->seed);
+	tg_admit_init(&t->admit, conf->seed ^ tg_hash64(0, conf->secret, sizeof(conf->secret)));
 	conn_ops_init(t);
 	if (find_room(t, e) || make_pools(t, e) || make_timers(t, e)) {
 		tg_tcp_destroy(t);
@@ -204,9 +205,11 @@ void pressure_update(struct tg_tcp *t)
 
 /* --- active open --- */
 
+#define PORT_TRIES 4096 /* candidates in a row: a search of all would hold the worker up for ms */
+
 struct port_choice {
 	struct tg_tcp *t;
-	bool reuse; /* a 4-tuple in TIME-WAIT will do */
+	uint16_t reusable; /* 0, or a port whose 4-tuple in TIME-WAIT will do if none is free */
 };
 
 /* Linux: tcp_tw_reuse. With timestamps, a second after the end, the peer can tell the new one from
@@ -222,37 +225,42 @@ static bool may_reuse(const struct tg_tcp *t, uint32_t ref)
 
 static bool port_ok(void *ctx, const struct tg_flow *f)
 {
-	const struct port_choice *p = ctx;
+	struct port_choice *p = ctx;
 	struct tg_tcp *t = p->t;
 	uint32_t ref;
 
 	if (t->conf.steer && tg_steer_owner(t->conf.steer, f) != t->conf.worker)
 		return false;
 	ref = tg_flow_find(&t->flows, tg_flow_hash(&t->flows, f), f);
-	return !ref || (p->reuse && tg_flow_kind(ref) == TG_FLOW_TIME_WAIT && may_reuse(t, ref));
+	if (ref && !p->reusable && tg_flow_kind(ref) == TG_FLOW_TIME_WAIT && may_reuse(t, ref))
+		p->reusable = f->lport;
+	return !ref;
+}
+
+/* Destinations whose ports were found taken, so that each request to one does not search again. */
+static struct no_port *no_port_of(struct tg_tcp *t, const struct tg_flow *f)
+{
+	uint64_t h = tg_hash64(t->admit.seed ^ f->rport, f->remote.b, sizeof(f->remote.b));
+
+	return &t->no_ports[h % TG_ARRAY_LEN(t->no_ports)];
 }
 
 static int choose_port(struct tg_tcp *t, struct tg_flow *f)
 {
 	struct port_choice p = {.t = t};
-	struct tg_sockaddr to = {f->remote, f->rport};
-	int r;
+	struct no_port *n = no_port_of(t, f);
 
-	/* A search of all ports is long: when it was in vain, not again for 10 ms. */
-	if (t->wheel->now < t->no_port_until && tg_ip_eq(&to.ip, &t->no_port.ip) &&
-		to.port == t->no_port.port)
+	if (t->wheel->now < n->until && n->to.port == f->rport && tg_ip_eq(&n->to.ip, &f->remote))
 		return TG_ENOPORT;
-	r = tg_secret_port(&t->secret, f, t->conf.port_first, t->conf.port_last, 0, port_ok, &p);
-	if (r) {
-		p.reuse = true;
-		r = tg_secret_port(
-			&t->secret, f, t->conf.port_first, t->conf.port_last, 0, port_ok, &p);
+	if (!tg_secret_port(
+		    &t->secret, f, t->conf.port_first, t->conf.port_last, PORT_TRIES, port_ok, &p))
+		return 0;
+	if (p.reusable) {
+		f->lport = p.reusable;
+		return 0;
 	}
-	if (r) {
-		t->no_port = to;
-		t->no_port_until = t->wheel->now + 10 * TG_MS;
-	}
-	return r;
+	*n = (struct no_port){{f->remote, f->rport}, t->wheel->now + 10 * TG_MS};
+	return TG_ENOPORT;
 }
 
 static int enter_table(struct tg_tcp *t, struct tg_tcb *c)
