@@ -54,14 +54,24 @@ static uint32_t seg_len(const struct tg_seg *s)
 	return s->payload_len + !!(s->flags & TG_TCP_SYN) + !!(s->flags & TG_TCP_FIN);
 }
 
+/* Data that the peer may be sending again: they lie within a buffer before RCV.NXT, or reach into
+ * the window that is open. */
+static bool may_be_again(const struct tg_tcb *c, const struct tg_seg *s)
+{
+	uint32_t before = u32_max(c->rcv_buf, UINT16_MAX);
+
+	return s->payload_len && !(s->flags & TG_TCP_SYN) &&
+	       s->seq - (c->rcv_nxt - before) <= before + rcv_window(c);
+}
+
 /* An answer to what cannot be used. Data are no loop of two confused ends, and who sends again what
- * we have must hear of it, so those are not limited; nobody honest sends beyond the window. */
+ * we have must hear of it, so those are not limited; nobody honest sends beyond the window, or what
+ * is older than it could be: that is somebody who guesses. */
 static void answer(struct tg_tcp *t, struct tg_tcb *c, const struct tg_seg *s)
 {
 	uint32_t end = s->seq + seg_len(s);
 
-	if (s->payload_len && !(s->flags & TG_TCP_SYN) &&
-		seq_le(s->seq, seq_max(c->rcv_adv, c->rcv_nxt))) {
+	if (may_be_again(c, s)) {
 		if (seq_lt(s->seq, c->rcv_nxt)) {
 			c->conn.impl[I_QUICK] = QUICK_ACKS;
 			c->flags &= ~F_PINGPONG;

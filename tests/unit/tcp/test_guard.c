@@ -2,6 +2,10 @@
 #include "opening.h"
 
 #define CHALLENGED "+0 > . 1:1(0) ack 1\n"
+#define TWICE(x) x x
+#define TEN_TIMES(x) TWICE(x TWICE(TWICE(x)))
+#define FAR_BEFORE "+0 < . -1000000:-999900(100) ack 1 win 512\n"
+#define AGAIN "+0 < . -99:1(100) ack 1 win 512\n"
 
 static const struct script scripts[] = {
 	{"RST in the window: challenge ACK; outside: silence; exact: the end", 0,
@@ -83,6 +87,14 @@ static const struct script scripts[] = {
 		     "+0 > . 1:1(0) ack 1 <sack -1000:-900>\n"
 		     "+0 stat tcp_out_of_window 1\n"
 		     "+0 stat tcp_old_data 1\n"},
+	{"data from far before the window are a guess, answered as challenges", 0,
+		OPEN "+1 stat tcp_challenge_acks 0\n" TEN_TIMES(FAR_BEFORE) FAR_BEFORE
+		"+.1 stat tcp_challenge_acks 5\n"
+		"+0 stat tcp_old_data 11\n"},
+	{"what the peer may be sending again is always answered", 0,
+		OPEN_BARE "+1 stat tcp_challenge_acks 0\n" TEN_TIMES(AGAIN CHALLENGED)
+			AGAIN CHALLENGED "+0 stat tcp_challenge_acks 0\n"
+					 "+0 stat tcp_old_data 11\n"},
 	{"a bare ACK outside the window is answered", 0,
 		OPEN "+1 < . 1000000:1000000(0) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 1\n"
