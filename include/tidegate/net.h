@@ -64,7 +64,7 @@ struct tg_net_conf {
 	struct rte_mempool
 		*mbufs;          /* headroom of at least 128, data room for the largest MTU + 18 */
 	uint32_t max_neighbours; /* 0: 4096 */
-	uint32_t max_pending;    /* packets that wait for a neighbour, in all; 0: 256 (8 each) */
+	uint32_t max_pending;    /* packets that wait for a neighbour, in all; 0: 1024 (8 each) */
 	uint32_t max_reassembly; /* datagrams under reassembly; 0: 256 */
 	uint32_t max_pmtu;       /* path-MTU entries; 0: 1024 */
 	const struct tg_steer *steer;  /* NULL: one worker */

@@ -108,8 +108,8 @@ enum tg_why tg_arp_input(struct tg_net *n, struct tg_rx *p)
 	 */
 	e = probe ? NULL : tg_neigh_find(n, p->ifidx, &sender);
 	if (e && reply && tg_own_on(n, &target, p->ifidx))
-		tg_neigh_advert(n, e, d + 8,
-			e->state == TG_NUD_INCOMPLETE || e->state == TG_NUD_PROBE, true);
+		tg_neigh_advert(
+			n, e, d + 8, e->state == TG_NUD_INCOMPLETE || e->state == TG_NUD_PROBE);
 	else if (e)
 		tg_neigh_heard(n, e, d + 8);
 	if (!reply && !p->mirrored && tg_own_on(n, &target, p->ifidx))

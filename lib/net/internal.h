@@ -31,8 +31,10 @@
 #define TG_ND_REACHABLE (30 * TG_SEC) /* times 0.5 .. 1.5 */
 #define TG_ND_DELAY (5 * TG_SEC)
 #define TG_ND_PROBES 3
-#define TG_ND_GC (600 * TG_SEC)  /* an unused STALE entry is forgotten after this */
-#define TG_ND_BUSY (30 * TG_SEC) /* an entry used within this is never evicted */
+#define TG_ND_DOUBT (200 * TG_MS)  /* from a claim to the question whether it is true ... */
+#define TG_ND_VERIFY (250 * TG_MS) /* ... and between those questions */
+#define TG_ND_GC (600 * TG_SEC)    /* an unused STALE entry is forgotten after this */
+#define TG_ND_BUSY (30 * TG_SEC)   /* an entry used within this is never evicted */
 
 /* Addresses that a packet to us may carry: looked up for each packet, so a table of its own.
  * Link-local addresses and groups count on their own port only (scope = ifidx + 1, else 0). */
@@ -82,6 +84,12 @@ struct tg_pend {
  *        | 3 requests      +---------------------> STALE <----------+  | answer,
  *        +-- unanswered <-- PROBE <-- 5 s -- DELAY <-- send --+        | TCP progress
  *                             +----------------+-----------------------+
+ *
+ * Anybody on the link can say that an address is his. So what is known is not given up for a claim
+ * (RFC 4861 section 7.2.5 would, for an advertisement with O): the claim makes us ask the known
+ * address, in DELAY and PROBE at a quicker pace, unless TCP's progress shows meanwhile that it is
+ * good. Only when it is silent is the question put to all again. A neighbour that did move is
+ * followed within about a second.
  */
 enum tg_nud {
 	TG_NUD_FREE,
@@ -99,18 +107,21 @@ struct tg_neigh {
 	uint32_t generation; /* changes when the entry is freed: makes old tg_dst hints void */
 	uint8_t probes;      /* requests sent in this state */
 	uint8_t n_pend;
+	bool doubted;       /* DELAY, PROBE: somebody else claims the address */
 	uint64_t used;      /* last packet sent through it */
 	uint64_t confirmed; /* last proof of two-way reachability */
 	struct tg_pend *first, **last;
 	struct tg_timer timer;
-	uint32_t next_free; /* index + 1 */
+	struct tg_link asked; /* INCOMPLETE: in the table's list */
+	uint32_t next_free;   /* index + 1 */
 };
 
 struct tg_neigh_table {
 	struct rte_hash *hash; /* (ip, ifidx) -> index */
 	struct tg_neigh *e;
 	uint32_t size, n, free,
-		hand; /* free: index + 1; hand: where the search for a victim goes on */
+		hand;         /* free: index + 1; hand: where the search for a victim goes on */
+	struct tg_link asked; /* INCOMPLETE entries, oldest first */
 	struct tg_pend *pends, *free_pend;
 	uint32_t n_pend, max_pend;
 	uint8_t timer_kind;
@@ -219,8 +230,7 @@ struct tg_neigh *tg_neigh_get(struct tg_net *n, uint16_t ifidx, const struct tg_
  * Consumes m. 0, or TG_ENOMEM (counted). */
 int tg_neigh_output(struct tg_net *n, struct tg_neigh *e, struct rte_mbuf *m);
 /* The neighbour says its address: NA or ARP reply. mac NULL: none given. */
-void tg_neigh_advert(
-	struct tg_net *n, struct tg_neigh *e, const uint8_t *mac, bool solicited, bool override);
+void tg_neigh_advert(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac, bool solicited);
 /* The neighbour was heard with this address, which proves no reachability: NS, ARP request. */
 void tg_neigh_heard(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac);
 void tg_neigh_confirm(struct tg_net *n, struct tg_neigh *e);

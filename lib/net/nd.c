@@ -139,7 +139,7 @@ static enum tg_why advertised(struct tg_net *n, struct tg_rx *p, const struct tg
 	tg_rx_mirror(n, p, RTE_ETHER_TYPE_IPV6);
 	e = tg_neigh_find(n, p->ifidx, target);
 	if (e)
-		tg_neigh_advert(n, e, mac, flags & FLAG_SOLICITED, flags & FLAG_OVERRIDE);
+		tg_neigh_advert(n, e, mac, flags & FLAG_SOLICITED);
 	return TG_WHY_none;
 }
 

@@ -44,6 +44,23 @@ static struct rte_mbuf *pend_shift(struct tg_net *n, struct tg_neigh *e)
 	return m;
 }
 
+static void release(struct tg_net *n, struct tg_neigh *e, enum tg_why why);
+
+/* Gives up the entry that has waited longest for an answer, but not `but`. An answer takes less
+ * than a millisecond as a rule, so it must be a fast flood of made-up addresses that pushes a real
+ * one out; refusing new ones would keep them all out for the seconds that the made-up ones last. */
+static bool give_up_oldest(struct tg_net *n, const struct tg_neigh *but, enum tg_why why)
+{
+	struct tg_link *l = n->neigh.asked.next;
+
+	if (but && l == &but->asked)
+		l = l->next;
+	if (l == &n->neigh.asked)
+		return false;
+	release(n, TG_CONTAINER(l, struct tg_neigh, asked), why);
+	return true;
+}
+
 static int pend_push(struct tg_net *n, struct tg_neigh *e, struct rte_mbuf *m)
 {
 	struct tg_pend *q;
@@ -51,6 +68,8 @@ static int pend_push(struct tg_net *n, struct tg_neigh *e, struct rte_mbuf *m)
 	/* The newest says best what the connection wants now (RFC 4861 section 7.2.2). */
 	if (e->n_pend == TG_NET_PENDING_EACH)
 		tg_tx_lost(n, pend_shift(n, e), TG_WHY_tx_pending_full);
+	while (!n->neigh.free_pend && give_up_oldest(n, e, TG_WHY_tx_pending_full))
+		;
 	q = n->neigh.free_pend;
 	if (!q) {
 		tg_tx_lost(n, m, TG_WHY_tx_pending_full);
@@ -65,14 +84,15 @@ static int pend_push(struct tg_net *n, struct tg_neigh *e, struct rte_mbuf *m)
 	return 0;
 }
 
-static void release(struct tg_net *n, struct tg_neigh *e)
+static void release(struct tg_net *n, struct tg_neigh *e, enum tg_why why)
 {
 	struct key key = {e->ip, e->ifidx};
 	struct tg_neigh_table *t = &n->neigh;
 
 	while (e->n_pend)
-		tg_tx_lost(n, pend_shift(n, e), TG_WHY_tx_no_neighbour);
+		tg_tx_lost(n, pend_shift(n, e), why);
 	tg_timer_stop(n->wheel, &e->timer);
+	tg_list_del(&e->asked);
 	rte_hash_del_key_with_hash(t->hash, &key, tg_net_hash(n, &key, sizeof(key)));
 	e->state = TG_NUD_FREE;
 	e->generation++;
@@ -82,8 +102,8 @@ static void release(struct tg_net *n, struct tg_neigh *e)
 	n->stats->neighbours--;
 }
 
-/* Makes room if the table is full. An entry that was used lately, or that is being asked for, is
- * not given up for a new one: a flood of made-up addresses must not cut working connections. */
+/* Makes room if the table is full. An entry that was used lately is not given up for a new one: a
+ * flood of made-up addresses must not cut working connections. */
 static bool make_room(struct tg_net *n)
 {
 	struct tg_neigh_table *t = &n->neigh;
@@ -96,14 +116,16 @@ static bool make_room(struct tg_net *n)
 		t->hand = (t->hand + 1) % t->size;
 		if (e->state == TG_NUD_INCOMPLETE || n->wheel->now - e->used < TG_ND_BUSY)
 			continue;
-		release(n, e);
+		release(n, e, TG_WHY_tx_no_neighbour);
 		return true;
 	}
-	return false;
+	return give_up_oldest(n, NULL, TG_WHY_tx_neigh_full);
 }
 
 static void start(struct tg_net *n, struct tg_neigh *e, enum tg_nud state, uint64_t delay)
 {
+	if (state != TG_NUD_INCOMPLETE)
+		tg_list_del(&e->asked);
 	e->state = (uint8_t)state;
 	tg_timer_start(n->wheel, &e->timer, n->neigh.timer_kind, delay);
 }
@@ -146,6 +168,8 @@ struct tg_neigh *tg_neigh_get(struct tg_net *n, uint16_t ifidx, const struct tg_
 	e->last = &e->first;
 	e->n_pend = 0;
 	memset(e->mac, 0, sizeof(e->mac));
+	e->doubted = false;
+	tg_list_push(&t->asked, &e->asked);
 	start(n, e, TG_NUD_INCOMPLETE, TG_ND_RETRANS);
 	solicit(n, e);
 	return e;
@@ -181,6 +205,7 @@ int tg_neigh_output(struct tg_net *n, struct tg_neigh *e, struct rte_mbuf *m)
 static void set_reachable(struct tg_net *n, struct tg_neigh *e)
 {
 	e->confirmed = n->wheel->now;
+	e->doubted = false;
 	if (e->state == TG_NUD_REACHABLE) /* its timer sees the new time when it fires */
 		return;
 	start(n, e, TG_NUD_REACHABLE, reachable_time(n));
@@ -199,35 +224,39 @@ void tg_neigh_confirm(struct tg_net *n, struct tg_neigh *e)
 		set_reachable(n, e);
 }
 
-/* RFC 4861 section 7.2.5. */
-void tg_neigh_advert(
-	struct tg_net *n, struct tg_neigh *e, const uint8_t *mac, bool solicited, bool override)
+/* Somebody says that the known address is not right: see the drawing in internal.h. */
+static void doubt(struct tg_net *n, struct tg_neigh *e)
 {
-	bool differs = mac && memcmp(mac, e->mac, 6) != 0;
+	if (e->doubted)
+		return;
+	e->doubted = true;
+	if (e->state != TG_NUD_PROBE)
+		start(n, e, TG_NUD_DELAY, TG_ND_DOUBT);
+}
 
-	if (e->state == TG_NUD_INCOMPLETE) {
-		if (!mac)
-			return;
-	} else if (differs && !override) {
-		if (e->state == TG_NUD_REACHABLE)
-			start(n, e, TG_NUD_STALE, TG_ND_GC);
+/* RFC 4861 section 7.2.5, but for what overrides. */
+void tg_neigh_advert(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac, bool solicited)
+{
+	bool known = e->state != TG_NUD_INCOMPLETE;
+
+	if (!known && !mac)
+		return;
+	if (known && mac && memcmp(mac, e->mac, 6) != 0) {
+		doubt(n, e);
 		return;
 	}
 	if (solicited)
 		set_reachable(n, e);
-	else if (e->state == TG_NUD_INCOMPLETE || differs)
+	else if (!known)
 		start(n, e, TG_NUD_STALE, TG_ND_GC);
-	if (differs)
+	if (!known)
 		set_mac(n, e, mac);
 }
 
 /* RFC 4861 section 7.2.3. */
 void tg_neigh_heard(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac)
 {
-	if (memcmp(mac, e->mac, 6) == 0)
-		return;
-	start(n, e, TG_NUD_STALE, TG_ND_GC);
-	set_mac(n, e, mac);
+	tg_neigh_advert(n, e, mac, false);
 }
 
 /* True for a moment that lies at least `span` back; else restarts the timer for the rest. */
@@ -253,19 +282,19 @@ static void on_timer(void *ctx, struct tg_timer *timer)
 		return;
 	case TG_NUD_STALE:
 		if (older(n, e, e->used, TG_ND_GC))
-			release(n, e);
+			release(n, e, TG_WHY_tx_no_neighbour);
 		return;
 	case TG_NUD_DELAY:
 		e->probes = 0;
-		start(n, e, TG_NUD_PROBE, TG_ND_RETRANS);
+		start(n, e, TG_NUD_PROBE, e->doubted ? TG_ND_VERIFY : TG_ND_RETRANS);
 		solicit(n, e);
 		return;
 	default: /* INCOMPLETE, PROBE */
 		if (e->probes >= TG_ND_PROBES) {
-			release(n, e);
+			release(n, e, TG_WHY_tx_no_neighbour);
 			return;
 		}
-		start(n, e, e->state, TG_ND_RETRANS);
+		start(n, e, e->state, e->doubted ? TG_ND_VERIFY : TG_ND_RETRANS);
 		solicit(n, e);
 	}
 }
@@ -276,15 +305,17 @@ int tg_neigh_init(struct tg_net *n, const struct tg_net_conf *c)
 	int kind = tg_wheel_kind(n->wheel, on_timer, n);
 
 	t->size = c->max_neighbours ? c->max_neighbours : 4096;
-	t->max_pend = c->max_pending ? c->max_pending : 256;
+	t->max_pend = c->max_pending ? c->max_pending : 1024;
 	t->timer_kind = (uint8_t)kind;
 	t->hash = tg_net_table("neigh", t->size, sizeof(struct key), (int)c->socket);
 	t->e = rte_calloc_socket(NULL, t->size, sizeof(*t->e), 64, (int)c->socket);
 	t->pends = rte_calloc_socket(NULL, t->max_pend, sizeof(*t->pends), 64, (int)c->socket);
 	if (kind < 0 || !t->hash || !t->e || !t->pends)
 		return TG_ENOMEM;
+	tg_list_init(&t->asked);
 	for (uint32_t i = t->size; i-- > 0;) {
 		t->e[i].generation = 1;
+		tg_list_init(&t->e[i].asked);
 		t->e[i].next_free = t->free;
 		t->free = i + 1;
 	}
@@ -301,7 +332,7 @@ void tg_neigh_fini(struct tg_net *n)
 
 	for (uint32_t i = 0; t->e && i < t->size; i++)
 		if (t->e[i].state != TG_NUD_FREE)
-			release(n, &t->e[i]);
+			release(n, &t->e[i], TG_WHY_tx_no_neighbour);
 	rte_hash_free(t->hash);
 	rte_free(t->e);
 	rte_free(t->pends);
@@ -324,12 +355,13 @@ static bool entry_ok(const struct tg_neigh *e)
 bool tg_neigh_validate(const struct tg_net *n)
 {
 	const struct tg_neigh_table *t = &n->neigh;
-	uint32_t used = 0, pend = 0, idle = 0, idle_pend = 0;
+	uint32_t used = 0, pend = 0, idle = 0, idle_pend = 0, asked = 0, incomplete = 0;
 
 	for (uint32_t i = 0; i < t->size; i++) {
 		if (t->e[i].state == TG_NUD_FREE)
 			continue;
 		used++;
+		incomplete += t->e[i].state == TG_NUD_INCOMPLETE;
 		pend += t->e[i].n_pend;
 		if (!entry_ok(&t->e[i]))
 			return false;
@@ -337,9 +369,15 @@ bool tg_neigh_validate(const struct tg_net *n)
 	for (uint32_t i = t->free; i; i = t->e[i - 1].next_free)
 		if (++idle > t->size)
 			return false;
+	tg_list_for_each (l, &t->asked) {
+		if (TG_CONTAINER(l, struct tg_neigh, asked)->state != TG_NUD_INCOMPLETE)
+			return false;
+		asked++;
+	}
 	for (const struct tg_pend *q = t->free_pend; q; q = q->next)
 		if (++idle_pend > t->max_pend)
 			return false;
-	return used == t->n && used + idle == t->size && rte_hash_count(t->hash) == (int)used &&
-	       pend == t->n_pend && pend + idle_pend == t->max_pend;
+	return asked == incomplete && used == t->n && used + idle == t->size &&
+	       rte_hash_count(t->hash) == (int)used && pend == t->n_pend &&
+	       pend + idle_pend == t->max_pend;
 }
