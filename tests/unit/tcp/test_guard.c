@@ -88,9 +88,10 @@ static const struct script scripts[] = {
 		     "+0 stat tcp_out_of_window 1\n"
 		     "+0 stat tcp_old_data 1\n"},
 	{"data from far before the window are a guess, answered as challenges", 0,
-		OPEN "+1 stat tcp_challenge_acks 0\n" TEN_TIMES(FAR_BEFORE) FAR_BEFORE
-		"+.1 stat tcp_challenge_acks 5\n"
-		"+0 stat tcp_old_data 11\n"},
+		OPEN "+1 stat tcp_challenge_acks 0\n" FAR_BEFORE CHALLENGED FAR_BEFORE CHALLENGED
+			FAR_BEFORE CHALLENGED FAR_BEFORE CHALLENGED FAR_BEFORE CHALLENGED TEN_TIMES(
+				FAR_BEFORE) "+.1 stat tcp_challenge_acks 5\n"
+					    "+0 stat tcp_old_data 15\n"},
 	{"what the peer may be sending again is always answered", 0,
 		OPEN_BARE "+1 stat tcp_challenge_acks 0\n" TEN_TIMES(AGAIN CHALLENGED)
 			AGAIN CHALLENGED "+0 stat tcp_challenge_acks 0\n"
