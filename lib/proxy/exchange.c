@@ -261,11 +261,32 @@ static void timed_out(struct px_exch *ex, enum px_reply reply, enum tg_why cut, 
 		px_exch_cut(ex, cut, flag, details);
 }
 
+/* Empty lines have come, and no more: nobody has asked anything. */
+static bool nothing_asked(const struct px_exch *ex)
+{
+	return !ex->req_ready && ex->req_head.have <= ex->req_head.scan.start;
+}
+
+/* The lines are read: a close with bytes unread is a reset, which costs the client the answers that
+ * are on their way. */
+static void end_unasked(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+
+	px_exch_end(ex);
+	px_down_linger(d);
+}
+
 void px_exch_deadline(struct px_exch *ex, uint64_t now)
 {
 	struct tg_listener_stats *ls = ex->down->ln->stats;
 
-	if (!ex->req_ready && now >= at(ex->start, ex->lc->request_headers_timeout)) {
+	/* A 408 could be taken for the answer to what the client is about to ask. */
+	if (ex->state == PX_EX_HEAD && nothing_asked(ex)) {
+		px_why(ex->proxy, TG_WHY_conn_idle);
+		ls->downstream_cx_idle_timeout++;
+		end_unasked(ex);
+	} else if (!ex->req_ready && now >= at(ex->start, ex->lc->request_headers_timeout)) {
 		ls->downstream_rq_timeout++;
 		px_reply(ex, PX_REPLY_HEADERS_TIMEOUT);
 	} else if (!ex->req_complete && now >= at(ex->start, ex->lc->request_timeout)) {
@@ -298,12 +319,8 @@ static void run_head(struct px_exch *ex)
 	} else if (rc == 0) {
 		struct px_down *d = ex->down;
 
-		if (d->eof && ex->req_head.have <= ex->req_head.scan.start) {
-			/* Empty lines, and then the end: nobody asked anything. They are read all
-			 * the same: a close with bytes unread is a reset, which costs the client
-			 * the answers that are on their way. */
-			px_exch_end(ex);
-			px_down_linger(d);
+		if (d->eof && nothing_asked(ex)) {
+			end_unasked(ex);
 		} else if (d->eof) {
 			ex->flags |= TG_FLAG(DPE);
 			ex->req_head.scan.refusal = TG_H1_BAD_START_LINE;

@@ -120,6 +120,23 @@ static void put(uint8_t **w, const char *s)
 	*w += n;
 }
 
+/* A HEAD that was refused before its end is one all the same. Nothing of it was consumed then. */
+static bool is_to_head(const struct px_exch *ex)
+{
+	const struct px_head *h = &ex->req_head;
+	struct tg_view v = tg_view_of(h->buf, h->have);
+
+	if (ex->req_ready)
+		return ex->req.method == TG_HEAD;
+	if (!h->buf && !tg_conn_peek(ex->down->conn, &v, 1))
+		return false;
+	if (v.n < h->scan.start)
+		return false;
+	v.p += h->scan.start;
+	v.n -= h->scan.start;
+	return tg_view_has_prefix(v, TG_VIEW("HEAD "));
+}
+
 static struct tg_view compose(
 	struct px_exch *ex, uint16_t status, const char *field, const char *body)
 {
@@ -155,7 +172,7 @@ static struct tg_view compose(
 	put(&w, ex->down->close_soon    ? "\r\nconnection: close\r\n\r\n"
 		: ex->req.version_minor ? "\r\n\r\n"
 					: "\r\nconnection: keep-alive\r\n\r\n");
-	if (ex->req.method != TG_HEAD || !ex->req_ready)
+	if (!is_to_head(ex))
 		put(&w, body);
 	return tg_view_of(t, (size_t)(w - t));
 }

@@ -80,6 +80,9 @@ static bool frame(struct px_exch *ex, struct tg_msg *m, enum tg_body_kind out,
 		kind = TG_BODY_LENGTH;
 	if (out == TG_BODY_UNTIL_CLOSE)
 		d->close_soon = true;
+	/* An answer instead of 100 (Continue): whether content will follow it, nobody knows. */
+	if (ex->req.expect_continue && !ex->req_pump.in.ended && !ex->req_pump.taken)
+		d->close_soon = true;
 	close = d->close_soon || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned;
 	if (upgrade.n && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return false;

@@ -338,9 +338,9 @@ ODD_HOSTS = (
     b'Host: [::1\r\n', b'Host: [::1]x\r\n', b'Host: [::g]\r\n', b'Host: ::1\r\n', b'Host: a%2eb\r\n', b'Host: \xff\r\n',
     b'Host: a\0b\r\n', b'Host: a\r\n b\r\n', b'Host: py.test\n', b'Host: py.test\r', b'Host: a?b\r\n', b'Host: a#b\r\n',
     b'Host: "a"\r\n', b'Host: a\\b\r\n', b'Ho\xc5\x9ft: a\r\n', b'Host\0: a\r\n', b'Host: *\r\n', b'Host: a_b\r\n')
-# Framing with a body of its own; INNER is a whole request, LEN its length, HEX too.
+# Framing with a body of its own; INNER is a whole request, <n> its length, HEX too.
 FRAMINGS = (
-    (b'', b''), (b'Content-Length: LEN\r\n', b'INNER'), (b'Content-Length: 0\r\n', b''),
+    (b'', b''), (b'Content-Length: <n>\r\n', b'INNER'), (b'Content-Length: 0\r\n', b''),
     (b'Transfer-Encoding: chunked\r\n', b'HEX\r\nINNER\r\n0\r\n\r\n'),
     (b'transfer-encoding:Chunked\r\n', b'5;a=b;c="d\\"e"\r\nhello\r\n0\r\n\r\n'),
     (b'Transfer-Encoding: chunked\r\nTrailer: x-t\r\n', b'1\r\na\r\nHEX\r\nINNER\r\n000\r\nx-t: 1\r\n\r\n'))
@@ -350,10 +350,10 @@ TE_VALUES = (
     b'chunked\0', b'chunked\x01', b'', b',', b'CHUNKED', b'chunked \t', b'\tchunked', b'identity, chunked', b'chunked\xa0', b'cow',
     b"'chunked'", b'chunked\r\n\t', b'chunked\r\n , identity', b'chunked\rX', b'chunked\nX-A: b')
 CL_VALUES = (
-    b'LEN', b'0', b'LEN, LEN', b'LEN,LEN', b'LEN, 0', b'+LEN', b'-0', b'-LEN', b'0LEN', b'00000000000000000000000000LEN', b'LEN ', b'\tLEN',
-    b'LEN\0', b'LEN\x0b', b' ', b'', b'0x10', b'1e1', b'LEN.0', b'LEN;', b'9223372036854775807', b'9223372036854775808',
-    b'18446744073709551616', b'18446744073709551621', b'4294967296', b'99999999999999999999999999', b'"LEN"', b'L', b'\xd9\xa3', b'1_0',
-    b'LEN\r\n LEN', b'LEN\n', b'LEN LEN')
+    b'<n>', b'0', b'<n>, <n>', b'<n>,<n>', b'<n>, 0', b'+<n>', b'-0', b'-<n>', b'0<n>', b'00000000000000000000000000<n>', b'<n> ', b'\t<n>',
+    b'<n>\0', b'<n>\x0b', b' ', b'', b'0x10', b'1e1', b'<n>.0', b'<n>;', b'9223372036854775807', b'9223372036854775808',
+    b'18446744073709551616', b'18446744073709551621', b'4294967296', b'99999999999999999999999999', b'"<n>"', b'L', b'\xd9\xa3', b'1_0',
+    b'<n>\r\n <n>', b'<n>\n', b'<n> <n>')
 TE_NAMES = (b'Transfer-Encoding', b'transfer-encoding', b'Transfer_Encoding', b'Transfer-Encoding ', b' Transfer-Encoding',
             b'Transfer-Encoding\t', b'Transfer-Encoding\0', b'Transfer\r\n-Encoding', b'X: y\rTransfer-Encoding',
             b'X-A: y\nTransfer-Encoding', b'Transfer-Encodin\xc7', b'TRANSFER-ENCODING', b'Transfer-Encoding:')
@@ -397,7 +397,7 @@ def number(digits):
 def _fill(raw, n):
     num = b'%07d' % (n * STEP)
     inner = INNER.replace(b'ID', num)
-    return (raw.replace(b'INNER', b'\xfe').replace(b'X-Id', b'\xfd').replace(b'ID', num).replace(b'LEN', b'%d' % len(inner))
+    return (raw.replace(b'INNER', b'\xfe').replace(b'X-Id', b'\xfd').replace(b'ID', num).replace(b'<n>', b'%d' % len(inner))
             .replace(b'HEX', b'%x' % len(inner)).replace(b'\xfd', b'X-Id').replace(b'\xfe', inner))
 
 
@@ -487,9 +487,9 @@ def response_case(r):
         else:
             head, body = _framing(r)
             framing = head, body.replace(b'INNER', POISON)
-    fields = fields.replace(b'LEN', b'%d' % len(POISON))
+    fields = fields.replace(b'<n>', b'%d' % len(POISON))
     raw = line + b'\r\n' + fields + framing[0] + b'\r\n' + framing[1]
-    raw = raw.replace(b'LEN', b'%d' % len(POISON)).replace(b'HEX', b'%x' % len(POISON))
+    raw = raw.replace(b'<n>', b'%d' % len(POISON)).replace(b'HEX', b'%x' % len(POISON))
     if r.random() < 0.3:
         raw += r.choice((POISON, b'\r\n', b'\0', b'x'))
     return raw, b'HEAD' if r.random() < 0.15 else b'GET'

@@ -10,7 +10,9 @@
 #include <tidegate/proxy.h>
 
 #define BENCH_PEERS 64
+#ifndef BENCH_BYTES
 #define BENCH_BYTES (1 << 20)
+#endif
 
 /* One end that the test plays: a client or an origin's side of a connection. */
 struct bench_peer {

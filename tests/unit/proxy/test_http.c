@@ -118,6 +118,21 @@ static void empty_lines_and_the_end(void)
 	}
 }
 
+static void empty_lines_and_silence(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	c = bench_client(0);
+	bench_send(c, GET "\r\n");
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c), "\r\n\r\nhello"));
+	bench_advance(301 * TG_SEC);
+	CU_ASSERT_TRUE(c->eof);
+	CU_ASSERT_STRING_EQUAL(bench_got(c), ""); /* no answer to what nobody asked */
+	bench_end();
+}
+
 /* The client can still read: it is told, and what it was told before is not lost in a reset. */
 static void body_that_ends_too_early(void)
 {
@@ -143,6 +158,27 @@ static void body_that_ends_too_early(void)
 		CU_ASSERT_FALSE(c->failed);
 		bench_log();
 		CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(DPE) | TG_FLAG(DC));
+		bench_end();
+	}
+}
+
+static void no_content_to_a_head_that_is_refused(void)
+{
+	static const char *heads[] = {"HEAD /api HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
+		"\r\nHEAD /api HTTP/1.1\r\n bad\r\n", "HEAD /nowhere HTTP/1.0\r\n\r\n"};
+
+	for (uint32_t i = 0; i < 2 * TG_ARRAY_LEN(heads); i++) {
+		const char *head = heads[i / 2], *got;
+		struct bench_peer *c;
+
+		bench_start(4096);
+		c = bench_client(0);
+		for (; i & 1 && head[1]; head++) /* in pieces, too */
+			bench_send_n(c, head, 1);
+		bench_send(c, head);
+		got = bench_got(c);
+		CU_ASSERT(starts(got, "HTTP/1.1 40"));
+		CU_ASSERT_STRING_EQUAL(got + strlen(got) - 4, "\r\n\r\n");
 		bench_end();
 	}
 }
@@ -327,6 +363,24 @@ static void interim_responses(void)
 	bench_end();
 }
 
+static void an_answer_instead_of_continue(void)
+{
+	struct bench_peer *c;
+	const char *got;
+
+	bench_start(4096);
+	c = bench_client(0);
+	bench_send(c, "POST /api HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 3\r\n"
+		      "Expect: 100-continue\r\n\r\n");
+	bench_send(b.origin[0], "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n");
+	got = bench_got(c);
+	CU_ASSERT(starts(got, "HTTP/1.1 417 "));
+	CU_ASSERT(has(got, "connection: close\r\n"));
+	CU_ASSERT_TRUE(c->eof);
+	CU_ASSERT_TRUE(b.origin[0]->failed); /* it waits for a body that does not come */
+	bench_end();
+}
+
 static void endless_interim_responses_are_refused(void)
 {
 	struct bench_peer *c;
@@ -418,13 +472,16 @@ static void unwanted_upgrades(void)
 TG_TEST_MAIN("http", {"ask and answer", ask_and_answer},
 	{"head in single bytes", head_in_single_bytes}, {"pipelined in order", pipelined_in_order},
 	{"empty lines and the end", empty_lines_and_the_end},
+	{"empty lines and silence", empty_lines_and_silence},
 	{"body that ends too early", body_that_ends_too_early},
+	{"no content to a HEAD that is refused", no_content_to_a_head_that_is_refused},
 	{"many pipelined local replies", many_pipelined_local_replies},
 	{"local replies", local_replies}, {"bodies both ways", bodies_both_ways},
 	{"HTTP/1.0 client gets no chunks", http10_client_gets_no_chunks},
 	{"until-close responses end or are cut", until_close_responses_end_or_are_cut},
 	{"HEAD and 304 have no body", head_and_304_have_no_body},
 	{"interim responses", interim_responses},
+	{"an answer instead of 100", an_answer_instead_of_continue},
 	{"endless interim responses are refused", endless_interim_responses_are_refused},
 	{"websocket becomes a tunnel", websocket_becomes_a_tunnel},
 	{"tunnel ends with its origin", tunnel_ends_with_its_origin},
