@@ -116,13 +116,15 @@ static bool set_request_id(struct px_exch *ex)
 }
 
 /* Only WebSocket is carried: any other protocol behind an Upgrade (h2c above all) would be a way
- * around the rules for requests. RFC 9110 section 7.8 lets an intermediary ignore the field. */
+ * around the rules for requests. RFC 9110 section 7.8 lets an intermediary ignore the field. It
+ * begins with a GET (RFC 6455 section 4.1); an origin that would switch for another method is not
+ * tempted. */
 static struct tg_view wanted_upgrade(const struct tg_msg *m)
 {
 	const struct tg_field *f = tg_msg_find(m, TG_FIELD_UPGRADE);
 
-	if (!m->upgrade || !f || m->version_minor == 0 || m->body != TG_BODY_NONE ||
-		!tg_view_eq_nocase(f->value, TG_VIEW("websocket")))
+	if (!m->upgrade || !f || m->method != TG_GET || m->version_minor == 0 ||
+		m->body != TG_BODY_NONE || !tg_view_eq_nocase(f->value, TG_VIEW("websocket")))
 		return TG_VIEW_NONE;
 	return f->value;
 }

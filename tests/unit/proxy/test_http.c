@@ -466,6 +466,13 @@ static void unwanted_upgrades(void)
 	bench_send(b.origin[0],
 		"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n");
 	CU_ASSERT(starts(bench_got(c), "HTTP/1.1 502 "));
+	/* WebSocket, but not by a GET */
+	bench_send(c, "POST /api HTTP/1.1\r\nHost: shop.example\r\nConnection: Upgrade\r\n"
+		      "Upgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n");
+	CU_ASSERT_PTR_NULL(strstr(bench_got(b.origin[1]), "pgrade"));
+	bench_send(b.origin[1], "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
+				"Upgrade: websocket\r\n\r\n");
+	CU_ASSERT(starts(bench_got(c), "HTTP/1.1 502 "));
 	bench_end();
 }
 
