@@ -216,13 +216,31 @@ static bool slot_ok(const struct tg_wheel *w, uint32_t level, uint32_t slot, uin
 	return true;
 }
 
+/* 64 slots that are said to be empty */
+static bool all_empty(struct tg_timer *const *slot)
+{
+	uintptr_t any = 0;
+
+	for (uint32_t i = 0; i < 64; i++)
+		any |= (uintptr_t)slot[i];
+	return !any;
+}
+
 bool tg_wheel_validate(const struct tg_wheel *w)
 {
 	uint32_t count = 0;
 
-	for (uint32_t level = 0; level < TG_WHEEL_LEVELS; level++)
-		for (uint32_t slot = 0; slot < TG_WHEEL_SLOTS; slot++)
+	for (uint32_t i = 0; i < TG_WHEEL_LEVELS * TG_WHEEL_SLOTS / 64; i++) {
+		uint32_t level = i / (TG_WHEEL_SLOTS / 64), first = i * 64 % TG_WHEEL_SLOTS;
+
+		if (!w->occupied[level][first / 64]) {
+			if (!all_empty(&w->slot[level][first]))
+				return false;
+			continue;
+		}
+		for (uint32_t slot = first; slot < first + 64; slot++)
 			if (!slot_ok(w, level, slot, &count))
 				return false;
+	}
 	return count == w->running;
 }

@@ -95,6 +95,7 @@ static void usage(void)
 		"[--twice] [--totals]\n"
 		"  Two stacks on a simulated wire. The number of seeds: --seeds, else "
 		"TG_SIM_SEEDS, else 2000.\n"
+		"  --check-every N: invariants after every N-th step (1: each).\n"
 		"  --totals prints the counters of all worlds together.\n"
 		"  --twice runs each seed two times and compares the hashes of all that "
 		"happened.\n");
