@@ -139,6 +139,16 @@ static const struct script scripts[] = {
 		     "+0 < . 1:101(100) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 451\n"
 		     "+0 readable 450\n"},
+	{"an overlap from both sides, and exactly the rest: no byte is lost", 0,
+		OPEN "+.1 < . 101:201(100) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1 <sack 101:201>\n"
+		     "+0 < . 301:401(100) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1 <sack 301:401 101:201>\n"
+		     "+0 < . 151:351(200) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1 <sack 151:201 101:401>\n"
+		     "+0 < . 1:101(100) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 401\n"
+		     "+0 readable 400\n"},
 	{"timestamps: ours rise, theirs are echoed", 0,
 		OPEN_TS "+.1 < . 1:101(100) ack 1 win 512 <TS val 300 ecr 0>\n"
 			"+0 > . 1:1(0) ack 101 <TS val 200 ecr 300>\n"

@@ -116,6 +116,14 @@ static const struct script scripts[] = {
 			  "+0 write 10\n"
 			  "+0 > P. 21:31(10)\n"
 			  "+.3~ > P. 21:31(10)\n"},
+	{"Karn: nor does an ACK that covers a retransmission among others", CONF_NO_SACK,
+		OPEN_BARE "+0 write 2920\n"
+			  "+0 >> P. 1:2921(1460)\n"
+			  "+.3~ > . 1:1461(1460)\n"
+			  "+.01 < . 1:1(0) ack 2921 win 65535\n"
+			  "+0 write 10\n"
+			  "+0 > P. 2921:2931(10)\n"
+			  "+.6 > P. 2921:2931(10)\n"},
 	{"with timestamps a retransmission gives a sample too (RFC 7323 section 4)", 0,
 		OPEN_TS "+0 write 10\n"
 			"+0 > P. 1:11(10)\n"
