@@ -1,7 +1,9 @@
 #include <assert.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include <CUnit/CUnit.h>
 #include <openssl/err.h>
 
 #include "lab.h"
@@ -127,29 +129,106 @@ bool lab_run(struct lab_end *a, struct lab_end *b)
 /* --- OpenSSL's peers ----------------------------------------------------------------------------
  */
 
-SSL *lab_ssl(SSL_CTX *ctx, bool server)
+struct lab_end *lab_openssl(SSL_CTX *ctx, bool server)
 {
-	SSL *ssl = SSL_new(ctx);
+	struct lab_end *e = calloc(1, sizeof(*e));
 	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
 
-	assert(ssl && in && out);
+	e->ssl = SSL_new(ctx);
+	assert(e->ssl && in && out);
 	SSL_CTX_free(ctx);
 	BIO_set_mem_eof_return(in, -1);
 	BIO_set_mem_eof_return(out, -1);
-	SSL_set_bio(ssl, in, out);
+	SSL_set_bio(e->ssl, in, out);
 	if (server)
-		SSL_set_accept_state(ssl);
+		SSL_set_accept_state(e->ssl);
 	else
-		SSL_set_connect_state(ssl);
-	return ssl;
+		SSL_set_connect_state(e->ssl);
+	return e;
 }
 
-void lab_ssl_free(SSL *ssl)
+struct lab_end *lab_engine(
+	struct lab *l, uint32_t worker, uint32_t conf_id, const struct tg_sockaddr *origin)
 {
-	if (!ssl)
-		return;
-	SSL_set_shutdown(ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-	SSL_free(ssl);
+	struct lab_end *e = calloc(1, sizeof(*e));
+	enum tg_why why;
+
+	e->hs = tg_hs_begin(l->w[worker], conf_id, origin, l->now, &why);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(e->hs);
+	return e;
+}
+
+void lab_end(struct lab_end *e)
+{
+	if (e->hs)
+		tg_hs_abandon(e->hs);
+	if (e->ssl)
+		SSL_set_shutdown(e->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(e->ssl);
+	free(e);
+}
+
+void lab_take(struct lab_end *e, struct tg_hs_result *r)
+{
+	CU_ASSERT_EQUAL_FATAL(tg_hs_take(e->hs, r), 0);
+	e->hs = NULL;
+}
+
+void lab_drop(struct lab *l, uint32_t worker, struct tg_hs_result *r)
+{
+	tg_hs_identity_drop(l->w[worker], r->peer);
+	tg_hs_identity_drop(l->w[worker], r->own);
+	tg_hs_name_drop(l->w[worker], r->sni);
+	tg_hs_name_drop(l->w[worker], r->alpn);
+	tg_hs_resume_drop(r->resume);
+	if (r->tls12)
+		tg_tls12_free(r->tls12);
+}
+
+void lab_deliver(struct lab_end *from, SSL *ssl)
+{
+	if (from->n_out)
+		BIO_write(SSL_get_rbio(ssl), from->out, (int)from->n_out);
+	from->n_out = 0;
+}
+
+static void open_one(struct tg_rec *rx, uint8_t *p, uint32_t n, const char *text)
+{
+	struct tg_span s = {p, n};
+	uint8_t type;
+	int32_t len = tg_rec_open(rx, &s, 1, &type);
+
+	CU_ASSERT_EQUAL(len, (int32_t)strlen(text));
+	CU_ASSERT_EQUAL(type, TG_REC_DATA);
+	CU_ASSERT(len > 0 && memcmp(p + TG_REC_HEADER, text, (size_t)len) == 0);
+}
+
+void lab_talk(const struct tg_hs_result *r, SSL *ssl)
+{
+	struct tg_aead_key keys[2];
+	struct tg_rec rx, tx;
+	uint8_t rec[512], plain[64];
+	struct tg_view msg = TG_VIEW("from the engine");
+	struct tg_span out = {rec, msg.n + TG_REC_OVERHEAD};
+	int n;
+
+	tg_rec_init(&rx, r->suite, r->rx_secret, r->rx_seq);
+	tg_rec_init(&tx, r->suite, r->tx_secret, r->tx_seq);
+	CU_ASSERT_FATAL(tg_rec_wake(&rx, &keys[0]) && tg_rec_wake(&tx, &keys[1]));
+	for (int i = 0; i < 3; i++) {
+		tg_rec_seal(&tx, TG_REC_DATA, &msg, 1, msg.n, &out, 1);
+		BIO_write(SSL_get_rbio(ssl), rec, (int)out.n);
+		n = SSL_read(ssl, plain, sizeof(plain)); /* tickets come first */
+		CU_ASSERT(n == (int)msg.n && memcmp(plain, msg.p, msg.n) == 0);
+		CU_ASSERT_EQUAL(SSL_write(ssl, "from OpenSSL", 12), 12);
+		n = BIO_read(SSL_get_wbio(ssl), rec, sizeof(rec));
+		CU_ASSERT_FATAL(n > 0);
+		open_one(&rx, rec, (uint32_t)n, "from OpenSSL");
+	}
+	tg_rec_rest(&rx);
+	tg_rec_rest(&tx);
+	tg_rec_wipe(&rx);
+	tg_rec_wipe(&tx);
 }
 
 SSL_CTX *lab_peer(bool server, const struct pki_cert *own, const struct pki_cert *chain,

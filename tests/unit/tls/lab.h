@@ -34,13 +34,25 @@ struct lab_end {
 	uint32_t steps;
 };
 
+/* An engine's end for a configuration; origin NULL: a server's. Stops the test if it cannot begin.
+ */
+struct lab_end *lab_engine(
+	struct lab *l, uint32_t worker, uint32_t conf_id, const struct tg_sockaddr *origin);
+/* OpenSSL's end; ctx is freed with it. */
+struct lab_end *lab_openssl(SSL_CTX *ctx, bool server);
+void lab_end(struct lab_end *e);
+/* The engine's result, which must be there; and its end. */
+void lab_take(struct lab_end *e, struct tg_hs_result *r);
+void lab_drop(struct lab *l, uint32_t worker, struct tg_hs_result *r);
+/* What the engine's end has sent and lab_run has not delivered goes to OpenSSL. */
+void lab_deliver(struct lab_end *from, SSL *ssl);
+/* Data both ways between the taken secrets and OpenSSL, which proves secrets and counts. */
+void lab_talk(const struct tg_hs_result *r, SSL *ssl);
+
 /* Runs both ends until neither moves. True: both are done. */
 bool lab_run(struct lab_end *a, struct lab_end *b);
 /* Bytes of n are handed to end e as if from the peer; returns how many it used. */
 uint32_t lab_feed(struct lab_end *e, const uint8_t *p, uint32_t n);
-/* OpenSSL's end of ctx, which is freed with it. */
-SSL *lab_ssl(SSL_CTX *ctx, bool server);
-void lab_ssl_free(SSL *ssl);
 /* An OpenSSL peer with (or without) a certificate, that believes in ca (or in anybody). */
 SSL_CTX *lab_peer(bool server, const struct pki_cert *own, const struct pki_cert *chain,
 	const struct pki_cert *ca);

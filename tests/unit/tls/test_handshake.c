@@ -65,49 +65,6 @@ static void load(const struct tg_tls_conf *conf)
 	CU_ASSERT_EQUAL_FATAL(r, 0);
 }
 
-static struct lab_end *engine(const struct tg_sockaddr *origin)
-{
-	struct lab_end *e = calloc(1, sizeof(*e));
-	enum tg_why why;
-
-	e->hs = tg_hs_begin(lab.w[0], 0, origin, lab.now, &why);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(e->hs);
-	return e;
-}
-
-static struct lab_end *openssl(SSL_CTX *c, bool server)
-{
-	struct lab_end *e = calloc(1, sizeof(*e));
-
-	e->ssl = lab_ssl(c, server);
-	return e;
-}
-
-static void end(struct lab_end *e)
-{
-	if (e->hs)
-		tg_hs_abandon(e->hs);
-	lab_ssl_free(e->ssl);
-	free(e);
-}
-
-static void drop(struct tg_hs_result *r)
-{
-	tg_hs_identity_drop(lab.w[0], r->peer);
-	tg_hs_identity_drop(lab.w[0], r->own);
-	tg_hs_name_drop(lab.w[0], r->sni);
-	tg_hs_name_drop(lab.w[0], r->alpn);
-	tg_hs_resume_drop(r->resume);
-	if (r->tls12)
-		tg_tls12_free(r->tls12);
-}
-
-static void take(struct lab_end *e, struct tg_hs_result *r)
-{
-	CU_ASSERT_EQUAL_FATAL(tg_hs_take(e->hs, r), 0);
-	e->hs = NULL;
-}
-
 /* --- taking over --------------------------------------------------------------------------------
  */
 
@@ -120,43 +77,6 @@ static void open_record(struct tg_rec *rx, uint8_t *p, uint32_t n, uint8_t type,
 	CU_ASSERT_EQUAL(len, (int32_t)strlen(text));
 	CU_ASSERT_EQUAL(got, type);
 	CU_ASSERT(len > 0 && memcmp(p + TG_REC_HEADER, text, (size_t)len) == 0);
-}
-
-/* Data both ways between the taken secrets and OpenSSL proves secrets and sequence numbers. */
-static void talk(struct tg_hs_result *r, SSL *ssl)
-{
-	struct tg_aead_key keys[2];
-	struct tg_rec rx, tx;
-	uint8_t rec[512], plain[64];
-	struct tg_view msg = TG_VIEW("from the engine");
-	struct tg_span out = {rec, msg.n + TG_REC_OVERHEAD};
-	int n;
-
-	tg_rec_init(&rx, r->suite, r->rx_secret, r->rx_seq);
-	tg_rec_init(&tx, r->suite, r->tx_secret, r->tx_seq);
-	CU_ASSERT_FATAL(tg_rec_wake(&rx, &keys[0]) && tg_rec_wake(&tx, &keys[1]));
-	for (int i = 0; i < 3; i++) {
-		tg_rec_seal(&tx, TG_REC_DATA, &msg, 1, msg.n, &out, 1);
-		BIO_write(SSL_get_rbio(ssl), rec, (int)out.n);
-		n = SSL_read(ssl, plain, sizeof(plain)); /* tickets come first */
-		CU_ASSERT(n == (int)msg.n && memcmp(plain, msg.p, msg.n) == 0);
-		CU_ASSERT_EQUAL(SSL_write(ssl, "from OpenSSL", 12), 12);
-		n = BIO_read(SSL_get_wbio(ssl), rec, sizeof(rec));
-		CU_ASSERT_FATAL(n > 0);
-		open_record(&rx, rec, (uint32_t)n, TG_REC_DATA, "from OpenSSL");
-	}
-	tg_rec_rest(&rx);
-	tg_rec_rest(&tx);
-	tg_rec_wipe(&rx);
-	tg_rec_wipe(&tx);
-}
-
-/* What the engine's end has sent and lab_run has not delivered goes to OpenSSL. */
-static void deliver(struct lab_end *from, SSL *ssl)
-{
-	if (from->n_out)
-		BIO_write(SSL_get_rbio(ssl), from->out, (int)from->n_out);
-	from->n_out = 0;
 }
 
 static void every_suite(bool server)
@@ -174,21 +94,21 @@ static void every_suite(bool server)
 	for (int i = 0; i < 3; i++) {
 		SSL_CTX *c = server ? lab_peer(false, &client_ec, NULL, &ca)
 				    : lab_peer(true, &server_ec, &inter, NULL);
-		struct lab_end *us = engine(server ? NULL : &origin), *peer;
+		struct lab_end *us = lab_engine(&lab, 0, 0, server ? NULL : &origin), *peer;
 		struct tg_hs_result r;
 
 		SSL_CTX_set_ciphersuites(c, suites[i]);
-		peer = openssl(c, !server);
+		peer = lab_openssl(c, !server);
 		CU_ASSERT_FATAL(lab_run(us, peer));
-		take(us, &r);
-		deliver(us, peer->ssl);
+		lab_take(us, &r);
+		lab_deliver(us, peer->ssl);
 		CU_ASSERT_EQUAL(r.suite, (enum tg_suite)i);
 		CU_ASSERT_STRING_EQUAL(r.cipher, suites[i]);
 		CU_ASSERT_EQUAL(r.version, 13);
 		CU_ASSERT_EQUAL(r.rx_seq, 0);
 		CU_ASSERT_EQUAL(r.tx_seq, server ? 2 : 0); /* tickets */
 		if (server)
-			talk(&r, peer->ssl);
+			lab_talk(&r, peer->ssl);
 		else {
 			/* The server's two tickets are the first records of its keys. */
 			uint8_t skip[4096];
@@ -196,11 +116,11 @@ static void every_suite(bool server)
 
 			CU_ASSERT_EQUAL(n, -1); /* lab_run has moved them */
 			r.rx_seq = 2;
-			talk(&r, peer->ssl);
+			lab_talk(&r, peer->ssl);
 		}
-		drop(&r);
-		end(us);
-		end(peer);
+		lab_drop(&lab, 0, &r);
+		lab_end(us);
+		lab_end(peer);
 	}
 }
 
@@ -226,23 +146,23 @@ static void both_key_types(void)
 	load(&conf);
 	for (int rsa = 0; rsa < 2; rsa++) {
 		SSL_CTX *c = lab_peer(false, rsa ? &client_rsa : &client_ec, NULL, &ca);
-		struct lab_end *us = engine(NULL), *peer;
+		struct lab_end *us = lab_engine(&lab, 0, 0, NULL), *peer;
 		struct tg_hs_result r;
 
 		SSL_CTX_set1_sigalgs_list(c, rsa ? "RSA-PSS+SHA256:RSA+SHA256"
 						 : "ECDSA+SHA256:RSA-PSS+SHA256:RSA+SHA256");
-		peer = openssl(c, false);
+		peer = lab_openssl(c, false);
 		CU_ASSERT_FATAL(lab_run(us, peer));
 		CU_ASSERT_EQUAL(
 			EVP_PKEY_is_a(
 				X509_get0_pubkey(SSL_get0_peer_certificate(peer->ssl)), "RSA"),
 			rsa);
-		take(us, &r);
+		lab_take(us, &r);
 		CU_ASSERT(tg_view_eq(
 			r.peer->subject, rsa ? TG_VIEW("CN=client r") : TG_VIEW("CN=client")));
-		drop(&r);
-		end(us);
-		end(peer);
+		lab_drop(&lab, 0, &r);
+		lab_end(us);
+		lab_end(peer);
 	}
 }
 
@@ -256,13 +176,13 @@ static void identity(void)
 
 	load(&conf);
 	for (int i = 0; i < 2; i++) {
-		us = engine(NULL);
-		peer = openssl(lab_peer(false, &client_ec, NULL, &ca), false);
+		us = lab_engine(&lab, 0, 0, NULL);
+		peer = lab_openssl(lab_peer(false, &client_ec, NULL, &ca), false);
 		SSL_set_tlsext_host_name(peer->ssl, "shop.example");
 		CU_ASSERT_FATAL(lab_run(us, peer));
-		take(us, i ? &again : &r);
-		end(us);
-		end(peer);
+		lab_take(us, i ? &again : &r);
+		lab_end(us);
+		lab_end(peer);
 	}
 	CU_ASSERT_PTR_EQUAL(r.peer, again.peer);
 	CU_ASSERT_PTR_EQUAL(r.own, again.own);
@@ -283,9 +203,9 @@ static void identity(void)
 	CU_ASSERT(tg_view_eq(r.peer->hash, tg_view_str(hex)));
 	CU_ASSERT(
 		tg_view_has_prefix(r.peer->cert_pem, TG_VIEW("-----BEGIN%20CERTIFICATE-----%0A")));
-	drop(&r);
+	lab_drop(&lab, 0, &r);
 	CU_ASSERT_EQUAL(again.peer->refs, 1);
-	drop(&again);
+	lab_drop(&lab, 0, &again);
 }
 
 static void names(void)
@@ -326,8 +246,8 @@ static void names(void)
 	conf.require_client_certificate = false;
 	load(&conf);
 	for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
-		struct lab_end *us = engine(NULL);
-		struct lab_end *peer = openssl(lab_peer(false, NULL, NULL, &ca), false);
+		struct lab_end *us = lab_engine(&lab, 0, 0, NULL);
+		struct lab_end *peer = lab_openssl(lab_peer(false, NULL, NULL, &ca), false);
 		struct tg_hs_result r;
 		char cn[64] = "";
 
@@ -340,14 +260,14 @@ static void names(void)
 		if (strncmp(cn, cases[i].subject, strlen(cases[i].subject)) != 0)
 			fprintf(stderr, "%s: %s\n", cases[i].sni, cn);
 		CU_ASSERT(strncmp(cn, cases[i].subject, strlen(cases[i].subject)) == 0);
-		take(us, &r);
+		lab_take(us, &r);
 		CU_ASSERT(tg_view_eq(
 			tg_view_of(r.own->subject.p + 3, r.own->subject.n - 3), tg_view_str(cn)));
 		CU_ASSERT_PTR_NULL(r.peer);
 		CU_ASSERT_EQUAL(r.peer_expires, INT64_MAX);
-		drop(&r);
-		end(us);
-		end(peer);
+		lab_drop(&lab, 0, &r);
+		lab_end(us);
+		lab_end(peer);
 	}
 }
 
@@ -372,24 +292,24 @@ static void alpn(void)
 	conf.alpn[1] = "h2";
 	load(&conf);
 	for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
-		struct lab_end *us = engine(NULL);
-		struct lab_end *peer = openssl(lab_peer(false, &client_ec, NULL, &ca), false);
+		struct lab_end *us = lab_engine(&lab, 0, 0, NULL);
+		struct lab_end *peer = lab_openssl(lab_peer(false, &client_ec, NULL, &ca), false);
 		struct tg_hs_result r;
 		struct tg_hs_fail f;
 
 		SSL_set_alpn_protos(peer->ssl, (const uint8_t *)cases[i].offer, cases[i].n);
 		CU_ASSERT_EQUAL(lab_run(us, peer), cases[i].chosen != NULL);
 		if (cases[i].chosen) {
-			take(us, &r);
+			lab_take(us, &r);
 			CU_ASSERT_STRING_EQUAL(r.alpn ? r.alpn->s : "", cases[i].chosen);
-			drop(&r);
+			lab_drop(&lab, 0, &r);
 		} else {
 			tg_hs_failure(us->hs, &f);
 			CU_ASSERT_EQUAL(f.why, TG_WHY_tls_alpn);
 			CU_ASSERT_EQUAL(f.alert, 120);
 		}
-		end(us);
-		end(peer);
+		lab_end(us);
+		lab_end(peer);
 	}
 }
 
@@ -406,22 +326,22 @@ static void slowly(void)
 	load(&conf);
 	for (int retry = 0; retry < 2; retry++)
 		for (size_t i = 0; i < TG_ARRAY_LEN(sizes); i++) {
-			struct lab_end *us = engine(NULL), *peer;
+			struct lab_end *us = lab_engine(&lab, 0, 0, NULL), *peer;
 			SSL_CTX *c = lab_peer(false, &client_ec, NULL, &ca);
 			struct tg_hs_result r;
 
 			if (retry) /* a share for a group that we do not take */
 				SSL_CTX_set1_groups_list(c, "P-384:P-256");
-			peer = openssl(c, false);
+			peer = lab_openssl(c, false);
 			us->chunk = us->room = sizes[i];
 			CU_ASSERT_FATAL(lab_run(us, peer));
-			take(us, &r);
-			deliver(us, peer->ssl);
+			lab_take(us, &r);
+			lab_deliver(us, peer->ssl);
 			CU_ASSERT_EQUAL(r.tx_seq, 2);
-			talk(&r, peer->ssl);
-			drop(&r);
-			end(us);
-			end(peer);
+			lab_talk(&r, peer->ssl);
+			lab_drop(&lab, 0, &r);
+			lab_end(us);
+			lab_end(peer);
 		}
 }
 
@@ -436,8 +356,8 @@ static void leaves_the_rest(void)
 	uint32_t n;
 
 	load(&conf);
-	us = engine(NULL);
-	peer = openssl(lab_peer(false, &client_ec, NULL, &ca), false);
+	us = lab_engine(&lab, 0, 0, NULL);
+	peer = lab_openssl(lab_peer(false, &client_ec, NULL, &ca), false);
 	lab_feed(peer, NULL, 0);
 	for (uint32_t at = 0; at < peer->n_out;)
 		at += lab_feed(us, peer->out + at, peer->n_out - at);
@@ -457,15 +377,15 @@ static void leaves_the_rest(void)
 			CU_ASSERT_EQUAL(at, peer->n_out);
 	}
 	CU_ASSERT(us->done);
-	take(us, &r);
+	lab_take(us, &r);
 	tg_rec_init(&rx, r.suite, r.rx_secret, r.rx_seq);
 	CU_ASSERT_FATAL(tg_rec_wake(&rx, &key));
 	open_record(&rx, peer->out + peer->n_out, n, TG_REC_DATA, "early");
 	tg_rec_rest(&rx);
 	tg_rec_wipe(&rx);
-	drop(&r);
-	end(us);
-	end(peer);
+	lab_drop(&lab, 0, &r);
+	lab_end(us);
+	lab_end(peer);
 }
 
 /* --- TLS 1.2
@@ -538,18 +458,18 @@ static void tls12(void)
 		c = server ? lab_peer(false, &client_ec, NULL, &ca)
 			   : lab_peer(true, &server_ec, &inter, NULL);
 		SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
-		us = engine(server ? NULL : &origin);
-		peer = openssl(c, !server);
+		us = lab_engine(&lab, 0, 0, server ? NULL : &origin);
+		peer = lab_openssl(c, !server);
 		CU_ASSERT_FATAL(lab_run(us, peer));
-		take(us, &r);
-		deliver(us, peer->ssl);
+		lab_take(us, &r);
+		lab_deliver(us, peer->ssl);
 		CU_ASSERT_EQUAL(r.version, 12);
 		CU_ASSERT_PTR_NOT_NULL_FATAL(r.tls12);
 		CU_ASSERT_EQUAL((r.peer != NULL), true);
 		tls12_talk(r.tls12, peer->ssl);
-		drop(&r);
-		end(us);
-		end(peer);
+		lab_drop(&lab, 0, &r);
+		lab_end(us);
+		lab_end(peer);
 	}
 }
 
@@ -563,15 +483,15 @@ static void versions(void)
 	load(&conf);
 	c = lab_peer(false, &client_ec, NULL, &ca);
 	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
-	us = engine(NULL);
-	peer = openssl(c, false);
+	us = lab_engine(&lab, 0, 0, NULL);
+	peer = lab_openssl(c, false);
 	CU_ASSERT_FALSE(lab_run(us, peer));
 	tg_hs_failure(us->hs, &f);
 	CU_ASSERT_EQUAL(f.why, TG_WHY_tls_version);
 	CU_ASSERT_EQUAL(f.alert, 70);
 	CU_ASSERT_FALSE(f.alert_by_peer);
-	end(us);
-	end(peer);
+	lab_end(us);
+	lab_end(peer);
 }
 
 /* --- pools

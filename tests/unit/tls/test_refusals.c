@@ -88,28 +88,21 @@ struct outcome {
 static void meet(bool engine_serves, SSL_CTX *c, int version, struct outcome *o)
 {
 	struct tg_sockaddr origin = {.port = 443};
-	struct lab_end *us = calloc(1, sizeof(*us)), *peer = calloc(1, sizeof(*peer));
+	struct lab_end *us = lab_engine(&lab, 0, 0, engine_serves ? NULL : &origin), *peer;
 	struct tg_hs_result r;
 	struct tg_hs_fail f;
-	enum tg_why why;
 
 	memset(o, 0, sizeof(*o));
 	SSL_CTX_set_max_proto_version(c, version);
-	us->hs = tg_hs_begin(lab.w[0], 0, engine_serves ? NULL : &origin, lab.now, &why);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(us->hs);
-	peer->ssl = lab_ssl(c, !engine_serves);
+	peer = lab_openssl(c, !engine_serves);
 	lab_run(us, peer);
 	o->ok = us->done;
-	if (us->done && tg_hs_take(us->hs, &r) == 0) {
+	if (us->done) {
+		lab_take(us, &r);
 		if (r.peer)
 			snprintf(o->spiffe_id, sizeof(o->spiffe_id), "%.*s",
 				(int)r.peer->spiffe_id.n, (const char *)r.peer->spiffe_id.p);
-		tg_hs_identity_drop(lab.w[0], r.peer);
-		tg_hs_identity_drop(lab.w[0], r.own);
-		tg_hs_name_drop(lab.w[0], r.sni);
-		tg_hs_resume_drop(r.resume);
-		if (r.tls12)
-			tg_tls12_free(r.tls12);
+		lab_drop(&lab, 0, &r);
 	} else {
 		CU_ASSERT(us->failed);
 		tg_hs_failure(us->hs, &f);
@@ -117,11 +110,9 @@ static void meet(bool engine_serves, SSL_CTX *c, int version, struct outcome *o)
 		o->alert = f.alert ? f.alert : -1;
 		o->by_peer = f.alert_by_peer;
 		snprintf(o->text, sizeof(o->text), "%s", f.text);
-		tg_hs_abandon(us->hs);
 	}
-	lab_ssl_free(peer->ssl);
-	free(us);
-	free(peer);
+	lab_end(us);
+	lab_end(peer);
 }
 
 static void check(
@@ -402,11 +393,9 @@ static void no_handshake(void)
 
 	load(&conf);
 	for (size_t i = 0; i < TG_ARRAY_LEN(t); i++) {
-		struct lab_end *us = calloc(1, sizeof(*us));
+		struct lab_end *us = lab_engine(&lab, 0, 0, NULL);
 		struct tg_hs_fail f;
-		enum tg_why why;
 
-		us->hs = tg_hs_begin(lab.w[0], 0, NULL, lab.now, &why);
 		for (uint32_t at = 0; at < t[i].n && !us->failed;)
 			at += lab_feed(us, (const uint8_t *)t[i].bytes + at, t[i].n - at);
 		CU_ASSERT(us->failed);
@@ -420,8 +409,7 @@ static void no_handshake(void)
 		CU_ASSERT_EQUAL(us->n_out, !f.alert || f.alert_by_peer ? 0 : 7);
 		if (us->n_out == 7)
 			CU_ASSERT_EQUAL(us->out[6], f.alert);
-		tg_hs_abandon(us->hs);
-		free(us);
+		lab_end(us);
 	}
 }
 
