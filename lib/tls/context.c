@@ -293,7 +293,7 @@ static bool open_pairs(struct making *k)
 		const struct tg_blob *cert = &k->m->pair[i].cert, *key = &k->m->pair[i].key;
 
 		p->chain = tg_pem_certs(cert, k->lib->ctx, k->c);
-		p->key = tg_pem_key(key, k->lib->ctx, k->c);
+		p->key = tg_pem_key(key, k->lib, k->c);
 		if (!p->chain || !p->key)
 			continue;
 		p->leaf = sk_X509_value(p->chain, 0);

@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+#include <openssl/provider.h>
 #include <openssl/ssl.h>
 
 #include <tidegate/tls.h>
@@ -25,9 +26,11 @@
 #include "material.h"
 #include "ticket.h"
 
-/* What a worker's contexts live in; the store's, since it outlives them all. */
+/* What a worker's contexts live in; the store's, since it outlives them all. See library.c. */
 struct tg_tls_lib {
-	OSSL_LIB_CTX *ctx;
+	struct tg_tls_lib *next;
+	OSSL_LIB_CTX *full, *ctx;
+	OSSL_PROVIDER *base, *part;
 	EVP_MD *sha256;
 	EVP_CIPHER *aes256_cbc; /* for tickets */
 };
@@ -104,12 +107,21 @@ uint32_t tg_ctx_group(const struct tg_tls_ctx *x, const char *name);
 int tg_ctx_trust_of(const struct tg_tls_ctx *x, struct tg_view trust_domain);
 bool tg_trust_has(const struct tg_trust *t, const uint8_t digest[static TG_DIGEST]);
 
+/* --- library.c ----------------------------------------------------------------------------------
+ */
+
+bool tg_lib_open(struct tg_tls_lib *l); /* false: to be closed all the same */
+void tg_lib_close(struct tg_tls_lib *l);
+/* A private key of l->full as one of l->ctx; NULL: of a kind that is not there. */
+EVP_PKEY *tg_lib_import(const struct tg_tls_lib *l, EVP_PKEY *key);
+
 /* --- pem.c --------------------------------------------------------------------------------------
  */
 
 /* All certificates of a PEM blob; NULL after complaints. */
 STACK_OF(X509) * tg_pem_certs(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c);
-EVP_PKEY *tg_pem_key(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c);
+EVP_PKEY *tg_pem_key(
+	const struct tg_blob *b, const struct tg_tls_lib *lib, struct tg_complaints *c);
 /* Complains if the leaf cannot be used: key of another certificate or of a kind or size that we do
  * not take, expired, not yet valid. */
 void tg_pair_check(X509 *leaf, EVP_PKEY *key, const char *cert_file, const char *key_file,

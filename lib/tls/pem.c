@@ -48,20 +48,24 @@ static int no_password(char *buf, int size, int writing, void *asked)
 	return -1;
 }
 
-EVP_PKEY *tg_pem_key(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c)
+EVP_PKEY *tg_pem_key(const struct tg_blob *b, const struct tg_tls_lib *lib, struct tg_complaints *c)
 {
 	BIO *in = BIO_new_mem_buf(b->p, (int)b->n);
 	bool asked = false;
-	EVP_PKEY *key;
+	EVP_PKEY *read, *key = NULL;
 
 	ERR_clear_error();
-	key = in ? PEM_read_bio_PrivateKey_ex(in, NULL, no_password, &asked, lib, NULL) : NULL;
+	read = in ? PEM_read_bio_PrivateKey_ex(in, NULL, no_password, &asked, lib->full, NULL)
+		  : NULL;
 	BIO_free(in);
-	if (!key && asked)
+	if (!read && asked)
 		tg_complain(c, "%s: the key is encrypted: give it without a password", b->file);
-	else if (!key)
+	else if (!read)
 		tg_complain(c, "%s: holds no private key in PEM form that can be read: %s", b->file,
 			tg_ssl_reason());
+	else if (!(key = tg_lib_import(lib, read)))
+		tg_complain(c, "%s: is neither an RSA nor an ECDSA key", b->file);
+	EVP_PKEY_free(read);
 	ERR_clear_error();
 	return key;
 }

@@ -4,26 +4,6 @@
 
 #include "internal.h"
 
-/* --- library contexts ---------------------------------------------------------------------------
- */
-
-static bool open_lib(struct tg_tls_lib *l)
-{
-	l->ctx = OSSL_LIB_CTX_new();
-	if (!l->ctx)
-		return false;
-	l->sha256 = EVP_MD_fetch(l->ctx, "SHA256", NULL);
-	l->aes256_cbc = EVP_CIPHER_fetch(l->ctx, "AES-256-CBC", NULL);
-	return l->sha256 && l->aes256_cbc;
-}
-
-static void close_lib(struct tg_tls_lib *l)
-{
-	EVP_MD_free(l->sha256);
-	EVP_CIPHER_free(l->aes256_cbc);
-	OSSL_LIB_CTX_free(l->ctx);
-}
-
 /* --- sets ---------------------------------------------------------------------------------------
  */
 
@@ -172,7 +152,7 @@ struct tg_tls_store *tg_tls_store_create(uint32_t workers, struct tg_errbuf *e)
 	if (!st->libs || !st->adopted)
 		goto fail;
 	for (uint32_t w = 0; w < workers; w++)
-		if (!open_lib(&st->libs[w]))
+		if (!tg_lib_open(&st->libs[w]))
 			goto fail;
 	return st;
 fail:
@@ -191,7 +171,7 @@ void tg_tls_store_destroy(struct tg_tls_store *st)
 	}
 	free_confs(st->confs, st->n);
 	for (uint32_t w = 0; st->libs && w < st->workers; w++)
-		close_lib(&st->libs[w]);
+		tg_lib_close(&st->libs[w]);
 	free(st->libs);
 	free(st->adopted);
 	tg_ticket_wipe(&st->keys);
