@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "lab.h"
+#include "../tests/unit/tls/lab.h"
 
 #define CLIENTS 3000
 

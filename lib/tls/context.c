@@ -317,9 +317,9 @@ static void close_pairs(struct making *k)
 static bool same_names(X509 *a, X509 *b)
 {
 	struct tg_cert_names na, nb;
-	bool same = false;
+	bool read_a = tg_cert_names(a, &na), read_b = tg_cert_names(b, &nb), same = false;
 
-	if (tg_cert_names(a, &na) & tg_cert_names(b, &nb)) {
+	if (read_a && read_b) {
 		char *ta = tg_cert_dns_and_ip(&na), *tb = tg_cert_dns_and_ip(&nb);
 
 		same = ta && tb && strcmp(ta, tb) == 0 &&
