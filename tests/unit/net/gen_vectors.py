@@ -194,6 +194,7 @@ err4('err4_port', type=3, code=3)
 err4('err4_host', type=3, code=1)
 err4('err4_ttl', type=11, code=0)
 err4('err4_redirect', type=5, code=1, gw='10.77.1.9')
+err4('err4_quench', type=4, code=0)
 v('err4_other', e() / IP(src=R4, dst=A4) / ICMP(type=3, code=3) /
   Raw(raw(IP(src='10.77.1.9', dst=B4) / TCP(sport=80, dport=40000))[:28]))
 v('bad_err4_short', e() / IP(src=R4, dst=A4) / ICMP(type=3, code=3) / Raw(OUR4[:27]))

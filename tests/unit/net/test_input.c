@@ -87,6 +87,7 @@ static const struct {
 	{"echo6_group", TG_WHY_icmp_ignored},
 	{"ra", TG_WHY_icmp_ignored},
 	{"err4_redirect", TG_WHY_icmp_ignored},
+	{"err4_quench", TG_WHY_icmp_ignored},
 	{"bad_udp_short", TG_WHY_ip_bad_header},
 	{"bad_frag4_tiny", TG_WHY_frag_bad},
 	{"bad_frag4_at_8", TG_WHY_frag_bad},
