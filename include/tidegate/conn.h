@@ -94,8 +94,12 @@ struct tg_conn {
 	void *owner;                /* the user's: its connection object or listener */
 	struct tg_conn *ready_next; /* ready.h's */
 	uint8_t events;             /* enum tg_ev, pending */
-	uint8_t ready_state;        /* ready.h's */
-	uint8_t impl[6];            /* the implementation's, free to use */
+	uint8_t ready_state : 4;    /* ready.h's */
+	uint8_t rx_more : 1; /* the implementation's guess: what was read last is not the end of
+				what the peer is writing */
+	uint8_t tx_more : 1; /* the user's word: more will be written at once. A last segment that
+				is not full may wait for it, two milliseconds at most */
+	uint8_t impl[6];     /* the implementation's, free to use */
 };
 _Static_assert(sizeof(struct tg_conn) == 40, "idle connections are counted in bytes");
 

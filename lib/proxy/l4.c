@@ -89,6 +89,7 @@ static bool run_way(struct px_l4 *l, struct tg_pump *pump, struct tg_conn *src, 
 		tg_conn_finish(dst);
 		*fin = true;
 	}
+	dst->tx_more = src->rx_more;
 	if (pump->taken != before)
 		l->last_activity = px_now(proxy_of(l));
 	return *fin;

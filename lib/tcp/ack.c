@@ -227,11 +227,13 @@ static void ecn_input(
 		x->flags &= ~(uint32_t)TXF_CWR_PENDING;
 	/* RFC 3168 section 6.1.2: once a window of data */
 	if (!(c->flags & F_ECN) || !(s->flags & TG_TCP_ECE) || x->flags & TXF_CWR_PENDING ||
-		x->ca >= CA_RECOVERY || c->snd_nxt == c->snd_una)
+		x->ca >= CA_RECOVERY || a->prior_una == c->snd_nxt)
 		return;
 	t->cc->on_ecn(&x->cc, t->wheel->now, c->snd_nxt - a->prior_una);
-	x->flags |= TXF_CWR_PENDING;
-	x->cwr_seq = c->snd_nxt;
+	if (c->snd_una != c->snd_nxt) {
+		x->flags |= TXF_CWR_PENDING;
+		x->cwr_seq = c->snd_nxt;
+	}
 	c->flags |= F_CWR;
 }
 

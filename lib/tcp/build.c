@@ -44,7 +44,8 @@ static uint32_t put_options(struct tg_tcp *t, struct tg_tcb *c, uint8_t *out, ui
 static void ack_is_sent(struct tg_tcb *c)
 {
 	c->flags &= ~(F_ACK_NOW | F_ACK_LATER | F_PUSHED);
-	c->dl_ack = 0;
+	if (tg_likely(!(c->flags & F_HELD)))
+		c->dl_ack = 0;
 	c->rcv_wup = c->rcv_nxt;
 	if (c->conn.impl[I_QUICK])
 		c->conn.impl[I_QUICK]--;

@@ -23,7 +23,6 @@
 #define HY_SAMPLES 8
 #define HY_CSS_DIVISOR 4
 #define HY_CSS_ROUNDS 5
-#define HY_L 8 /* segments an ACK may add: we do not pace */
 #define NO_RTT UINT32_MAX
 
 enum {
@@ -253,7 +252,8 @@ static void hystart_round(struct tg_cc *c, struct cubic *s, const struct tg_cc_a
 static void slow_start(struct tg_cc *c, const struct tg_cc_ack *a)
 {
 	struct cubic *s = state(c);
-	uint32_t by = min32(a->acked, HY_L * c->mss);
+	uint32_t by =
+		a->acked; /* RFC 9406's L is infinity, as Linux has it (RFC 3465 with no limit) */
 
 	if (s->flags & F_HYSTART) {
 		hystart_sample(c, s, a->rtt_us);

@@ -2,12 +2,10 @@
  * the fast path. */
 #include "stack.h"
 
-/* Combinations that no TCP sends: they tell nothing but that somebody looks for a weakness. */
+/* Null, FIN alone, Christmas tree: no connection and no listener makes anything of them. */
 static bool bad_flags(uint8_t flags)
 {
-	if (!(flags & (TG_TCP_SYN | TG_TCP_ACK | TG_TCP_RST)))
-		return true; /* null, FIN alone, Christmas tree */
-	return flags & TG_TCP_SYN && flags & (TG_TCP_FIN | TG_TCP_RST);
+	return !(flags & (TG_TCP_SYN | TG_TCP_ACK | TG_TCP_RST));
 }
 
 /* No connection of this flow (RFC 9293 sections 3.10.7.1 and 3.10.7.2). */
@@ -18,6 +16,8 @@ static enum tg_why no_flow(struct tg_tcp *t, struct tg_seg *s, uint64_t hash)
 
 	if (s->flags & TG_TCP_RST)
 		return TG_WHY_tcp_no_connection;
+	if (l && (bad_flags(s->flags) || (syn && s->flags & TG_TCP_FIN)))
+		return TG_WHY_tcp_bad_flags;
 	if (l && syn && !ack)
 		return listen_input(t, l, s, hash, 0);
 	if (l && ack && !syn && t->wheel->now < t->cookies_until) {
@@ -34,7 +34,7 @@ static enum tg_why no_flow(struct tg_tcp *t, struct tg_seg *s, uint64_t hash)
 static enum tg_why __attribute__((noinline))
 slow_path(struct tg_tcp *t, struct tg_seg *s, uint64_t hash, uint32_t ref)
 {
-	if (bad_flags(s->flags))
+	if (bad_flags(s->flags) && ref)
 		return TG_WHY_tcp_bad_flags;
 	switch (tg_flow_kind(ref)) {
 	case TG_FLOW_TCB:
@@ -78,6 +78,7 @@ static inline void plain_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg 
 	struct rte_mbuf *m = s->m;
 
 	s->m = NULL;
+	c->conn.rx_more = s->payload_len >= c->mss;
 	/* One ACK for every second full segment, also when several come in one burst. */
 	if (c->flags & F_ACK_NOW)
 		send_ack(t, c);

@@ -50,7 +50,7 @@ static void sack_refresh(const struct tg_tcp *t, struct tg_tx *x, uint32_t rcv_n
 		x->n_sacks = 0;
 		return;
 	}
-	last = end_of(mark_of(t, x->ooo_tail));
+	last = end_of(mark_of(t, x->ooo_tail)) + !!(mark_of(t, x->ooo_tail)->flags & M_FIN);
 	for (uint32_t i = 0; i < x->n_sacks; i++) {
 		struct tg_sack b = x->sacks[i];
 
@@ -251,7 +251,7 @@ enum tg_why ooo_insert(
 		rte_pktmbuf_free(m);
 		return answered(t, c, TG_WHY_tcp_ooo_full);
 	}
-	end = end_of(k);
+	end = end_of(k) + fin; /* the FIN has a number too */
 	seq = k->seq;
 	link_in(t, x, prev, m);
 	sack_note(x, seq, end);

@@ -71,15 +71,22 @@ uint32_t tg_opts_build_syn(uint8_t out[static TG_OPTS_MAX], const struct tg_opts
 		tg_store_be16(p, o->mss);
 		p += 2;
 	}
-	/* SACK-permitted takes the place of TS's two NOPs, as Linux does: peers and middleboxes
-	 * have seen nothing else for decades. */
-	if (o->has & (TG_OPT_SACK_OK | TG_OPT_TS)) {
-		*p++ = o->has & TG_OPT_SACK_OK ? SACK_OK : NOP;
-		*p++ = o->has & TG_OPT_SACK_OK ? 2 : NOP;
-		*p++ = o->has & TG_OPT_TS ? TS : NOP;
-		*p++ = o->has & TG_OPT_TS ? 10 : NOP;
+	/* SACK-permitted takes the place of TS's two NOPs, and has two of its own without TS, as
+	 * Linux does: peers and middleboxes have seen nothing else for decades. */
+	if (o->has & TG_OPT_SACK_OK && o->has & TG_OPT_TS) {
+		*p++ = SACK_OK;
+		*p++ = 2;
+	} else if (o->has & (TG_OPT_SACK_OK | TG_OPT_TS)) {
+		*p++ = NOP;
+		*p++ = NOP;
+	}
+	if (o->has & TG_OPT_SACK_OK && !(o->has & TG_OPT_TS)) {
+		*p++ = SACK_OK;
+		*p++ = 2;
 	}
 	if (o->has & TG_OPT_TS) {
+		*p++ = TS;
+		*p++ = 10;
 		tg_store_be32(p, o->tsval);
 		tg_store_be32(p + 4, o->tsecr);
 		p += 8;

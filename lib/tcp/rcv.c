@@ -141,6 +141,7 @@ static enum tg_why in_order(
 	bool gap = c->tx && c->tx->ooo_head;
 
 	if (len) {
+		c->conn.rx_more = len >= c->mss && !fin;
 		rcv_append(t, c, m);
 		c->rcv_nxt += len;
 		tcb_raise(t, c, TG_EV_READABLE);

@@ -202,7 +202,9 @@ static void leave(struct tg_tcp *t, struct tg_tcb *c, const struct tg_acked *a)
 		undo(t, c, x->ca == CA_LOSS);
 	else if (x->ca == CA_RECOVERY && x->flags & TXF_UNDO)
 		x->cc.cwnd = u32_max(u32_min(x->cc.ssthresh, TG_CC_CWND_MAX), x->cc.mss);
-	x->flags &= ~(uint32_t)TXF_UNDO;
+	/* D-SACKs of the retransmissions may still come: in_open(). */
+	if (x->undo_retrans <= 0 || !(c->flags & F_SACK))
+		x->flags &= ~(uint32_t)TXF_UNDO;
 	x->dupacks = 0;
 	x->reno_out = 0;
 	/* RFC 6582 section 3.2: duplicate ACKs of our own retransmissions start nothing. */
@@ -290,6 +292,7 @@ static void tlp_ack(struct tg_tcp *t, struct tg_tcb *c, const struct tg_acked *a
 			/* The probe repaired a loss that nobody saw: the window still pays for it.
 			 * What is in flight now may be another, smaller flight. */
 			t->cc->on_loss(&x->cc, t->wheel->now, x->cc.cwnd);
+			x->flags &= ~(uint32_t)TXF_UNDO;
 			x->cc.cwnd = u32_max(u32_min(x->cc.ssthresh, TG_CC_CWND_MAX), x->cc.mss);
 		} else if (a->una_moved || a->sacked || !a->again) {
 			return;

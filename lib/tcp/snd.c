@@ -535,6 +535,14 @@ static bool allowed(struct tg_tcb *c, const struct tg_mark *k)
 	return seq_le(k->seq + mark_len(k), tcb_peer_window_end(c));
 }
 
+/* tx_more: a peer that fills segments of another size than ours would make two of ours for each of
+ * its own, one of them small. */
+static bool may_hold(const struct tg_tcb *c, const struct rte_mbuf *m, const struct tg_mark *k)
+{
+	return c->conn.tx_more && m == c->tx->tail && !(c->flags & F_FIN_QUEUED) &&
+	       k->len < tcb_seg_limit(c);
+}
+
 /* Was the window full (RFC 9438 section 5.8, RFC 7661)? */
 static void note_flight(struct tg_tcb *c)
 {
@@ -551,7 +559,7 @@ static bool output_new(struct tg_tcp *t, struct tg_tcb *c)
 {
 	struct tg_tx *x = c->tx;
 	struct rte_mbuf *m;
-	bool sent = false, ok = true;
+	bool sent = false, held = false, ok = true;
 
 	if (x->unsent)
 		x->flags &= ~(uint32_t)TXF_CWND_LIMITED;
@@ -560,6 +568,9 @@ static bool output_new(struct tg_tcp *t, struct tg_tcb *c)
 
 		ok = fit(t, c, m);
 		if (!ok || !allowed(c, k))
+			break;
+		held = may_hold(c, m, k);
+		if (held)
 			break;
 		if (c->snd_nxt == c->snd_una)
 			x->stall_ms = now_ms(t);
@@ -570,6 +581,10 @@ static bool output_new(struct tg_tcp *t, struct tg_tcb *c)
 		c->snd_nxt += mark_len(k);
 		sent = true;
 	}
+	if (!held)
+		c->flags &= ~F_HELD;
+	else if (sent || !(c->flags & F_HELD))
+		arm_hold(t, c);
 	if (sent) {
 		note_flight(c);
 		if (c->conn.impl[I_REXMT] != RX_REO && c->conn.impl[I_REXMT] != RX_RTO)

@@ -31,6 +31,7 @@
 #define SYN_RETRIES 6    /* 1 + 2 + ... + 64 = 127 s */
 #define SYNACK_RETRIES 5 /* 1 + 2 + ... + 32 = 63 s */
 #define QUICK_ACKS 16
+#define HOLD_US 1000     /* a segment that is not full waits for tx_more, rounded up to ticks */
 #define SHARE_UNIT 1448u /* payload bytes that a packet buffer is taken to hold */
 #define DUP_THRESH 3
 #define CHALLENGE_MS 200  /* RFC 5961 section 7: one in that time, and CHALLENGE_BURST at once: */
@@ -308,6 +309,8 @@ void line_fini(struct tg_tcp *t);
 bool line_ok(const struct tg_tcp *t);
 void arm_rexmt(struct tg_tcp *t, struct tg_tcb *c, enum tg_rexmt what, uint32_t us);
 void arm_ack(struct tg_tcp *t, struct tg_tcb *c, uint32_t us);
+/* What tx_more holds back leaves in HOLD_US. */
+void arm_hold(struct tg_tcp *t, struct tg_tcb *c);
 void arm_misc(struct tg_tcp *t, struct tg_tcb *c, uint64_t ns);
 void stop_rexmt(struct tg_tcb *c);
 /* What must the retransmission timer wait for now? After every ACK and transmission. */

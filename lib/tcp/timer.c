@@ -1,7 +1,7 @@
 /* timer.c: one timer a connection for three deadlines.
  *
  *   dl_rexmt  RTO | tail loss probe | reordering window | window probe | starved: impl[I_REXMT]
- *   dl_ack    delayed ACK
+ *   dl_ack    delayed ACK | a last segment that waits for more (F_HELD)
  *   dl_misc   connect timeout | keepalive | an orphan's patience: follows from the state
  *
  * Deadlines are the low 32 bits of wheel ticks, 0 = none. The wheel's timer stands at the earliest
@@ -169,8 +169,17 @@ void stop_rexmt(struct tg_tcb *c)
 
 void arm_ack(struct tg_tcp *t, struct tg_tcb *c, uint32_t us)
 {
-	c->dl_ack = deadline_in(t, (uint64_t)us * 1000);
+	uint32_t d = deadline_in(t, (uint64_t)us * 1000);
+
+	c->dl_ack = c->flags & F_HELD ? nearer(c->dl_ack, d) : d;
 	sync_timer(t, c, true);
+}
+
+void arm_hold(struct tg_tcp *t, struct tg_tcb *c)
+{
+	c->flags &= ~F_HELD;
+	arm_ack(t, c, HOLD_US);
+	c->flags |= F_HELD;
 }
 
 void arm_misc(struct tg_tcp *t, struct tg_tcb *c, uint64_t ns)
@@ -237,7 +246,7 @@ void rearm(struct tg_tcp *t, struct tg_tcb *c)
 		if (wants_memory(c)) {
 			if (what != RX_STARVED)
 				arm_rexmt(t, c, RX_STARVED, STARVED_US);
-		} else if (x && x->unsent) { /* only the window can hold it back */
+		} else if (x && x->unsent && !(c->flags & F_HELD)) { /* the window holds it back */
 			if (what != RX_PERSIST)
 				arm_rexmt(t, c, RX_PERSIST, backed_off(c));
 		} else {
@@ -385,6 +394,11 @@ static void rexmt_due(struct tg_tcp *t, struct tg_tcb *c)
 static void ack_due(struct tg_tcp *t, struct tg_tcb *c)
 {
 	c->dl_ack = 0;
+	if (c->flags & F_HELD) { /* it takes the ACK along */
+		c->flags &= ~F_HELD;
+		c->conn.tx_more = 0;
+		snd_output(t, c);
+	}
 	if (!(c->flags & F_ACK_LATER))
 		return;
 	c->flags &= ~F_PINGPONG; /* nobody answered in time: no conversation */

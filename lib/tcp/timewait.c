@@ -122,7 +122,7 @@ static void answer(struct tg_tcp *t, struct tg_tw *w)
 /* RFC 6191 section 2 and RFC 1122 section 4.2.2.13: may this SYN begin a new connection? */
 static bool may_reopen(const struct tg_tw *w, const struct tg_seg *s, const struct tg_opts *o)
 {
-	if ((s->flags & (TG_TCP_SYN | TG_TCP_ACK | TG_TCP_RST)) != TG_TCP_SYN)
+	if ((s->flags & (TG_TCP_SYN | TG_TCP_ACK | TG_TCP_RST | TG_TCP_FIN)) != TG_TCP_SYN)
 		return false;
 	if (w->has_ts && o->has & TG_OPT_TS && (int32_t)(o->tsval - w->ts_recent) != 0)
 		return (int32_t)(o->tsval - w->ts_recent) > 0;

@@ -203,7 +203,7 @@ def each_bad_frame_has_its_reason(lab):
                 'tcp_bad_header')
         counted(lab, w, [w.ip4() / TCP(sport=9, dport=80, flags='')] * n, 'tcp_bad_flags')
         counted(lab, w, [w.ip4() / TCP(sport=9, dport=80, flags='SF')] * n, 'tcp_bad_flags')
-        counted(lab, w, [w.ip4() / TCP(sport=9, dport=80, flags='SR')] * n, 'tcp_bad_flags')
+        counted(lab, w, [w.ip4() / TCP(sport=9, dport=80, flags='SR')] * n, 'tcp_no_connection')
         counted(lab, w, [w.ip4() / TCP(sport=9, dport=4, flags='S', seq=5)] * n, 'tcp_no_listener')
         counted(lab, w, [w.ip4() / TCP(sport=9, dport=80, flags='A', seq=5, ack=7)] * n,
                 'tcp_no_connection')

@@ -618,6 +618,8 @@ static bool user_command(const char *p)
 		r.left = true;
 	} else if (script_word(&p, "keepalive")) {
 		tg_tcp_set_keepalive(r.c, script_word(&p, "on"));
+	} else if (script_word(&p, "more")) {
+		r.c->tx_more = script_word(&p, "on");
 	} else if (script_word(&p, "rcvbuf")) {
 		tg_tcp_set_rcv_buf(r.c, script_number(&p));
 	} else {

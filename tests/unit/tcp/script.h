@@ -27,6 +27,7 @@
  *   refused NAME [to IP]   a connect, which fails at once for this reason
  *   other N   the segments after it are from the peer's port N; 0: the first one again
  *   again     the next SYN-ACK begins another connection, whose ISN counts from there on
+ *   more on|off   what is written next is not all (tg_conn.tx_more)
  *   unlisten
  *   icmp toobig MTU SEQ | icmp hard SEQ | icmp soft SEQ
  *   event A|B   the events since the last such line are these; "event -": none

@@ -74,7 +74,7 @@ static const struct script scripts[] = {
 		     "+0 state gone\n"},
 	{"FIN with data, and out of order", 0,
 		OPEN "+.1 < F. 1001:2001(1000) ack 1 win 512\n"
-		     "+0 > . 1:1(0) ack 1 <sack 1001:2001>\n"
+		     "+0 > . 1:1(0) ack 1 <sack 1001:2002>\n"
 		     "+0 event -\n"
 		     "+.1 < . 1:1001(1000) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 2002\n"
@@ -82,7 +82,7 @@ static const struct script scripts[] = {
 		     "+0 readable 2000\n"},
 	{"a bare FIN out of order", 0,
 		OPEN "+.1 < F. 1001:1001(0) ack 1 win 512\n"
-		     "+0 > . 1:1(0) ack 1\n"
+		     "+0 > . 1:1(0) ack 1 <sack 1001:1002>\n"
 		     "+.1 < . 1:1001(1000) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 1002\n"
 		     "+0 event READABLE|EOF\n"},

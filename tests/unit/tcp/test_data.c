@@ -385,6 +385,45 @@ static const struct script scripts[] = {
 		"+0    > .W 14601:16061(1460) ack 1 ect0\n"
 		"+0    < .E 1:1(0) ack 7301 win 65535\n"
 		"+0    > . 16061:17521(1460) ack 1 ect0\n"},
+	{"ECN: ECE on the ACK of everything slows down too", 0,
+		"0     listen\n"
+		"+0    < SEW 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S.E 0:0(0) ack 1\n"
+		"+.1   < . 1:1(0) ack 1 win 65535\n"
+		"+0    write 100\n"
+		"+0    > P. 1:101(100) ect0\n"
+		"+.1   < .E 1:1(0) ack 101 win 65535\n"
+		"+0    write 100\n"
+		"+0    > P.W 101:201(100) ect0\n"
+		"+.1   < . 1:1(0) ack 201 win 65535\n"
+		"+0    write 100\n"
+		"+0    > P. 201:301(100) ect0\n"},
+	{"more to come: a segment that is not full waits, two milliseconds at most", 0,
+		OPEN "+0    more on\n"
+		     "+0    write 1000\n"
+		     "+.0005 write 1000\n"
+		     "+0    > . 1:1461(1460)\n"
+		     "+.001~ > P. 1461:2001(540)\n"
+		     "+.05  < . 1:1(0) ack 2001 win 512\n"
+		     "+0    more on\n"
+		     "+0    write 500\n"
+		     "+0    more off\n"
+		     "+0    write 10\n"
+		     "+0    > P. 2001:2511(510)\n"
+		     "+0    more on\n"
+		     "+0    write 10\n"
+		     "+0    finish\n"
+		     "+0    > FP. 2511:2521(10)\n"},
+	{"more to come: the delayed ACK rides on what waited", 0,
+		OPEN "+0    write 10\n"
+		     "+0    > P. 1:11(10)\n"
+		     "+.1   < . 1:1(0) ack 11 win 512\n"
+		     "+0    < P. 1:101(100) ack 11 win 512\n"
+		     "+0    more on\n"
+		     "+0    write 10\n"
+		     "+.001~ > P. 11:21(10) ack 101\n"
+		     "+.05  < . 101:101(0) ack 21 win 512\n"
+		     "+.5   stat tcp_rto 0\n"},
 	{"data with ECT are not marked again when sent again", 0,
 		"0     listen\n"
 		"+0    < SEW 0:0(0) win 65535 <mss 1460>\n"

@@ -76,10 +76,17 @@ static const struct script scripts[] = {
 		     "+0 < FUP 1:1(0) win 512\n"
 		     "+.1 stat tcp_bad_flags 3\n"
 		     "+0 event -\n"},
-	{"all flags at once: dropped", 0,
-		OPEN "+.1 < FSRPU. 1:1(0) ack 1 win 512\n"
-		     "+.1 stat tcp_bad_flags 1\n"
-		     "+0 event -\n"},
+	{"all flags at once are a RST first, then a SYN; none at all is nothing", 0,
+		OPEN "+.1 < - 1:11(10) win 512\n"
+		     "+0 < FUP 1:11(10) win 512\n"
+		     "+0 stat tcp_bad_flags 2\n"
+		     "+0 < SF. 1:1(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1\n"
+		     "+0 < FSRPU. 2:2(0) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1\n"
+		     "+0 event -\n"
+		     "+0 < FSRPU. 1:1(0) ack 1 win 512\n"
+		     "+0 event FAILED\n"},
 	{"data far outside the window: ACK, nothing kept", 0,
 		OPEN "+.1 < . 1000000:1000100(100) ack 1 win 512\n"
 		     "+0 > . 1:1(0) ack 1\n"

@@ -196,6 +196,25 @@ static const struct script scripts[] = {
 			 "+.01 < . 1:1(0) ack 7301 win 512\n"
 			 "+.05 < . 1:1(0) ack 7301 win 512 <sack 1:1461>\n"
 			 "+0 stat tcp_spurious 1\n"},
+	{"D-SACK after recovery is over, and more is in flight: undone", 0,
+		OPEN TEN "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:2921>\n"
+			 "+0 < . 1:1(0) ack 1 win 512 <sack 1461:4381>\n"
+			 "+0 < . 1:1(0) ack 1 win 512 <sack 1461:5841>\n"
+			 "+0 > . 1:1461(1460)\n"
+			 "+0 write 14600\n"
+			 "+.01 < . 1:1(0) ack 14601 win 512\n"
+			 "+0 > . 14601:16061(1460)\n"
+			 "+0 > . 16061:17521(1460)\n"
+			 "+0 > . 17521:18981(1460)\n"
+			 "+0 > . 18981:20441(1460)\n"
+			 "+0 > . 20441:21901(1460)\n"
+			 "+0 > . 21901:23361(1460)\n"
+			 "+0 > . 23361:24821(1460)\n"
+			 "+.05 < . 1:1(0) ack 14601 win 512 <sack 1:1461>\n"
+			 "+0 > . 24821:26281(1460)\n"
+			 "+0 > . 26281:27741(1460)\n"
+			 "+0 > P. 27741:29201(1460)\n"
+			 "+0 stat tcp_spurious 1\n"},
 	{"SACK reneging: after half a round trip everything goes again", 0,
 		OPEN "+0 write 4380\n"
 		     "+0 > . 1:1461(1460)\n"

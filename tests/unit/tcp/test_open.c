@@ -139,10 +139,17 @@ static const struct script scripts[] = {
 		"0     < . 1:1(0) ack 12345 win 65535\n"
 		"+0    > R 12345:12345(0)\n"
 		"+0    stat tcp_no_connection 1\n"},
-	{"FIN and data without ACK flag to a closed port: dropped", 0,
+	{"FIN, data and all flags without ACK to a closed port: reset, with what they ask for", 0,
 		"0     < F 1:1(0) win 65535\n"
+		"+0    > R. 0:0(0) ack 2\n"
 		"+0    < - 1:11(10) win 65535\n"
-		"+.1   stat tcp_bad_flags 2\n"},
+		"+0    > R. 0:0(0) ack 11\n"
+		"+0    < FUP 1:11(10) win 65535\n"
+		"+0    > R. 0:0(0) ack 12\n"
+		"+0    < SF 1:1(0) win 65535\n"
+		"+0    > R. 0:0(0) ack 3\n"
+		"+.1   stat tcp_no_connection 3\n"
+		"+0    stat tcp_no_listener 1\n"},
 	{"RST to a closed port: silence", 0,
 		"0     < R 1:1(0) win 65535\n"
 		"+.1   stat tcp_no_connection 1\n"},
@@ -154,6 +161,7 @@ static const struct script scripts[] = {
 		"+0    < SF 1:1(0) win 100\n"
 		"+0    < SR 1:1(0) win 100\n"
 		"+0    < FUP 1:1(0) win 100\n"
+		"+0    < - 1:1(0) win 100\n"
 		"+.1   stat tcp_bad_flags 3\n"},
 	{"no embryonic record left: a cookie, and it opens", CONF_SMALL_EMB,
 		"0     listen\n"

@@ -161,7 +161,7 @@ static const struct script scripts[] = {
 		     "+.05 < . 1:1(0) ack 14601 win 512\n"
 		     "+.05 < . 1:1(0) ack 14601 win 512 <sack 13141:14601>\n"
 		     "+0 write 29200\n"
-		     "+0 >> . 14601:40881(1460)\n"},
+		     "+0 >> P. 14601:43801(1460)\n"},
 	{"the probe repaired a loss: the window pays for it with the next ACK", 0,
 		OPEN "+0 write 14600\n"
 		     "+0 >> P. 1:14601(1460)\n"
@@ -171,9 +171,9 @@ static const struct script scripts[] = {
 		     "+.05 write 1460\n"
 		     "+0 > P. 14601:16061(1460)\n"
 		     "+.1 < . 1:1(0) ack 16061 win 512\n"
-		     "# seven tenths of nineteen segments\n"
+		     "# seven tenths of twenty segments\n"
 		     "+.05 write 29200\n"
-		     "+0 >> . 16061:35041(1460)\n"},
+		     "+0 >> . 16061:36501(1460)\n"},
 	{"the probe was needless, says a plain duplicate ACK: the window is as it was", 0,
 		OPEN "+0 write 14600\n"
 		     "+0 >> P. 1:14601(1460)\n"
@@ -185,7 +185,7 @@ static const struct script scripts[] = {
 		     "+0 > P. 14601:16061(1460)\n"
 		     "+.1 < . 1:1(0) ack 16061 win 512\n"
 		     "+.05 write 29200\n"
-		     "+0 >> . 16061:43801(1460)\n"},
+		     "+0 >> P. 16061:45261(1460)\n"},
 	{"no probe without SACK", CONF_NO_SACK,
 		OPEN_BARE "+0 write 2920\n"
 			  "+0 >> P. 1:2921(1460)\n"

@@ -110,6 +110,23 @@ static void fast_layout(void)
 	CU_ASSERT_FALSE(tg_opts_fast_ts(h, 20, &v, &e));
 }
 
+/* The layouts of Linux: what is padded stands behind its NOPs. */
+static void builds_as_linux(void)
+{
+	struct tg_opts o = {.has = TG_OPT_MSS | TG_OPT_SACK_OK | TG_OPT_WSCALE, .mss = 1460};
+	static const uint8_t no_ts[] = {2, 4, 5, 180, 1, 1, 4, 2, 1, 3, 3, 0};
+	uint8_t buf[TG_OPTS_MAX];
+
+	CU_ASSERT_EQUAL(tg_opts_build_syn(buf, &o), sizeof(no_ts));
+	CU_ASSERT_EQUAL(memcmp(buf, no_ts, sizeof(no_ts)), 0);
+	o.has = TG_OPT_TS | TG_OPT_SACK_OK;
+	CU_ASSERT_EQUAL(tg_opts_build_syn(buf, &o), 12);
+	CU_ASSERT_EQUAL(memcmp(buf, "\4\2\10\12", 4), 0);
+	o.has = TG_OPT_TS;
+	CU_ASSERT_EQUAL(tg_opts_build_syn(buf, &o), 12);
+	CU_ASSERT_EQUAL(memcmp(buf, "\1\1\10\12", 4), 0);
+}
+
 /* Every combination that can be built is read back as it was. */
 static void builds_what_it_reads(void)
 {
@@ -174,5 +191,6 @@ TG_TEST_MAIN("tcp_opts", {"reads a Linux SYN", reads_a_linux_syn},
 	{"wrong length of a known kind is skipped", wrong_length_of_a_known_kind_is_skipped},
 	{"EOL ends, unknown is skipped", eol_ends_and_unknown_is_skipped},
 	{"last one counts, wscale is cut", last_one_counts_and_wscale_is_cut},
-	{"fast layout", fast_layout}, {"builds what it reads", builds_what_it_reads},
-	{"SACK fits the room", sack_fits_the_room}, {"total on noise", total_on_noise})
+	{"builds as Linux", builds_as_linux}, {"fast layout", fast_layout},
+	{"builds what it reads", builds_what_it_reads}, {"SACK fits the room", sack_fits_the_room},
+	{"total on noise", total_on_noise})
