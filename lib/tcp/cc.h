@@ -50,7 +50,7 @@ struct tg_cc_ops {
 	const char *name;
 	void (*init)(struct tg_cc *c, uint32_t mss);
 	void (*on_ack)(struct tg_cc *c, const struct tg_cc_ack *a);
-	/* flight = SND.NXT - SND.UNA, bytes */
+	/* flight = SND.NXT - SND.UNA before the ACK, bytes */
 	void (*on_loss)(struct tg_cc *c, uint64_t now, uint32_t flight);
 	void (*on_rto)(struct tg_cc *c, uint64_t now, uint32_t flight);
 	void (*on_ecn)(struct tg_cc *c, uint64_t now, uint32_t flight);

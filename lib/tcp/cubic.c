@@ -274,8 +274,10 @@ static void cubic_on_ack(struct tg_cc *c, const struct tg_cc_ack *a)
 		avoid_congestion(c, a);
 }
 
-/* Section 4.6, with FlightSize; cwnd bounds it because retransmissions count twice. */
-static void reduce(struct tg_cc *c, uint32_t flight)
+/* Section 4.6, with cwnd in FlightSize's place, which it allows to who grows cwnd only when it
+ * limits: the ACKs of a turn are all read before anything is sent, so what is in flight just now is
+ * less than what the path was carrying. */
+static void reduce(struct tg_cc *c)
 {
 	struct cubic *s = state(c);
 
@@ -285,26 +287,26 @@ static void reduce(struct tg_cc *c, uint32_t flight)
 	s->prior_flags = s->flags & F_AFTER_RTO;
 	/* Fast convergence (4.7): the plateau sinks, others get room sooner. */
 	s->w_max = c->cwnd < s->w_max ? FAST_CONVERGENCE(c->cwnd) : c->cwnd;
-	c->ssthresh = BETA(min32(flight, c->cwnd));
+	c->ssthresh = BETA(c->cwnd);
 	c->ssthresh = max32(c->ssthresh - c->ssthresh % c->mss, 2 * c->mss);
 	s->flags = F_UNDO;
 }
 
 static void cubic_on_loss(struct tg_cc *c, uint64_t now, uint32_t flight)
 {
-	reduce(c, flight);
+	reduce(c);
 }
 
 static void cubic_on_ecn(struct tg_cc *c, uint64_t now, uint32_t flight)
 {
-	reduce(c, flight);
+	reduce(c);
 	c->cwnd = min32(c->cwnd, c->ssthresh);
 	state(c)->flags &= (uint8_t)~F_UNDO; /* a mark is never spurious */
 }
 
 static void cubic_on_rto(struct tg_cc *c, uint64_t now, uint32_t flight)
 {
-	reduce(c, flight);
+	reduce(c);
 	state(c)->flags |= F_AFTER_RTO;
 	c->cwnd = c->mss;
 }

@@ -175,17 +175,17 @@ static void to_open(struct tg_tcb *c)
 static void enter_recovery(struct tg_tcp *t, struct tg_tcb *c, uint32_t una)
 {
 	struct tg_tx *x = c->tx;
-	/* una: as it was before the ACK. What limited transmit sent does not count (RFC 5681
-	 * section 3.2). */
-	uint32_t flight = u32_min(c->snd_nxt - una, x->cc.cwnd);
+	/* una: as it was before the ACK. */
+	uint32_t flight = c->snd_nxt - una;
 
 	if (!x->retrans)
 		x->undo_ms = 0;
+	/* RFC 6937's RecoverFS is what ssthresh is a part of. */
+	x->prr_flight = x->cc.cwnd;
 	t->cc->on_loss(&x->cc, t->wheel->now, flight);
 	undo_init(c);
 	x->high_seq = c->snd_nxt;
 	x->prr_delivered = x->prr_out = 0;
-	x->prr_flight = u32_max(flight, 1);
 	x->ca = CA_RECOVERY;
 	x->flags &= ~(uint32_t)(TXF_TLP | TXF_TLP_RETRANS);
 	if (c->flags & F_ECN)

@@ -105,14 +105,16 @@ static void loss_reduces_by_beta(void)
 	ops->on_loss(&p.cc, p.now, 1000 * MSS);
 	CU_ASSERT_EQUAL(p.cc.ssthresh, 700 * MSS);
 	CU_ASSERT_EQUAL(p.cc.cwnd, 1000 * MSS); /* PRR's */
-	/* A sender that had little under way falls to a share of that. */
+	/* Of the window, not of what happens to be in flight while a turn's ACKs are read. */
 	p = path(20 * TG_MS);
 	p.cc.cwnd = 1000 * MSS;
 	ops->on_loss(&p.cc, p.now, 100 * MSS);
-	CU_ASSERT_EQUAL(p.cc.ssthresh, 70 * MSS);
+	CU_ASSERT_EQUAL(p.cc.ssthresh, 700 * MSS);
 	p = path(20 * TG_MS);
+	p.cc.cwnd = 2 * MSS;
 	ops->on_loss(&p.cc, p.now, 0);
 	CU_ASSERT_EQUAL(p.cc.ssthresh, 2 * MSS);
+	p = path(20 * TG_MS);
 	ops->on_ecn(&p.cc, p.now, 10 * MSS);
 	CU_ASSERT_EQUAL(p.cc.ssthresh, 7 * MSS);
 	CU_ASSERT_EQUAL(p.cc.cwnd, 7 * MSS);
