@@ -88,7 +88,7 @@ static inline void plain_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg 
 	rcv_append(t, c, m);
 	c->rcv_nxt += s->payload_len;
 	tcb_raise(t, c, TG_EV_READABLE);
-	rcv_ack_policy(t, c, s->payload_len);
+	rcv_ack_policy(t, c, s->payload_len, s->flags & TG_TCP_PSH);
 }
 
 enum tg_why tcp_input_one(struct tg_tcp *t, struct tg_seg *s, uint64_t hash)

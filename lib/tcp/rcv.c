@@ -89,7 +89,7 @@ uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c)
 	return (uint16_t)field;
 }
 
-void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len)
+void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len, bool psh)
 {
 	uint32_t now = now_tick(t);
 
@@ -97,6 +97,9 @@ void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len)
 	if (len >= c->rcv_mss)
 		c->rcv_mss = (uint16_t)len;
 	else
+		psh = true;
+	/* What the peer pushed may be all that its window or its user has for now. */
+	if (psh)
 		c->flags |= F_PUSHED;
 	/* At the start, and after a pause that made the peer start slowly again, every segment is
 	 * acknowledged, so that its window grows (RFC 5681 section 4.1). */
@@ -136,7 +139,7 @@ static void trim(struct tg_seg *s, uint32_t cut, uint32_t len)
 }
 
 static enum tg_why in_order(
-	struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint32_t len, bool fin)
+	struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint32_t len, bool fin, bool psh)
 {
 	bool gap = c->tx && c->tx->ooo_head;
 
@@ -147,7 +150,7 @@ static enum tg_why in_order(
 		tcb_raise(t, c, TG_EV_READABLE);
 		if (gap)
 			fin |= ooo_merge(t, c);
-		rcv_ack_policy(t, c, len);
+		rcv_ack_policy(t, c, len, psh);
 	} else {
 		rte_pktmbuf_free(m);
 	}
@@ -207,7 +210,7 @@ enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
 		struct rte_mbuf *m = s->m;
 
 		s->m = NULL;
-		return in_order(t, c, m, len, fin);
+		return in_order(t, c, m, len, fin, s->flags & TG_TCP_PSH);
 	}
 	{
 		struct rte_mbuf *m = s->m;

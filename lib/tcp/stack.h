@@ -193,7 +193,7 @@ void rcv_append(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m);
 /* Data of a segment: trimmed to the window, in order or out of order, FIN included. */
 enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s);
 /* Decides when the data just taken are acknowledged. */
-void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len);
+void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len, bool psh);
 /* RCV.WND to offer now; moves rcv_adv. Returns the header field. */
 uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c);
 uint32_t rcv_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt);

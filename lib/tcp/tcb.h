@@ -65,7 +65,7 @@ enum tg_tcp_state {
 #define F_PINGPONG (1u << 20)   /* we answer: delayed ACKs ride on data */
 #define F_IN_LINE (1u << 21)    /* in the line of timer.c; outlives the connection */
 #define F_STARVED (1u << 22)    /* wanted a block or a buffer and got none: tries again by timer */
-#define F_PUSHED (1u << 23)     /* the unacknowledged data end with a short segment */
+#define F_PUSHED (1u << 23)     /* the unacknowledged data have a short or pushed segment */
 #define F_HAD_DATA (1u << 24)   /* first data came: the delayed-ACK clock runs */
 #define F_WSCALE (1u << 25)     /* window scaling agreed (SYN-SENT, SYN-RCVD: as offered) */
 #define F_DRAIN_TOLD (1u << 26) /* DRAINED raised for all that was written */

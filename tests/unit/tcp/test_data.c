@@ -4,6 +4,11 @@
 
 #define TEN_FROM_1 "+0 >> P. 1:14601(1460)\n"
 
+/* One of the segments that are acknowledged at once because they are the first. */
+#define QUICK(from, to) \
+	"+0 < P. " #from ":" #to "(1000) ack 1 win 512\n" \
+	"+0 > . 1:1(0) ack " #to "\n"
+
 static const struct script scripts[] = {
 	{"the first data are acknowledged at once", 0,
 		OPEN "+.1 < P. 1:1001(1000) ack 1 win 512\n"
@@ -398,6 +403,17 @@ static const struct script scripts[] = {
 		"+.1   < . 1:1(0) ack 201 win 65535\n"
 		"+0    write 100\n"
 		"+0    > P. 201:301(100) ect0\n"},
+	{"a full segment that was pushed is acknowledged as soon as it has been read", 0,
+		OPEN QUICK(1, 1001) QUICK(1001, 2001) QUICK(2001, 3001) QUICK(3001, 4001) QUICK(
+			4001, 5001) QUICK(5001, 6001) QUICK(6001, 7001) QUICK(7001, 8001)
+			QUICK(8001, 9001) QUICK(9001, 10001) QUICK(10001, 11001) QUICK(11001, 12001)
+				QUICK(12001, 13001) QUICK(13001, 14001) QUICK(14001, 15001) QUICK(
+					15001, 16001) "+.01 < . 16001:17001(1000) ack 1 win 512\n"
+						      "+0 read 17000\n"
+						      "+.04~ > . 1:1(0) ack 17001\n"
+						      "+.01 < P. 17001:18001(1000) ack 1 win 512\n"
+						      "+0 read 1000\n"
+						      "+0 > . 1:1(0) ack 18001\n"},
 	{"more to come: a segment that is not full waits, two milliseconds at most", 0,
 		OPEN "+0    more on\n"
 		     "+0    write 1000\n"
