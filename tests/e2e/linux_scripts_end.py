@@ -490,3 +490,61 @@ def quick_retransmission_rtt_of_the_handshake(p):
     first = p.expect('.', seq=1, len=1000)
     p.from_segment(first)
     p.expect('.', seq=1, len=1000, at=0.9, tol=0.05)
+
+
+def unreachable(p, s, code4, code6):
+    """An ICMP error that quotes their SYN."""
+    raw = sg.build_tcp(p.remote, p.own, s.ip[1], p.sport, seq=s.raw_seq, flags=sg.SYN)
+    quoted = sg.build_ip(p.remote, p.own, 6, raw)
+    p.icmp(1 if p.v6 else 3, code6 if p.v6 else code4, 0, quoted)
+
+
+@dials
+def port_unreachable_while_connecting_fails(p):
+    s = called(p, answer=False)
+    unreachable(p, s, 3, 4)
+    p.silence(1.4)
+
+
+@dials
+def icmp_of_another_connection_is_ignored(p):
+    s = called(p, answer=False)
+    s.raw_seq = (s.raw_seq + 100000) & 0xffffffff
+    unreachable(p, s, 3, 4)
+    p.expect('S', within=1.5)
+
+
+@dials
+def synack_of_window_zero(p):
+    s = called(p, answer=False)
+    reply(p, s)
+    p.expect('.', ack=1)
+    p.win = 0
+    p.send('.')
+    p.app.write(100)
+    p.expect('.', seq=0, len=0, within=2)
+
+
+@script
+def data_after_shutdown_still_arrive(p):
+    p.open()
+    p.app.shutdown()
+    p.expect('F.', seq=1)
+    p.ack_to(2)
+    for i in range(4):
+        p.send('P.', 500)
+        p.expect('.', ack=p.seq, seq=2)
+    check(len(p.app.read(2000)) == 2000, 'data')
+
+
+@script
+def fin_and_data_in_close_wait(p):
+    p.open(rtt=0.1)
+    p.send('F.')
+    p.expect('.', ack=2)
+    p.app.at_eof()
+    p.app.write(20000)
+    got = p.data(14480 if not p.v6 else 14280, 0.02)
+    check(got[0].ack == 2, 'ack')
+    p.ack_to(got[-1].end)
+    p.burst(0.03)

@@ -689,3 +689,161 @@ def timestamp_clock_is_milliseconds(p):
     b = p.expect('.', ack=21)
     ticks, ms = b.opts.ts[0] - a.opts.ts[0], (b.when - a.when) * 1000
     check(abs(ticks - ms) < 15, f'{ticks} ticks in {ms:.0f} ms')
+
+
+# --- more of the sender ---
+
+@script
+def three_losses_in_one_window(p):
+    mss = start(p, rtt=0.2)
+    p.app.write(10 * mss)
+    window(p, 10, mss)
+    time.sleep(0.1)
+    p.ack_to(1, sack=[(1 + mss, 1 + 2 * mss)])
+    p.ack_to(1, sack=[(1 + 3 * mss, 1 + 4 * mss), (1 + mss, 1 + 2 * mss)])
+    p.ack_to(1, sack=[(1 + 5 * mss, 1 + 10 * mss), (1 + 3 * mss, 1 + 4 * mss),
+                      (1 + mss, 1 + 2 * mss)])
+    got = [s.seq for s in p.burst(0.03)]
+    check(got == [1, 1 + 2 * mss, 1 + 4 * mss], f'{got}')
+
+
+@script
+def timeout_then_the_holes_by_sack(p):
+    """What was sacked is not sent again; two holes are left."""
+    mss = start(p, rtt=0.1)
+    p.app.write(4 * mss)
+    window(p, 4, mss)
+    p.expect('.', seq=1 + 3 * mss, within=0.6)  # the probe
+    p.expect('.', seq=1, within=0.8)
+    time.sleep(0.02)
+    p.ack_to(1 + mss, sack=[(1 + 2 * mss, 1 + 3 * mss)])
+    got = [s.seq for s in p.burst(0.04)]
+    check(got and got[0] == 1 + mss and 1 + 2 * mss not in got, f'{got}')
+
+
+@script
+def probe_that_was_needless_costs_nothing(p):
+    mss = start(p, rtt=0.1)
+    p.app.write(10 * mss)
+    window(p, 10, mss)
+    p.expect('.', seq=1 + 9 * mss, len=mss, within=0.6)
+    p.ack_to(1 + 10 * mss)
+    p.ack_to(1 + 10 * mss, sack=[(1 + 9 * mss, 1 + 10 * mss)])
+    time.sleep(0.02)
+    p.app.write(30 * mss)
+    got = p.burst(0.03)
+    check(len(got) >= 10, f'{len(got)} segments')
+
+
+@script
+def window_updates_are_no_duplicates(p):
+    mss = start(p, sack=False, win=50000)
+    p.app.write(5 * mss)
+    window(p, 5, mss)
+    time.sleep(0.02)
+    for i in range(5):
+        p.send('.', win=50100 + 100 * i)
+    p.silence(0.08)
+
+
+@script
+def data_with_the_same_ack_are_no_duplicates(p):
+    mss = start(p, sack=False)
+    p.app.write(5 * mss)
+    window(p, 5, mss)
+    time.sleep(0.02)
+    for _ in range(5):
+        p.send('P.', 10)
+    for s in p.burst(0.06):
+        check(not s.len, 'a retransmission')
+
+
+@script
+def window_taken_back(p):
+    """The peer breaks its word: nothing new leaves; the timer sends the oldest again."""
+    mss = start(p, rtt=0.1, sack=False)
+    p.app.write(20 * mss)
+    window(p, 10, mss)
+    p.win = 0
+    p.send('.')
+    s = p.expect('.', within=1.0)
+    check(s.seq in (0, 1) or s.seq == 1 + 10 * mss, f'seq {s.seq}')
+    check(s.seq != 1 + 10 * mss or not s.len, 'new data beyond the window')
+
+
+@script
+def ack_of_a_part_of_a_segment(p):
+    mss = start(p, rtt=0.1)
+    p.app.write(mss)
+    p.expect('.', seq=1)
+    p.ack_to(501)
+    s = p.expect('.', within=0.8)
+    check(s.end == 1 + mss and s.seq in (1, 501), f'{s.seq}:{s.end}')
+    p.ack_to(1 + mss)
+    p.silence(0.3)
+
+
+@script
+def path_mtu_not_below_552(p):
+    """IPv4: min_pmtu; IPv6: never below 1280."""
+    mss = start(p, rtt=0.1)
+    p.app.write(3 * mss)
+    window(p, 3, mss)
+    too_big(p, 600 if p.v6 else 296, 1, mss)
+    s = p.expect('.', within=1.0)
+    least = 1280 - 72 if p.v6 else 552 - 52
+    check(s.len >= least, f'{s.len} bytes')
+
+
+@script
+def path_mtu_larger_than_ours_is_ignored(p):
+    mss = start(p, rtt=0.2)
+    p.app.write(3 * mss)
+    window(p, 3, mss)
+    too_big(p, 1500, 1, mss)
+    p.silence(0.15)
+
+
+@script
+def retransmission_has_a_new_timestamp(p):
+    mss = start(p, rtt=0.1, sack=False)
+    p.app.write(mss)
+    a = p.expect('.', seq=1)
+    b = p.expect('.', seq=1, within=0.8)
+    check(b.opts.ts[0] - a.opts.ts[0] >= 250, f'{a.opts.ts} {b.opts.ts}')
+
+
+@script
+def ack_without_timestamps_is_taken(p):
+    mss = start(p, rtt=0.1)
+    p.app.write(mss)
+    p.expect('.', seq=1)
+    p.send('.', ack=1 + mss, opts=b'')
+    p.silence(0.5)
+
+
+@script
+def old_pure_ack_is_no_paws_violation(p):
+    """A reordered ACK: no answer (tcp_disordered_ack)."""
+    mss = start(p, rtt=0.1)
+    p.app.write(mss)
+    p.expect('.', seq=1)
+    t = p.now_ts()
+    p.ack_to(1 + mss, tsval=t)
+    p.send('.', tsval=t - 20)
+    p.silence(0.15)
+
+
+@script
+def both_ways_at_once(p):
+    mss = start(p, rtt=0.05)
+    for i in range(5):
+        p.app.write(mss)
+        s = p.expect('.')
+        while not s.len:
+            s = p.expect('.')
+        check((s.seq, s.len, s.ack) == (1 + i * mss, mss, p.seq), f'{s.seq} {s.len} {s.ack}')
+        p.ack = s.end
+        p.send('P.', 100)
+        p.app.read(100)
+        time.sleep(0.005)
