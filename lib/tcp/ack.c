@@ -110,6 +110,10 @@ static void clean_queue(struct tg_tcp *t, struct tg_tcb *c, struct tg_acked *a)
 	}
 	if (!x->head)
 		x->tail = NULL;
+	/* Without SACK the hole that was filled may have been the only one: that the rest had come
+	 * tells nothing of the timeout (Linux, too). */
+	if (retrans && !(c->flags & F_SACK))
+		a->orig_acked = false;
 	if (!retrans && first_us)
 		a->rtt_us = first_us;
 }

@@ -261,7 +261,7 @@ static void slow_start(struct tg_cc *c, const struct tg_cc_ack *a)
 			by /= HY_CSS_DIVISOR;
 	}
 	if (a->limited)
-		grow(c, by);
+		grow(c, min32(by, c->ssthresh - c->cwnd));
 	if (s->flags & F_HYSTART)
 		hystart_round(c, s, a);
 }

@@ -548,3 +548,48 @@ def fin_and_data_in_close_wait(p):
     check(got[0].ack == 2, 'ack')
     p.ack_to(got[-1].end)
     p.burst(0.03)
+
+
+@dials
+def host_unreachable_while_connecting(p):
+    s = called(p, answer=False)
+    unreachable(p, s, 1, 3)
+    p.silence(1.4)
+
+
+@script
+def fin_is_probed_when_the_tail_is_lost(p):
+    """Data and FIN unacknowledged: the last of them again after two round trips."""
+    p.open(rtt=0.1)
+    p.app.write(3000)
+    p.app.shutdown()
+    got = p.burst(0.03)
+    check(got[-1].flags & sg.FIN, 'no FIN')
+    p.from_segment(got[-1])
+    s = p.expect(None, at=0.2, tol=0.03)
+    check(s.flags & sg.FIN, 'the probe is not the FIN')
+    p.ack_to(3002)
+    p.silence(0.3)
+
+
+@script
+def ack_of_the_fin_only_half(p):
+    p.open(rtt=0.1, sack=False)
+    p.app.write(100)
+    p.app.shutdown()
+    p.burst(0.03)
+    p.ack_to(101)
+    s = p.expect('F.', within=1.0)
+    check(s.end == 102, f'{s.end}')
+    p.ack_to(102)
+    p.silence(0.3)
+
+
+@script
+def reset_after_the_application_left(p):
+    """Unsent data are dropped when the peer resets; nothing follows."""
+    p.open(rtt=0.1)
+    p.app.write(60000)
+    p.burst(0.03)
+    p.send('R', seq=1)
+    p.silence(0.6)

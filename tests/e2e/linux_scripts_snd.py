@@ -847,3 +847,38 @@ def both_ways_at_once(p):
         p.send('P.', 100)
         p.app.read(100)
         time.sleep(0.005)
+
+
+@script
+def loss_at_the_end_of_slow_start_then_growth(p):
+    """After recovery: congestion avoidance, not one for one."""
+    mss = start(p, rtt=0.1)
+    p.app.write(100 * mss)
+    window(p, 10, mss)
+    time.sleep(0.08)
+    for i in range(3):
+        p.ack_to(1, sack=[(1 + mss, 1 + (2 + i) * mss)])
+        time.sleep(0.002)
+    end = max(s.end for s in p.burst(0.03))
+    p.ack_to(end)
+    first = p.burst(0.03)
+    time.sleep(0.05)
+    p.ack_to(first[-1].end)
+    second = p.burst(0.03)
+    check(len(first) <= len(second) <= len(first) + 2, f'{len(first)}, then {len(second)}')
+
+
+@script
+def timeout_then_all_is_there(p):
+    """Without SACK: one hole was filled. Slow start ends at ssthresh, seven of ten."""
+    mss = start(p, rtt=0.1, sack=False)
+    p.app.write(40 * mss)
+    window(p, 10, mss)
+    p.expect('.', seq=1, within=0.8)
+    time.sleep(0.02)
+    p.ack_to(1 + 10 * mss)
+    a = p.burst(0.03)
+    time.sleep(0.05)
+    p.ack_to(a[-1].end)
+    b = p.burst(0.03)
+    check(len(a) == 7 and 7 <= len(b) <= 8, f'{len(a)}, then {len(b)}')

@@ -188,6 +188,13 @@ static const struct script scripts[] = {
 			 "+.01 < . 1:1(0) ack 2921 win 512\n"
 			 "+0 stat tcp_spurious 1\n"
 			 "+0 stat tcp_retransmits 1\n"},
+	{"a timeout without SACK: that the rest had come does not make it needless", 0,
+		OPEN_BARE TEN "+0 write 14600\n"
+			      "+.3~ > . 1:1461(1460)\n"
+			      "+.1 < . 1:1(0) ack 14601 win 65535\n"
+			      "# not beyond ssthresh, seven of ten\n"
+			      "+0 >> . 14601:24821(1460)\n"
+			      "+0 stat tcp_spurious 0\n"},
 	{"D-SACK of the only retransmission: undone", 0,
 		OPEN TEN "+.1 < . 1:1(0) ack 1 win 512 <sack 1461:2921>\n"
 			 "+0 < . 1:1(0) ack 1 win 512 <sack 1461:4381>\n"
