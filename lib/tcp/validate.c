@@ -55,8 +55,8 @@ static bool sack_ok(const struct tg_tcp *t, const struct tg_tx *x, const struct 
 	for (const struct rte_mbuf *m = x->ooo_head; m; m = mark_of(t, m)->next) {
 		const struct tg_mark *k = mark_of(t, m);
 
-		if (seq_le(k->seq, at) && seq_lt(at, k->seq + k->len))
-			at = k->seq + k->len;
+		if (seq_le(k->seq, at) && seq_lt(at, k->seq + mark_len(k)))
+			at = k->seq + mark_len(k);
 	}
 	return seq_le(b->end, at);
 }

@@ -523,7 +523,7 @@ static const struct script scripts[] = {
 		     "+0 stat rx_tcp_segments 3\n"},
 	{"urgent data out of order, and with FIN", 0,
 		OPEN "+.1 < FU. 11:21(10) ack 1 win 512 urg 10\n"
-		     "+0 > . 1:1(0) ack 1 <sack 11:21>\n"
+		     "+0 > . 1:1(0) ack 1 <sack 11:22>\n"
 		     "+0 < U. 1:11(10) ack 1 win 512 urg 20\n"
 		     "+0 > . 1:1(0) ack 22\n"
 		     "+0 event READABLE|EOF\n"

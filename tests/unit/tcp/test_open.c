@@ -402,8 +402,9 @@ static const struct script scripts[] = {
 		"0     connect\n"
 		"+0    > S 0:0(0)\n"
 		"+.1   < S.F 0:10(10) ack 1 win 65535 <mss 1460>\n"
-		"+.1   stat tcp_bad_flags 1\n"
-		"+0    event -\n"},
+		"+0    > . 1:1(0) ack 12\n"
+		"+0    event OPEN|READABLE|EOF\n"
+		"+0    readable 10\n"},
 	{"the user finishes before it is open: FIN with the handshake's ACK", 0,
 		"0     connect\n"
 		"+0    > S 0:0(0)\n"
