@@ -31,7 +31,7 @@ static void log_exchange(struct px_exch *ex)
 	r->upstream_ns = ex->resp_head_at && ex->sent ? (int64_t)(ex->resp_head_at - ex->sent) : -1;
 	r->flags = ex->flags;
 	r->status = ex->status;
-	r->version_minor = ex->req.version_minor;
+	r->version_minor = ex->req_ready ? ex->req.version_minor : 1; /* refused: as Envoy */
 	r->details = ex->details ? ex->details : "via_upstream";
 	r->downstream = info.remote;
 	r->local = info.local;

@@ -265,6 +265,8 @@ extern const struct tg_view
 enum px_reply {
 	PX_REPLY_REFUSED, /* status from req_head.scan.refusal */
 	PX_REPLY_BAD_PATH,
+	PX_REPLY_LAST_HOP, /* OPTIONS that may not be forwarded: what we can do is answer */
+	PX_REPLY_NO_TRACE, /* the same for TRACE */
 	PX_REPLY_TIMEOUT,
 	PX_REPLY_IDLE_TIMEOUT,
 	PX_REPLY_HEADERS_TIMEOUT,

@@ -18,6 +18,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"downstream_remote_disconnect", "Bad Request"},
 	[PX_REPLY_BAD_PATH] = {TG_WHY_req_malformed, 400, TG_FLAG(DPE), "path_normalization_failed",
 		"Bad Request"},
+	[PX_REPLY_LAST_HOP] = {TG_WHY_none, 200, 0, "max_forwards", ""},
+	[PX_REPLY_NO_TRACE] = {TG_WHY_req_coding, 501, 0, "max_forwards", "Not Implemented"},
 	[PX_REPLY_TIMEOUT] = {TG_WHY_req_timeout, 408, TG_FLAG(DT), "request_overall_timeout",
 		"request timeout"},
 	[PX_REPLY_HEADERS_TIMEOUT] = {TG_WHY_req_timeout, 408, TG_FLAG(DT),
@@ -61,6 +63,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 static const char *reason_of(uint16_t status)
 {
 	switch (status) {
+	case 200:
+		return "OK";
 	case 404:
 		return "Not Found";
 	case 408:

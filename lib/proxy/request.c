@@ -207,6 +207,39 @@ static const struct tg_route *find_route(const struct tg_vhost *vh, struct tg_ms
 	return r;
 }
 
+/* OPTIONS and TRACE may say how many may forward them (RFC 9110 section 7.6.2). True: it goes on.
+ */
+static bool count_forward(struct px_exch *ex)
+{
+	struct tg_msg *m = &ex->req;
+	const struct tg_view name = TG_VIEW("max-forwards");
+	struct tg_field *f = tg_msg_find_name(m, name, NULL);
+	bool bad = f && (!f->value.n || tg_msg_find_name(m, name, f));
+	uint8_t *text;
+	uint32_t n = 0;
+
+	if (!f || (m->method != TG_OPTIONS && m->method != TG_TRACE))
+		return true;
+	for (uint32_t i = 0; i < f->value.n; i++) {
+		bad |= f->value.p[i] < '0' || f->value.p[i] > '9';
+		if (n < 100 * 1000 * 1000) /* more is as good as that */
+			n = n * 10 + (f->value.p[i] & 15);
+	}
+	text = tg_arena_alloc(&ex->arena, 20);
+	if (bad) {
+		ex->req_head.scan.refusal = TG_H1_BAD_FIELD_VALUE;
+		px_reply(ex, PX_REPLY_REFUSED);
+	} else if (n == 0) {
+		px_reply(ex, m->method == TG_OPTIONS ? PX_REPLY_LAST_HOP : PX_REPLY_NO_TRACE);
+	} else if (!text) {
+		px_reply(ex, PX_REPLY_NO_MEMORY);
+	} else {
+		f->value = tg_view_of(text, px_text_u64(n - 1, text));
+		return true;
+	}
+	return false;
+}
+
 bool px_request_route(struct px_exch *ex)
 {
 	const struct tg_vhost *vh;
@@ -220,6 +253,8 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_BAD_PATH);
 		return false;
 	}
+	if (!count_forward(ex))
+		return false;
 	/* CONNECT asks for a tunnel, which no route offers. */
 	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
 		     ? NULL

@@ -244,6 +244,40 @@ static void local_replies(void)
 	}
 }
 
+static void max_forwards(void)
+{
+	static const struct {
+		const char *method, *value, *want; /* at the origin, or what the client is told */
+	} rows[] = {
+		{"OPTIONS", "1", "Max-Forwards: 0\r\n"},
+		{"TRACE", "10", "Max-Forwards: 9\r\n"},
+		{"OPTIONS", "99999999999999999999", "Max-Forwards: 999999998\r\n"},
+		{"GET", "0", "Max-Forwards: 0\r\n"},
+		{"GET", "x", "Max-Forwards: x\r\n"},
+		{"OPTIONS", "0", "HTTP/1.1 200 OK\r\n"},
+		{"TRACE", "0", "HTTP/1.1 501 "},
+		{"OPTIONS", "-1", "HTTP/1.1 400 "},
+		{"TRACE", "", "HTTP/1.1 400 "},
+		{"TRACE", "5\r\nMax-Forwards: 5", "HTTP/1.1 400 "},
+	};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
+		bool here = rows[i].want[0] == 'H';
+		struct bench_peer *c;
+		char text[256];
+
+		bench_start(4096);
+		c = bench_client(0);
+		snprintf(text, sizeof(text),
+			"%s /api HTTP/1.1\r\nHost: shop.example\r\nMax-Forwards: %s\r\n\r\n",
+			rows[i].method, rows[i].value);
+		bench_send(c, text);
+		CU_ASSERT_EQUAL_FATAL(b.n_origins, here ? 0 : 1);
+		CU_ASSERT(has(bench_got(here ? c : b.origin[0]), rows[i].want));
+		bench_end();
+	}
+}
+
 static void bodies_both_ways(void)
 {
 	struct bench_peer *c;
@@ -483,7 +517,8 @@ TG_TEST_MAIN("http", {"ask and answer", ask_and_answer},
 	{"body that ends too early", body_that_ends_too_early},
 	{"no content to a HEAD that is refused", no_content_to_a_head_that_is_refused},
 	{"many pipelined local replies", many_pipelined_local_replies},
-	{"local replies", local_replies}, {"bodies both ways", bodies_both_ways},
+	{"local replies", local_replies}, {"Max-Forwards", max_forwards},
+	{"bodies both ways", bodies_both_ways},
 	{"HTTP/1.0 client gets no chunks", http10_client_gets_no_chunks},
 	{"until-close responses end or are cut", until_close_responses_end_or_are_cut},
 	{"HEAD and 304 have no body", head_and_304_have_no_body},
