@@ -466,8 +466,10 @@ static void act(uint8_t op, uint8_t who)
 			c->s.p->hold = !c->s.p->hold;
 		return;
 	case 10:
-		if (b.n_origins)
+		if (b.n_origins && who < 12)
 			o->s.p->hold = !o->s.p->hold;
+		else if (b.n_origins && may_talk(&o->s))
+			(who & 1 ? tg_memconn_deaf : tg_memconn_hears)(o->s.p->conn);
 		return;
 	case 11:
 		bench_advance((uint64_t)next() * TG_SEC / 8);
