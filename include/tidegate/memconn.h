@@ -23,6 +23,9 @@ void tg_memconn_fail(struct tg_conn *c, enum tg_why why);
 void tg_memconn_deaf(struct tg_conn *c);
 /* It acknowledges again, what came meanwhile included; its peer hears of that at the next event. */
 void tg_memconn_hears(struct tg_conn *c);
+/* From now on a write takes at most `most` bytes, however much space there seems to be: TCP without
+ * packet buffers. 0: as usual. */
+void tg_memconn_stingy(struct tg_conn *c, uint32_t most);
 /* Conns alive (not yet reaped), over all pairs: 0 at the end of a test. */
 uint32_t tg_memconn_alive(void);
 

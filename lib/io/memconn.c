@@ -12,6 +12,7 @@ struct end {
 	uint64_t written; /* by us */
 	uint64_t acked;   /* of it, what the peer took while it was not deaf */
 	bool deaf;        /* we acknowledge nothing */
+	uint32_t stingy;  /* most bytes that a write takes; 0: as many as fit */
 	bool fin_sent, fin_seen, failed, starved, gone, final;
 	enum tg_why why;
 };
@@ -96,8 +97,12 @@ static uint32_t m_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt
 	for (uint32_t i = 0; i < cnt; i++) {
 		/* Like TCP with a peer that vanished in silence: bytes are taken and never
 		 * acknowledged. */
-		uint32_t n = e->peer ? put(e->peer, v[i]) : v[i].n;
+		struct tg_view w = v[i];
+		uint32_t n;
 
+		if (e->stingy && w.n > e->stingy - done)
+			w.n = e->stingy - done;
+		n = e->peer ? put(e->peer, w) : w.n;
 		done += n;
 		if (e->peer && !e->peer->deaf)
 			e->acked += n;
@@ -271,6 +276,11 @@ void tg_memconn_hears(struct tg_conn *c)
 	e->deaf = false;
 	if (e->peer)
 		e->peer->acked = e->peer->written;
+}
+
+void tg_memconn_stingy(struct tg_conn *c, uint32_t most)
+{
+	end_of(c)->stingy = most;
 }
 
 uint32_t tg_memconn_alive(void)

@@ -97,31 +97,56 @@ static void remember(struct tg_pump *p, const struct tg_view *v, uint32_t cnt)
 	}
 }
 
-/* Frames the run and writes it: there is room for all of it. */
-static void write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
+/* Cuts n bytes off the front of the views; returns the first that is left. */
+static struct tg_view *cut(struct tg_view *v, uint32_t *cnt, uint32_t n)
+{
+	while (n && n >= v->n) {
+		n -= v->n;
+		v++;
+		--*cnt;
+	}
+	v->p += n;
+	v->n -= n;
+	return v;
+}
+
+/* Frames the run and writes it. There is room for all of it, but perhaps no packet buffer: false,
+ * and what was written is noted. */
+static bool write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
 {
 	struct tg_view *first = &r->out[1];
-	uint32_t cnt = r->n_out - 1;
+	uint32_t cnt = r->n_out - 1, left = r->content, took;
 
 	if (!r->content)
-		return;
+		return true;
 	if (p->out == TG_BODY_CHUNKED) {
 		r->out[0] = tg_view_of(r->head, tg_h1_chunk_head(r->head, r->content));
 		r->out[r->n_out++] = TG_VIEW("\r\n");
 		first = r->out;
 		cnt = r->n_out;
+		left += r->out[0].n + 2;
 	}
-	if (p->replay)
+	if (p->owed)
+		first = cut(first, &cnt, p->owed_written);
+	else if (p->replay)
 		remember(p, first, cnt);
-	tg_conn_write(dst, first, cnt);
+	took = tg_conn_write(dst, first, cnt) + p->owed_written;
+	if (tg_unlikely(took < left)) {
+		p->owed = r->content;
+		p->owed_written = took;
+		return false;
+	}
+	p->owed = p->owed_written = 0;
 	p->content += r->content;
+	return true;
 }
 
 /* One run. WAIT_SRC and WAIT_DST end the loop; DONE means: progress was made. */
 static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct tg_conn *dst)
 {
-	uint32_t overhead = p->out == TG_BODY_CHUNKED ? CHUNK_OVERHEAD : 0;
+	uint32_t overhead = p->out == TG_BODY_CHUNKED && !p->owed ? CHUNK_OVERHEAD : 0;
 	uint32_t room = tg_conn_space(dst), cnt;
+	const struct tg_h1_body before = p->in;
 	struct tg_view in[VIEWS_IN];
 	struct run r;
 
@@ -132,7 +157,9 @@ static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct t
 		tg_conn_write(dst, NULL, 0);
 		return TG_PUMP_WAIT_DST;
 	}
-	if (p->replay) {
+	if (p->owed) {
+		room = p->owed;
+	} else if (p->replay) {
 		if (p->replay_cap - p->replay_len <= overhead)
 			return TG_PUMP_WAIT_ACK;
 		if (room > p->replay_cap - p->replay_len)
@@ -140,7 +167,10 @@ static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct t
 	}
 	if (gather(p, in, cnt, room - overhead, &r) < 0)
 		return TG_PUMP_BAD;
-	write_run(p, dst, &r);
+	if (!write_run(p, dst, &r)) {
+		p->in = before;
+		return TG_PUMP_WAIT_DST;
+	}
 	tg_conn_consume(src, r.used);
 	p->taken += r.used;
 	return r.used ? TG_PUMP_DONE : TG_PUMP_WAIT_SRC;

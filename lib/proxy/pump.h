@@ -17,6 +17,10 @@ struct tg_pump {
 	bool sealed;          /* the content is over and its end is in lead */
 	uint64_t content;     /* bytes of content moved */
 	uint64_t taken;       /* bytes consumed from src, framing included */
+	/* A run that dst took in part only (it had space and no packet buffer): its content, and
+	 * how many bytes of it, framing included, are written. It is made again from src, where it
+	 * still rests. 0: none. */
+	uint32_t owed, owed_written;
 	/* What was written behind the first lead, kept until the peer proved that it received
 	 * something (replay == NULL: not kept). When it is full the pump waits. */
 	uint8_t *replay;

@@ -7,6 +7,7 @@ static char out[4096];
 static enum tg_pump_result last;
 static struct tg_pump pump;
 static uint8_t trailers[TG_PUMP_TRAILERS];
+static uint32_t stingy; /* of the destination */
 
 static void on_ready(struct tg_conn *c, uint32_t ev)
 {
@@ -45,6 +46,7 @@ static const char *move(enum tg_body_kind in, uint64_t len, enum tg_body_kind to
 	a = tg_memconn_open(&r, buf, NULL, NULL);
 	z = tg_memconn_open(&r, buf, NULL, NULL);
 	a.a->user = a.b->user = z.a->user = z.b->user = &user;
+	tg_memconn_stingy(z.a, stingy);
 	tg_pump_init(&pump, in, len, to, trailers);
 	for (int i = 0; i < 2000; i++)
 		got = step(a.a, z.b, &text, &r, a.b, z.a, got);
@@ -108,6 +110,26 @@ static void chunks_are_made_anew(void)
 	}
 }
 
+/* Space without packet buffers: a write takes less than was promised, and no byte is lost. */
+static void short_writes_lose_nothing(void)
+{
+	static const char in[] = "5;ext=1\r\nhello\r\n7\r\n, world\r\n0\r\nx-sum: 12\r\n\r\nrest";
+
+	for (stingy = 1; stingy < 40; stingy++) {
+		CU_ASSERT_STRING_EQUAL(move(TG_BODY_CHUNKED, 0, TG_BODY_CHUNKED, in, 100, false),
+			"c\r\nhello, world\r\n0\r\nx-sum: 12\r\n\r\n");
+		CU_ASSERT_EQUAL(last, TG_PUMP_DONE);
+		CU_ASSERT_EQUAL(pump.content, 12);
+		CU_ASSERT_STRING_EQUAL(
+			move(TG_BODY_UNTIL_CLOSE, 0, TG_BODY_CHUNKED, "hello", 100, true),
+			"5\r\nhello\r\n0\r\n\r\n");
+		CU_ASSERT_STRING_EQUAL(
+			move(TG_BODY_LENGTH, 5, TG_BODY_LENGTH, "helloGET /", 100, false), "hello");
+		CU_ASSERT_EQUAL(pump.taken, 5);
+	}
+	stingy = 0;
+}
+
 static void until_close_becomes_chunks(void)
 {
 	CU_ASSERT_STRING_EQUAL(move(TG_BODY_UNTIL_CLOSE, 0, TG_BODY_CHUNKED, "hello", 100, true),
@@ -162,6 +184,7 @@ static void replay_is_kept_and_bounded(void)
 
 TG_TEST_MAIN("pump", {"lengths pass and stop", lengths_pass_and_stop},
 	{"chunks are made anew", chunks_are_made_anew},
+	{"short writes lose nothing", short_writes_lose_nothing},
 	{"until close becomes chunks", until_close_becomes_chunks},
 	{"a cut body is not complete", a_cut_body_is_not_complete},
 	{"malformed chunks stop", malformed_chunks_stop},
