@@ -56,12 +56,9 @@ static void put_tcp(struct list *l, const struct tg_tcp *tcp)
 			       u[i].peak, u[i].refused, true});
 }
 
-static void put_proxy(struct list *l, const struct tg_proxy *proxy)
+static void put_pools(struct list *l, const struct tg_pool *const *p, uint32_t n)
 {
-	const struct tg_pool *p[32];
-	uint32_t n = tg_proxy_pools(proxy, p, TG_ARRAY_LEN(p));
-
-	for (uint32_t i = 0; i < n && i < TG_ARRAY_LEN(p); i++)
+	for (uint32_t i = 0; i < n; i++)
 		put(l, (struct tg_admin_pool){p[i]->name, 0, p[i]->size, p[i]->count, p[i]->in_use,
 			       p[i]->peak, p[i]->refused, true});
 }
@@ -79,10 +76,14 @@ static void put_net(struct list *l, const struct tg_net *net)
 
 static void put_worker(struct list *l, const struct tg_worker *w)
 {
+	const struct tg_pool *p[16]; /* more than any of them has */
+
 	if (w->tcp)
 		put_tcp(l, w->tcp);
 	if (w->proxy)
-		put_proxy(l, w->proxy);
+		put_pools(l, p, tg_proxy_pools(w->proxy, p, TG_ARRAY_LEN(p)));
+	if (w->tls)
+		put_pools(l, p, tg_tls_pools(w->tls, p, TG_ARRAY_LEN(p)));
 	if (w->net)
 		put_net(l, w->net);
 	if (w->steer_ring)

@@ -22,6 +22,7 @@
 #include <tidegate/ready.h>
 #include <tidegate/steer.h>
 #include <tidegate/tcp.h>
+#include <tidegate/tls.h>
 
 #include "clock.h"
 #include "cpus.h"
@@ -31,6 +32,7 @@ struct tg_admin;
 struct tg_control;
 struct tg_janitor;
 struct tg_sink;
+struct tg_tls_control;
 struct rte_mempool;
 struct rte_ring;
 
@@ -76,6 +78,7 @@ struct tg_txq {
 /* An order to a worker. It sits in the worker's slot until it has been carried out. */
 enum tg_order_kind {
 	TG_ORDER_ADOPT,
+	TG_ORDER_TLS,
 	TG_ORDER_ANNOUNCE,
 	TG_ORDER_DRAIN,
 	TG_ORDER_ABORT,
@@ -84,6 +87,7 @@ enum tg_order_kind {
 struct tg_order {
 	enum tg_order_kind kind;
 	struct tg_snapshot *snapshot; /* ADOPT */
+	struct tg_tls_set *tls;       /* ADOPT, TLS */
 };
 
 struct tg_app;
@@ -98,6 +102,7 @@ struct tg_worker {
 	struct tg_ready ready;
 	struct tg_net *net;
 	struct tg_tcp *tcp;
+	struct tg_tls *tls;
 	struct tg_proxy *proxy;
 	struct tg_log_ring *log;     /* NULL: no access log; consumer: the sink */
 	struct tg_core_stats *stats; /* written by this worker alone */
@@ -165,6 +170,7 @@ struct tg_app {
 	struct tg_admin *admin;
 	struct tg_sink *sink;
 	struct tg_control *control;
+	struct tg_tls_control *tls; /* tls.c's */
 };
 
 /* The current snapshot, which cannot be freed until tg_app_release(). Any thread but a worker;

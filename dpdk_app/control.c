@@ -13,6 +13,7 @@
 #include "port.h"
 #include "sink.h"
 #include "snapshots.h"
+#include "tls.h"
 #include "worker.h"
 
 #define HOUSEKEEPING_MS 1000
@@ -147,6 +148,7 @@ static void reload(struct tg_app *app)
 	if (!next)
 		return;
 	order.snapshot = next;
+	order.tls = tg_tls_current(app);
 	tg_workers_order(app, &order);
 	for (uint32_t i = 0; i < app->n_workers; i++)
 		failed += atomic_load(&app->workers[i].listeners_failed);
@@ -251,6 +253,7 @@ static void housekeep(struct tg_app *app)
 	if (tg_ports_look(app))
 		tg_workers_order(app, &announce);
 	tg_snapshots_sweep(app);
+	tg_tls_look(app);
 }
 
 /* What is left is told so, not left to time out. */
@@ -293,6 +296,7 @@ static int go_live(struct tg_app *app, struct tg_errbuf *e)
 	if (rc)
 		return rc;
 	adopt.snapshot = app->boot;
+	adopt.tls = tg_tls_current(app);
 	if (!tg_workers_order(app, &announce) || !tg_workers_order(app, &adopt))
 		return tg_fail(e, TG_ESYS, "the workers do not start");
 	for (uint32_t i = 0; i < app->n_workers; i++)

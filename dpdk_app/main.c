@@ -20,6 +20,7 @@
 #include "plan.h"
 #include "port.h"
 #include "sink.h"
+#include "tls.h"
 #include "worker.h"
 
 static const char help[] =
@@ -100,6 +101,7 @@ static const struct step steps[] = {
 	{"packet buffers", tg_mbufs_start, tg_mbufs_stop},
 	{"capture", tg_capture_start, tg_capture_stop},
 	{"ports", tg_ports_start, tg_ports_stop},
+	{"TLS", tg_tls_start, tg_tls_stop},
 	{"workers", tg_workers_start, tg_workers_stop},
 	{"sink", tg_sink_start, tg_sink_stop},
 	{"admin", admin_start, tg_admin_stop},
@@ -148,6 +150,10 @@ static int check(const char *path)
 
 	if (!s)
 		return EXIT_FAILURE;
+	if (!tg_tls_check(path, s, stderr)) {
+		tg_snapshot_free(s);
+		return EXIT_FAILURE;
+	}
 	printf("%s: good: %u port(s), %u listener(s), %u virtual host(s), %u cluster(s), %u "
 	       "endpoint(s)\n",
 		path, s->n_ports, s->n_listeners, s->n_vhosts, s->n_clusters, s->n_endpoints);

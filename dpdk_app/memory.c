@@ -25,6 +25,15 @@
 #define TCP_BYTES_A_CONN 384
 #define TRANSMIT_BYTES 320
 #define PROXY_BYTES_A_CONN 768
+/* With TLS: a connection's secrets and identity; expanded keys of those that move data; OpenSSL's
+ * memory of a handshake under way. */
+#define TLS_BYTES_A_CONN 512
+#define TLS_ACTIVE_BYTES 2432
+#define TLS_HANDSHAKE_BYTES (72 * KIB)
+#define TLS_ACTIVE_MAX 8192u
+#define TLS_HANDSHAKES_MIN 32u
+#define TLS_HANDSHAKES_MAX 512u
+
 /* An exchange: itself, an 8 KiB arena chunk, and a sixteenth of a 72 KiB one. */
 #define EXCHANGE_BYTES (2 * KIB + 8 * KIB + 4608)
 /* A worker's tables of fixed size: endpoints, listeners, wheel, parsed fields. */
@@ -90,24 +99,46 @@ static uint32_t active_of(uint32_t conns)
 	return conns <= many ? conns : many + (conns - many) / 4;
 }
 
-static uint64_t worker_bytes(uint32_t conns, bool log)
+static uint32_t tls_active_of(uint32_t conns)
 {
-	return WORKER_FIXED + conns * (uint64_t)(TCP_BYTES_A_CONN + PROXY_BYTES_A_CONN) +
+	return conns < TLS_ACTIVE_MAX ? conns : TLS_ACTIVE_MAX;
+}
+
+static uint32_t handshakes_of(uint32_t conns)
+{
+	uint32_t n = conns / 8;
+
+	return n < TLS_HANDSHAKES_MIN   ? TLS_HANDSHAKES_MIN
+	       : n > TLS_HANDSHAKES_MAX ? TLS_HANDSHAKES_MAX
+					: n;
+}
+
+static uint64_t tls_bytes(uint32_t conns)
+{
+	return conns * (uint64_t)TLS_BYTES_A_CONN +
+	       tls_active_of(conns) * (uint64_t)TLS_ACTIVE_BYTES +
+	       handshakes_of(conns) * TLS_HANDSHAKE_BYTES;
+}
+
+static uint64_t worker_bytes(uint32_t conns, const struct tg_budget_ask *ask)
+{
+	return WORKER_FIXED + (ask->tls ? tls_bytes(conns) : 0) +
+	       conns * (uint64_t)(TCP_BYTES_A_CONN + PROXY_BYTES_A_CONN) +
 	       active_of(conns) * (uint64_t)TRANSMIT_BYTES + exchanges_of(conns) * EXCHANGE_BYTES +
-	       (log ? LOG_RECORDS * LOG_RECORD_BYTES : 0);
+	       (ask->log ? LOG_RECORDS * LOG_RECORD_BYTES : 0);
 }
 
 /* The most connections a worker can have within bytes; 0: not even the least. */
-static uint32_t conns_within(uint64_t bytes, bool log)
+static uint32_t conns_within(uint64_t bytes, const struct tg_budget_ask *ask)
 {
 	uint32_t low = CONNS_MIN, high = CONNS_MAX;
 
-	if (worker_bytes(low, log) > bytes)
+	if (worker_bytes(low, ask) > bytes)
 		return 0;
 	while (low < high) {
 		uint32_t mid = low + (high - low + 1) / 2;
 
-		if (worker_bytes(mid, log) <= bytes)
+		if (worker_bytes(mid, ask) <= bytes)
 			low = mid;
 		else
 			high = mid - 1;
@@ -130,7 +161,7 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 	if (conns > CONNS_MAX)
 		return tg_fail(
 			e, TG_ERANGE, "dataplane.max_connections: at most %u a worker", CONNS_MAX);
-	need = fixed + least_mbufs * out->mbuf_bytes + w * worker_bytes(conns, ask->log);
+	need = fixed + least_mbufs * out->mbuf_bytes + w * worker_bytes(conns, ask);
 	if (ask->memory < need)
 		return tg_fail(e, TG_ENOMEM,
 			"dataplane.memory = \"%lluMiB\" is too little: %u worker(s), %u port(s) "
@@ -144,20 +175,22 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 		uint64_t share = rest / 2;
 
 		/* Half, but never so that the other could not run at all. */
-		if (share < w * worker_bytes(CONNS_MIN, ask->log))
-			share = w * worker_bytes(CONNS_MIN, ask->log);
+		if (share < w * worker_bytes(CONNS_MIN, ask))
+			share = w * worker_bytes(CONNS_MIN, ask);
 		if (rest - share < least_mbufs * out->mbuf_bytes)
 			share = rest - least_mbufs * out->mbuf_bytes;
-		conns = conns_within(share / w, ask->log);
+		conns = conns_within(share / w, ask);
 	}
-	conn_bytes = w * worker_bytes(conns, ask->log);
+	conn_bytes = w * worker_bytes(conns, ask);
 	rest = (rest - conn_bytes) / out->mbuf_bytes;
 	out->n_mbufs = rest < (1u << 26) ? (uint32_t)rest : 1u << 26;
 	out->max_conns = out->max_downstream = out->max_upstream = conns;
 	out->max_active = active_of(conns);
 	out->max_exchanges = exchanges_of(conns);
+	out->max_tls_active = tls_active_of(conns);
+	out->max_handshakes = handshakes_of(conns);
 	out->log_records = ask->log ? LOG_RECORDS : 0;
 	out->eal_bytes = fixed + (uint64_t)out->n_mbufs * out->mbuf_bytes;
-	out->worker_bytes = worker_bytes(conns, ask->log);
+	out->worker_bytes = worker_bytes(conns, ask);
 	return 0;
 }

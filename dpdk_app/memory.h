@@ -26,6 +26,7 @@ struct tg_budget_ask {
 	uint32_t rx_queues; /* over all ports */
 	uint16_t mtu;       /* the largest of the ports */
 	bool log;           /* an access log is kept */
+	bool tls;           /* a listener or cluster speaks TLS */
 	bool paged;         /* packet buffers must not cross a page of 4 KiB */
 };
 
@@ -34,8 +35,9 @@ struct tg_budget {
 	uint32_t mbuf_bytes;         /* what one takes in all */
 	/* for each worker */
 	uint32_t max_conns, max_active, max_downstream, max_upstream, max_exchanges;
-	uint32_t log_records; /* 0: no log */
-	uint64_t eal_bytes;   /* DPDK heap to ask for: buffers and what EAL needs besides */
+	uint32_t max_handshakes, max_tls_active; /* counted only with `tls`, else they are small */
+	uint32_t log_records;                    /* 0: no log */
+	uint64_t eal_bytes; /* DPDK heap to ask for: buffers and what EAL needs besides */
 	uint64_t worker_bytes;
 };
 

@@ -33,6 +33,7 @@ static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask, boo
 		.workers = d->workers,
 		.ports = s->n_ports,
 		.mtu = 1500,
+		.tls = s->n_tls > 0,
 		.log = s->admin.access_log && s->admin.access_log[0]};
 	*physical = false;
 	for (uint32_t i = 0; i < s->n_ports; i++) {

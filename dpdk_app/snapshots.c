@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "tls.h"
 
 struct tg_snapshots {
 	struct tg_snapshots *next;
@@ -98,7 +99,12 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 			tg_snapshot_free(next);
 			next = NULL;
 		}
+		if (next && !tg_tls_load(app, next, err)) {
+			tg_snapshot_free(next);
+			next = NULL;
+		}
 		if (next && tg_snapshot_bind_stats(next, app->stats)) {
+			tg_tls_forget(app, next);
 			fprintf(err, "out of memory for the statistics\n");
 			tg_snapshot_free(next);
 			next = NULL;
@@ -150,6 +156,7 @@ void tg_snapshots_sweep(struct tg_app *app)
 			continue;
 		}
 		*p = o->next;
+		tg_tls_forget(app, o->s);
 		tg_snapshot_free(o->s);
 		free(o);
 	}

@@ -29,6 +29,7 @@
 
 #define STEER_RING 4096 /* frames that wait for another worker */
 #define CLOCK_EVERY (100 * TG_MS)
+#define TLS_SESSIONS 1024 /* of origins, for resumption */
 
 static uint64_t monotonic(void)
 {
@@ -68,7 +69,11 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 	int rc;
 
 	switch (o->kind) {
+	case TG_ORDER_TLS:
+		tg_tls_adopt(w->tls, o->tls);
+		break;
 	case TG_ORDER_ADOPT:
+		tg_tls_adopt(w->tls, o->tls);
 		rc = tg_proxy_adopt(w->proxy, o->snapshot);
 		atomic_store(&w->listeners_failed, rc > 0 ? (uint32_t)rc : 0);
 		atomic_store(&w->generation, o->snapshot->generation);
@@ -165,6 +170,7 @@ static int worker_loop(void *arg)
 		tsc = rte_rdtsc();
 		w->wheel->now = tg_clock_at(&w->clock, tsc);
 		work = receive(w);
+		work += tg_tls_turn(w->tls);
 		work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
 		work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
 		tg_tcp_output(w->tcp);
@@ -321,10 +327,34 @@ static int make_tcp(struct tg_worker *w, struct tg_errbuf *e)
 	return w->tcp ? 0 : TG_ENOMEM;
 }
 
+static uint64_t realtime_offset(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec - monotonic();
+}
+
+static int make_tls(struct tg_worker *w, struct tg_errbuf *e)
+{
+	const struct tg_budget *b = &w->app->budget;
+	struct tg_tls_worker_conf c = {.worker = w->index,
+		.max_conns = b->max_conns,
+		.max_handshakes = b->max_handshakes,
+		.max_active = b->max_tls_active,
+		.sessions = TLS_SESSIONS,
+		.realtime_offset = realtime_offset(),
+		.wheel = w->wheel,
+		.ready = &w->ready,
+		.stats = w->stats};
+
+	w->tls = tg_tls_create(&c, e);
+	return w->tls ? 0 : TG_ENOMEM;
+}
+
 static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 {
 	struct tg_app *app = w->app;
-	struct timespec ts;
 	struct tg_proxy_conf c = {.worker = w->index,
 		.n_workers = app->n_workers,
 		.max_downstream = app->budget.max_downstream,
@@ -334,12 +364,12 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 			.listen = proxy_listen,
 			.unlisten = proxy_unlisten,
 			.ctx = w},
+		.tls = w->tls,
+		.realtime_offset = realtime_offset(),
 		.wheel = w->wheel,
 		.stats = w->stats,
 		.log = w->log};
 
-	clock_gettime(CLOCK_REALTIME, &ts);
-	c.realtime_offset = (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec - monotonic();
 	if (tg_rng_secret(&c.seed, sizeof(c.seed)))
 		return tg_fail(e, TG_ESYS, "the kernel gives no random numbers");
 	w->proxy = tg_proxy_create(&c, e);
@@ -375,6 +405,8 @@ static int make_worker(struct tg_worker *w, struct rte_ring **rings, struct tg_e
 	if (!rc)
 		rc = make_tcp(w, e);
 	if (!rc)
+		rc = make_tls(w, e);
+	if (!rc)
 		rc = make_proxy(w, e);
 	return rc;
 }
@@ -383,6 +415,8 @@ static void free_worker(struct tg_worker *w)
 {
 	if (w->proxy)
 		tg_proxy_destroy(w->proxy);
+	if (w->tls)
+		tg_tls_destroy(w->tls);
 	/* What the proxy let go of is reaped before its stack goes. */
 	if (w->tcp) {
 		tg_ready_drain(&w->ready, 0, tg_tcp_reap, w->tcp);

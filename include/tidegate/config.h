@@ -20,6 +20,7 @@
 #include <tidegate/log.h>
 #include <tidegate/route.h>
 #include <tidegate/stats.h>
+#include <tidegate/tls.h>
 
 #define TG_PORTS_MAX 16       /* as TG_NETIF_MAX */
 #define TG_PORT_ADDRS_MAX 31  /* TG_NETIF_ADDRS_MAX without the link-local one */
@@ -81,6 +82,8 @@ struct tg_listener_conf {
 	bool preserve_external_request_id; /* false: at the edge a client's id is replaced */
 	const char *server_name;           /* "tidegate" */
 	const struct tg_host_table *hosts;
+	const struct tg_tls_conf *tls;  /* in the snapshot's tls[]; NULL: plain text */
+	uint64_t tls_handshake_timeout; /* ns */
 	/* tcp */
 	const struct tg_cluster *cluster;
 	struct tg_listener_stats *stats; /* [worker]; survives reloads */
@@ -96,8 +99,10 @@ struct tg_snapshot {
 	struct tg_listener_conf *listeners;
 	struct tg_vhost *vhosts;
 	struct tg_cluster *clusters;
-	const char *source; /* the file's text, @include expanded, for /config_dump */
-	uint64_t loaded_at; /* CLOCK_REALTIME, ns */
+	uint32_t n_tls;
+	struct tg_tls_conf *tls; /* of all listeners and clusters */
+	const char *source;      /* the file's text, @include expanded, for /config_dump */
+	uint64_t loaded_at;      /* CLOCK_REALTIME, ns */
 	/* Written by worker i only, read by the control core with acquire: exchanges and listeners
 	 * of that worker that use this snapshot. Each in a cache line of its own. */
 	struct {

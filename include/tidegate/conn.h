@@ -35,7 +35,7 @@ enum tg_ev {
 
 struct tg_conn_info {
 	struct tg_sockaddr local, remote;
-	enum tg_why why;     /* after FAILED: the reason */
+	enum tg_why why;     /* after FAILED: the reason, which the conn has counted */
 	uint64_t tx_written; /* stream bytes accepted by tx_write so far */
 	uint64_t tx_acked; /* stream bytes that the peer's TCP is proven to have received, so far */
 	/* The proof that bytes beyond tx_acked never reached the peer's user, and never will: its

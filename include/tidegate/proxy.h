@@ -33,6 +33,7 @@ struct tg_proxy_conf {
 	uint32_t worker, n_workers;
 	uint32_t max_downstream, max_upstream, max_exchanges; /* objects in the pools */
 	struct tg_proxy_net net;
+	struct tg_tls *tls; /* NULL: listeners and clusters with TLS do not work */
 	struct tg_wheel *wheel;
 	struct tg_core_stats *stats;
 	struct tg_log_ring *log;  /* NULL: no access log */

@@ -25,14 +25,17 @@ struct tg_endpoint {
 	char text[TG_ADDR_TEXT]; /* "10.77.2.2:8080", for logs and /clusters */
 };
 
+struct tg_tls_conf;
+
 struct tg_cluster {
 	const char *name;
 	uint32_t id;                            /* dense over the snapshot */
 	uint64_t connect_timeout, idle_timeout; /* ns; 0 = off. Defaults 5 s, 1 h */
 	uint32_t max_requests_per_connection;   /* 0: no limit */
 	uint32_t max_connections, max_pending_requests,
-		max_requests;  /* one worker's share: the configured 1024 / workers */
-	uint32_t buffer_limit; /* per_connection_buffer_limit_bytes */
+		max_requests;          /* one worker's share: the configured 1024 / workers */
+	uint32_t buffer_limit;         /* per_connection_buffer_limit_bytes */
+	const struct tg_tls_conf *tls; /* tls.h; NULL: plain text */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
 	uint32_t total_weight, stride;  /* set by tg_cluster_compile() */

@@ -134,6 +134,7 @@ struct tg_cluster_stats {
 	X(downstream_cx_destroy, "connections ended") \
 	X(downstream_cx_idle_timeout, "ended by the idle timeout") \
 	X(downstream_cx_drain_close, "ended by a drain") \
+	X(downstream_cx_tls_error, "TLS handshakes that failed") \
 	X(downstream_cx_overflow, "refused: no memory or limit reached") \
 	X(downstream_cx_protocol_error, "ended by a malformed request") \
 	X(downstream_cx_rx_bytes_total, "bytes received") \

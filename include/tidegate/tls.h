@@ -30,6 +30,7 @@
 #include <tidegate/wheel.h>
 
 struct tg_core_stats;
+struct tg_pool;
 struct tg_tls;
 struct tg_tls_set;
 struct tg_tls_store;
@@ -52,6 +53,7 @@ struct tg_tls_bundle {
 
 /* One `tls: { }` group. Strings live as long as the snapshot. */
 struct tg_tls_conf {
+	uint32_t id; /* conf_id; given by whoever fills the store, the same over reloads */
 	bool server;
 	uint32_t n_pairs; /* servers choose by SNI: exact, then wildcard, then the first */
 	struct tg_tls_pair *pairs;
@@ -71,6 +73,10 @@ struct tg_tls_conf {
 	uint8_t min_version;  /* 12 or 13 */
 	bool session_tickets; /* servers: true by default. clusters: resumption */
 };
+
+/* Once, before anything else here: chooses the implementation of AEAD for this CPU. Returns its
+ * name for people, "ipsec-mb (vaes_avx512)"; NULL: the TLS library does not work. */
+const char *tg_tls_init(void);
 
 /* --- certificates and keys: the control core ---------------------------------------------------
  */
@@ -143,6 +149,7 @@ struct tg_tls_worker_conf {
 	uint32_t max_conns, max_handshakes, max_active; /* pools */
 	uint32_t handshake_budget; /* handshake steps a turn; 0: 2. One step may sign or verify: 100
 				      us and more */
+	uint32_t sessions;         /* of upstreams, kept for resumption */
 	uint64_t handshake_timeout; /* ns; 0: 15 s */
 	uint64_t realtime_offset;   /* ns: CLOCK_REALTIME = wheel->now + this; for expiry */
 	struct tg_wheel *wheel;
@@ -161,11 +168,11 @@ uint32_t tg_tls_turn(struct tg_tls *t);
 /* Wraps lower, which is open or opening; its user and owner become TLS's. conf selects the contexts
  * by its id in the set. The result raises OPEN when the handshake is done, FAILED when it is not;
  * info().why says which alert class. From here on lower belongs to the result. NULL: pool empty;
- * lower is untouched. */
+ * lower is untouched. timeout: ns for the handshake; 0: the worker's. */
 struct tg_conn *tg_tls_accept(struct tg_tls *t, uint32_t conf_id, struct tg_conn *lower,
-	const struct tg_conn_user *user, void *owner);
+	uint64_t timeout, const struct tg_conn_user *user, void *owner);
 struct tg_conn *tg_tls_connect(struct tg_tls *t, uint32_t conf_id, struct tg_conn *lower,
-	const struct tg_conn_user *user, void *owner);
+	uint64_t timeout, const struct tg_conn_user *user, void *owner);
 
 /* What is known of an open TLS conn; false: c is no TLS conn. */
 struct tg_tls_info {
@@ -176,5 +183,20 @@ struct tg_tls_info {
 	bool resumed;
 };
 bool tg_tls_info(const struct tg_conn *c, struct tg_tls_info *out);
+/* When the first certificate of the peer's verified chain expires: ns of the wheel's clock.
+ * UINT64_MAX: never, or c is no TLS conn with a verified peer. Whoever authenticated by it must not
+ * be served any longer. */
+uint64_t tg_tls_expires(const struct tg_conn *c);
+
+/* Ends every handshake under way: their users get FAILED. */
+void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why);
+
+/* For /memory. Fills up to n pools, returns how many there are. */
+uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n);
+
+/* Lines about handshakes that failed since the last call: who and why. The control core alone.
+ * Returns how many were lost because nobody asked for too long. */
+#define TG_TLS_LOG_LINE 400
+uint64_t tg_tls_failures(struct tg_tls *t, void (*each)(void *arg, const char *line), void *arg);
 
 #endif

@@ -115,6 +115,7 @@
 	X(tls_record, CONN, "the peer broke the rules of records: an alert was sent") \
 	X(tls_alert, CONN, "the peer ended an open connection by a fatal alert") \
 	X(tls_truncated, CONN, "closed without close_notify (RFC 8446 section 6.1)") \
+	X(tls_peer_expired, CONN, "the peer's certificate expired on an open connection") \
 	X(tls_internal, CONN, "the TLS library failed (internal_error)") \
 	/* requests */ \
 	X(req_malformed, REQ, "400: head or body malformed or ambiguous") \

@@ -315,6 +315,7 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 			"cluster");
 	if (l->protocol == TG_PROTOCOL_HTTP)
 		check_hosts(p, l, scratch);
+	cfg_check_tls(c, &l->tls, &cfg_listener_tls, l->h.at, &cfg_listeners);
 	if (cfg_given(&cfg_listeners, &l->h, "max_request_headers_kb") &&
 		cfg_given(&cfg_listeners, &l->h, "max_request_headers_bytes"))
 		cfg_error(c, cfg_key_line(&l->h, "max_request_headers_kb"),
@@ -376,6 +377,9 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 			raw->listeners.n);
 	for (uint32_t i = 0; i < raw->listeners.n && scratch && p.used_by; i++)
 		check_listener(&p, &l[i], scratch);
+	for (uint32_t i = 0; i < raw->clusters.n; i++)
+		cfg_check_tls(
+			c, &clusters[i].tls, &cfg_cluster_tls, clusters[i].h.at, &cfg_clusters);
 	for (uint32_t i = 0; i < raw->clusters.n; i++)
 		check_breakers(&p, &clusters[i]);
 }

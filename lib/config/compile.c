@@ -53,6 +53,19 @@ static bool compile_fixed(struct compile *k)
 	return !k->c->no_memory;
 }
 
+/* The next of the snapshot's tls[]; NULL: the group is not there. */
+static struct tg_tls_conf *compile_tls(
+	struct compile *k, const struct raw_tls *raw, bool server, bool http)
+{
+	struct tg_tls_conf *out = &k->s->tls[k->s->n_tls];
+
+	if (!raw->h.at || !cfg_compile_tls(k->c, raw, http, out))
+		return NULL;
+	out->server = server;
+	out->id = k->s->n_tls++;
+	return out;
+}
+
 static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, struct tg_cluster *c)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
@@ -60,6 +73,7 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 
 	*c = raw->c;
 	c->id = (uint32_t)(c - k->s->clusters);
+	c->tls = compile_tls(k, &raw->tls, false, false);
 	c->max_connections = raw->breakers.max_connections / workers;
 	c->max_pending_requests = raw->breakers.max_pending_requests / workers;
 	c->max_requests = raw->breakers.max_requests / workers;
@@ -177,6 +191,8 @@ static bool compile_listener(struct compile *k, uint32_t number)
 	*l = raw->c;
 	l->id = number;
 	l->protocol = raw->protocol;
+	l->tls = compile_tls(k, &raw->tls, true, l->protocol == TG_PROTOCOL_HTTP);
+	l->tls_handshake_timeout = raw->tls.handshake_timeout;
 	l->limits.max_fields = (uint16_t)raw->max_fields;
 	if (raw->max_headers_kb)
 		l->limits.max_head = raw->max_headers_kb * 1024;
@@ -206,6 +222,7 @@ bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot
 	s->vhosts = keep(&k, s->n_vhosts, sizeof(*s->vhosts));
 	s->n_listeners = raw->listeners.n;
 	s->listeners = keep(&k, s->n_listeners, sizeof(*s->listeners));
+	s->tls = keep(&k, s->n_listeners + s->n_clusters, sizeof(*s->tls));
 	if (!compile_fixed(&k) || c->no_memory)
 		return false;
 	for (uint32_t i = 0; i < s->n_clusters; i++)

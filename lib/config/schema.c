@@ -1,19 +1,4 @@
-#include "schema.h"
-
-#define KEY(type_, field, key, ...) \
-	{ \
-		.name = (key), .at = offsetof(struct type_, field), __VA_ARGS__ \
-	}
-#define END \
-	{ \
-		.name = NULL \
-	}
-
-#define SEC UINT64_C(1000000000)
-#define YEAR (UINT64_C(8760) * 3600 * SEC)
-#define KIB UINT64_C(1024)
-#define MIB (UINT64_C(1024) * KIB)
-#define GIB (UINT64_C(1024) * MIB)
+#include "keys.h"
 
 static const char *const words_idle[] = {"spin", "adaptive", NULL};
 static const char *const words_protocol[] = {"http", "tcp", NULL};
@@ -95,6 +80,9 @@ static const struct cfg_key listener_keys[] = {
 	KEY(raw_listener, protocol, "protocol", .type = CFG_ENUM, .words = words_protocol,
 		.refused_words = refused_protocol, .dflt = "http", .example = "\"http\"",
 		.doc = "HTTP/1.1, or plain TCP to one cluster"),
+	KEY(raw_listener, tls, "tls", .type = CFG_GROUP, .group = &cfg_listener_tls,
+		.example = "{ certificate = \"server.crt\"; private_key = \"server.key\"; }",
+		.doc = "TLS 1.3 with clients; without it, plain text"),
 	KEY(raw_listener, virtual_hosts, "virtual_hosts", .type = CFG_NAMES,
 		.flags = CFG_HTTP | CFG_NOT_EMPTY, .example = "[\"shop\"]",
 		.doc = "names of virtual hosts served here (http)"),
@@ -251,6 +239,9 @@ static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, breakers, "circuit_breakers", .type = CFG_GROUP, .group = &cfg_breakers,
 		.example = "{ max_requests = 1024; }",
 		.doc = "limits beyond which requests are answered 503"),
+	KEY(raw_cluster, tls, "tls", .type = CFG_GROUP, .group = &cfg_cluster_tls,
+		.example = "{ ca = \"ca.crt\"; sni = \"shop.example\"; }",
+		.doc = "TLS 1.3 with the origins; without it, plain text"),
 	KEY(raw_cluster, endpoints, "endpoints", .type = CFG_GROUPS,
 		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_endpoint,
 		.example = "( { address = \"10.77.2.2:8080\"; } )", .doc = "the origins"),
@@ -291,7 +282,7 @@ static const struct cfg_refused refused_admin[] = {
 	{"tls"}, {"profile_path"}, {"access_log_json"}, {NULL}};
 static const struct cfg_refused refused_port[] = {
 	{"filters"}, {"acl"}, {"gateway"}, {"dhcp"}, {"bond"}, {NULL}};
-static const struct cfg_refused refused_listener[] = {{"tls"}, {"filters"}, {"filter_chains"},
+static const struct cfg_refused refused_listener[] = {{"filters"}, {"filter_chains"},
 	{"listener_filters"}, {"access_log"}, {"stat_prefix"}, {"codec_type"}, {"normalize_path"},
 	{"merge_slashes"}, {"path_with_escaped_slashes_action"}, {"max_stream_duration"},
 	{"max_requests_per_connection"}, {"drain_timeout"}, {"forward_client_cert_details"},
@@ -328,7 +319,7 @@ static const struct cfg_refused refused_action[] = {{"weighted_clusters", "clust
 	{"priority"}, {"max_stream_duration"}, {"upgrade_configs"}, {"cors"},
 	{"internal_redirect_policy"}, {"cluster_not_found_response_code"}, {"metadata_match"},
 	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
-static const struct cfg_refused refused_cluster[] = {{"tls"}, {"transport_socket"}, {"filters"},
+static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
 	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
 	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},
 	{"http2_protocol_options"}, {"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},

@@ -112,8 +112,29 @@ struct raw_ip_route {
 	struct tg_ip via;
 };
 
+/* `tls` of listeners and of clusters. */
+struct raw_tls_pair {
+	struct raw_head h;
+	const char *certificate, *private_key;
+};
+
+struct raw_trust_domain {
+	struct raw_head h;
+	const char *name, *ca;
+};
+
+struct raw_tls {
+	struct raw_head h;
+	struct raw_tls_pair pair; /* h unused */
+	struct raw_list certificates, trust_domains, match_spiffe_ids, alpn;
+	struct tg_tls_conf c;
+	uint32_t min_version;
+	uint64_t handshake_timeout;
+};
+
 struct raw_listener {
 	struct raw_head h;
+	struct raw_tls tls;
 	struct tg_listener_conf c;
 	uint32_t protocol;
 	const char *cluster;
@@ -167,6 +188,7 @@ struct raw_cluster {
 	struct tg_cluster c;
 	uint32_t lb_policy;
 	struct raw_breakers breakers;
+	struct raw_tls tls;
 	struct raw_list endpoints;
 };
 
@@ -180,7 +202,14 @@ struct raw_config {
 extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
-	cfg_endpoint, cfg_breakers;
+	cfg_endpoint, cfg_breakers, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
+	cfg_trust_domain;
+
+/* tls.c */
+void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
+	const config_setting_t *of, const struct cfg_group *of_group);
+/* Into out, which is the snapshot's; false: no memory. */
+bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct tg_tls_conf *out);
 
 /* Whether a key stands in the group's text. */
 bool cfg_given(const struct cfg_group *g, const struct raw_head *h, const char *key);

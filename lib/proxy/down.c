@@ -9,6 +9,19 @@ static struct tg_proxy *proxy_of(const struct px_down *d)
 	return d->ln->proxy;
 }
 
+/* One connection of ln is gone. */
+static void let_go_of(struct px_listener *ln)
+{
+	struct tg_proxy *p = ln->proxy;
+
+	if (--ln->conns == 0 && ln->pinned) {
+		px_unpin(p, ln->pinned);
+		ln->pinned = NULL;
+		ln->used = false;
+		tg_pool_put(&p->listener_pool, ln);
+	}
+}
+
 static void free_down(struct px_down *d)
 {
 	struct px_listener *ln = d->ln;
@@ -20,12 +33,7 @@ static void free_down(struct px_down *d)
 	ln->stats->downstream_cx_active--;
 	d->used = false;
 	tg_pool_put(&p->downs, d);
-	if (--ln->conns == 0 && ln->pinned) {
-		px_unpin(p, ln->pinned);
-		ln->pinned = NULL;
-		ln->used = false;
-		tg_pool_put(&p->listener_pool, ln);
-	}
+	let_go_of(ln);
 }
 
 void px_down_close(struct px_down *d)
@@ -96,10 +104,24 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* When d has to end whatever it does: too old, or the certificate that it was opened with expires.
+ */
+static uint64_t end_of_life(const struct px_down *d)
+{
+	return earlier(
+		at(d->opened, d->ln->conf->max_connection_duration), tg_tls_expires(d->conn));
+}
+
+static enum tg_why why_too_old(const struct px_down *d)
+{
+	return px_now(proxy_of(d)) >= tg_tls_expires(d->conn) ? TG_WHY_tls_peer_expired
+							      : TG_WHY_conn_max_duration;
+}
+
 static uint64_t next_deadline(const struct px_down *d)
 {
 	const struct tg_listener_conf *lc = d->ln->conf;
-	uint64_t max_age = d->close_soon ? UINT64_MAX : at(d->opened, lc->max_connection_duration);
+	uint64_t max_age = d->close_soon ? UINT64_MAX : end_of_life(d);
 
 	switch (d->state) {
 	case PX_DOWN_IDLE:
@@ -107,8 +129,7 @@ static uint64_t next_deadline(const struct px_down *d)
 	case PX_DOWN_LINGER:
 		return at(d->since, lc->delayed_close_timeout ? lc->delayed_close_timeout : 1);
 	case PX_DOWN_L4:
-		return earlier(
-			at(d->opened, lc->max_connection_duration), px_l4_next_deadline(d->l4));
+		return earlier(max_age, px_l4_next_deadline(d->l4));
 	default:
 		return earlier(max_age, px_exch_next_deadline(d->ex));
 	}
@@ -132,7 +153,7 @@ static void idle_deadline(struct px_down *d, bool too_old)
 	struct tg_proxy *p = proxy_of(d);
 
 	if (too_old) {
-		px_why(p, TG_WHY_conn_max_duration);
+		px_why(p, why_too_old(d));
 	} else {
 		px_why(p, TG_WHY_conn_idle);
 		d->ln->stats->downstream_cx_idle_timeout++;
@@ -161,10 +182,9 @@ static void linger_deadline(struct px_down *d)
 static void on_timer(void *ctx, struct tg_timer *t)
 {
 	struct px_down *d = TG_CONTAINER(t, struct px_down, timer);
-	const struct tg_listener_conf *lc = d->ln->conf;
 	struct tg_proxy *p = ctx;
 	uint64_t now = px_now(p);
-	bool too_old = now >= at(d->opened, lc->max_connection_duration);
+	bool too_old = now >= end_of_life(d);
 
 	if (now < next_deadline(d)) {
 		px_down_arm(d);
@@ -179,14 +199,14 @@ static void on_timer(void *ctx, struct tg_timer *t)
 		return;
 	case PX_DOWN_L4:
 		if (too_old)
-			px_l4_end(d->l4, TG_WHY_conn_max_duration);
+			px_l4_end(d->l4, why_too_old(d));
 		else
 			px_l4_deadline(d->l4, now);
 		return;
 	default:
 		/* Too old with a request under way: it is the last one. */
 		if (too_old && !d->close_soon) {
-			px_why(p, TG_WHY_conn_max_duration);
+			px_why(p, why_too_old(d));
 			d->close_soon = true;
 		}
 		if (now >= px_exch_next_deadline(d->ex)) {
@@ -275,18 +295,16 @@ void px_down_run(struct px_down *d)
 
 static void failed(struct px_down *d)
 {
-	struct tg_proxy *p = proxy_of(d);
 	struct tg_conn_info info;
 
 	tg_conn_info(d->conn, &info);
 	if (d->state == PX_DOWN_L4) {
 		d->l4->flags |= TG_FLAG(DC);
-		px_l4_end(d->l4, info.why);
+		px_l4_lost(d->l4, info.why);
 		return;
 	}
 	if (d->state == PX_DOWN_BUSY)
 		px_exch_downstream_gone(d->ex);
-	px_why(p, info.why);
 	px_down_close(d);
 }
 
@@ -312,17 +330,12 @@ static struct px_down *take_down(struct tg_proxy *p)
 	return d;
 }
 
-static void on_accept(struct tg_conn *c, uint32_t ev)
+/* c is open and has no owner yet but the listener. */
+static void take(struct px_listener *ln, struct tg_conn *c, uint32_t ev)
 {
-	struct px_listener *ln = c->owner;
 	struct tg_proxy *p = ln->proxy;
-	struct px_down *d;
+	struct px_down *d = p->draining || !ln->handle ? NULL : take_down(p);
 
-	if (ev & TG_EV_FAILED) {
-		tg_conn_detach(c);
-		return;
-	}
-	d = p->draining || !ln->handle ? NULL : take_down(p);
 	if (!d) {
 		ln->stats->downstream_cx_overflow++;
 		tg_conn_abort(c, TG_WHY_conn_no_memory);
@@ -348,6 +361,54 @@ static void on_accept(struct tg_conn *c, uint32_t ev)
 		px_down_arm(d);
 	}
 	on_down_ready(c, ev & ~(uint32_t)TG_EV_OPEN);
+}
+
+/* The end of a TLS handshake. */
+static void on_tls_accept(struct tg_conn *c, uint32_t ev)
+{
+	struct px_listener *ln = c->owner;
+
+	if (ev & TG_EV_FAILED) {
+		ln->stats->downstream_cx_tls_error++;
+		tg_conn_detach(c);
+	} else if (ev & TG_EV_OPEN) {
+		take(ln, c, ev);
+	} else {
+		return;
+	}
+	let_go_of(ln);
+}
+
+static const struct tg_conn_user tls_accept_user = {on_tls_accept};
+
+/* A client that has yet to prove itself costs a handshake, and no px_down. */
+static void begin_tls(struct px_listener *ln, struct tg_conn *lower, uint32_t ev)
+{
+	struct tg_proxy *p = ln->proxy;
+	struct tg_conn *c = NULL;
+
+	if (p->conf.tls && !p->draining && ln->handle)
+		c = tg_tls_accept(p->conf.tls, ln->conf->tls->id, lower,
+			ln->conf->tls_handshake_timeout, &tls_accept_user, ln);
+	if (!c) {
+		ln->stats->downstream_cx_overflow++;
+		tg_conn_abort(lower, TG_WHY_tls_no_memory);
+		return;
+	}
+	ln->conns++;
+	lower->user->on_ready(lower, ev & ~(uint32_t)TG_EV_OPEN);
+}
+
+static void on_accept(struct tg_conn *c, uint32_t ev)
+{
+	struct px_listener *ln = c->owner;
+
+	if (ev & TG_EV_FAILED)
+		tg_conn_detach(c);
+	else if (ln->conf->tls)
+		begin_tls(ln, c, ev);
+	else
+		take(ln, c, ev);
 }
 
 const struct tg_conn_user px_accept_user = {on_accept};

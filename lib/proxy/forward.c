@@ -92,7 +92,8 @@ static bool set_proto(struct px_exch *ex)
 	/* Believed only from a proxy that we were told to trust. */
 	if (f && (!ex->lc->use_remote_address || ex->lc->xff_num_trusted_hops))
 		return true;
-	return set_field(&ex->req, TG_FIELD_X_FORWARDED_PROTO, TG_VIEW("http")) == 0;
+	return set_field(&ex->req, TG_FIELD_X_FORWARDED_PROTO,
+		       ex->lc->tls ? TG_VIEW("https") : TG_VIEW("http")) == 0;
 }
 
 /* At the edge (use_remote_address) a client's own id is replaced, as Envoy does, unless the

@@ -306,7 +306,9 @@ struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot 
 void px_l4_begin(struct px_down *d);
 void px_l4_run(struct px_l4 *l);
 void px_l4_up_event(struct px_l4 *l, uint32_t ev);
-void px_l4_end(struct px_l4 *l, enum tg_why why); /* both sides aborted if still there */
+/* Both sides are aborted if still there. lost: one of them failed, and has counted why. */
+void px_l4_end(struct px_l4 *l, enum tg_why why);
+void px_l4_lost(struct px_l4 *l, enum tg_why why);
 uint64_t px_l4_next_deadline(const struct px_l4 *l);
 void px_l4_deadline(struct px_l4 *l, uint64_t now);
 

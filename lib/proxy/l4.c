@@ -53,10 +53,14 @@ static void free_l4(struct px_l4 *l)
 
 void px_l4_end(struct px_l4 *l, enum tg_why why)
 {
-	struct px_down *d = l->down;
-	struct tg_proxy *p = proxy_of(l);
+	px_why(proxy_of(l), why);
+	px_l4_lost(l, why);
+}
 
-	px_why(p, why);
+void px_l4_lost(struct px_l4 *l, enum tg_why why)
+{
+	struct px_down *d = l->down;
+
 	if (l->up)
 		px_up_abort(l->up, TG_WHY_conn_peer_gone);
 	free_l4(l);
@@ -125,7 +129,7 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 
 		tg_conn_info(u->conn, &info);
 		l->flags |= TG_FLAG(UC);
-		px_l4_end(l, info.why);
+		px_l4_lost(l, info.why);
 		return;
 	}
 	px_l4_run(l);

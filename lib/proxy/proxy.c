@@ -217,6 +217,8 @@ void tg_proxy_drain(struct tg_proxy *p)
 void tg_proxy_abort_all(struct tg_proxy *p)
 {
 	p->draining = true;
+	if (p->conf.tls)
+		tg_tls_abort_handshakes(p->conf.tls, TG_WHY_conn_drain);
 	close_idle_on(p, NULL);
 	for (uint32_t i = 0; i < p->downs.fresh; i++) {
 		struct px_down *d = tg_pool_at(&p->downs, i);

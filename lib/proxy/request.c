@@ -187,11 +187,12 @@ static bool normalise(struct px_exch *ex)
 }
 
 /* An https URI must not be answered for on a connection that is not secured (RFC 9110 section 7.4):
- * what is forwarded in origin-form no longer says that the client meant one. No listener has TLS
- * yet. */
-static bool scheme_fits(const struct tg_msg *m)
+ * what is forwarded in origin-form no longer says that the client meant one. */
+static bool scheme_fits(const struct tg_msg *m, bool tls)
 {
-	return !m->scheme.n || tg_view_eq_nocase(m->scheme, TG_VIEW("http"));
+	struct tg_view ours = tls ? TG_VIEW("https") : TG_VIEW("http");
+
+	return !m->scheme.n || tg_view_eq_nocase(m->scheme, ours);
 }
 
 /* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
@@ -244,7 +245,7 @@ bool px_request_route(struct px_exch *ex)
 {
 	const struct tg_vhost *vh;
 
-	if (!scheme_fits(&ex->req)) {
+	if (!scheme_fits(&ex->req, ex->lc->tls != NULL)) {
 		ex->req_head.scan.refusal = TG_H1_BAD_TARGET;
 		px_reply(ex, PX_REPLY_REFUSED);
 		return false;

@@ -233,24 +233,35 @@ static void close_up(struct px_up *u)
 	px_endpoint_put(ep);
 }
 
+/* Idle too long, or the origin's certificate is at its end. */
+static void arm_idle(struct px_up *u)
+{
+	struct tg_proxy *p = u->ep->proxy;
+	uint64_t expires = tg_tls_expires(u->conn), now = px_now(p), left = u->idle_timeout;
+
+	if (expires != UINT64_MAX && (!left || expires < now + left))
+		left = expires > now ? expires - now : 1;
+	if (left)
+		tg_timer_start(p->wheel, &u->timer, p->up_kind, left);
+}
+
 static void to_idle(struct px_up *u)
 {
 	struct px_endpoint *ep = u->ep;
-	struct tg_proxy *p = ep->proxy;
 
 	u->state = PX_UP_IDLE;
 	tg_list_push(&ep->idle, &u->link);
 	ep->n_idle++;
 	ep->view.cx_idle++;
-	if (u->idle_timeout)
-		tg_timer_start(p->wheel, &u->timer, p->up_kind, u->idle_timeout);
+	arm_idle(u);
 	pump_queue(ep);
 }
 
 void px_up_release(struct px_up *u, enum px_release how)
 {
 	bool wanted = u->ep->wanted && !u->ep->proxy->draining &&
-		      (!u->max_requests || u->requests < u->max_requests);
+		      (!u->max_requests || u->requests < u->max_requests) &&
+		      px_now(u->ep->proxy) < tg_tls_expires(u->conn);
 
 	end_exchange_of(u);
 	if (how == PX_RELEASE_ABORT) {
@@ -288,6 +299,22 @@ static uint32_t buffer_for(const struct tg_cluster *c)
 	return c->buffer_limit < least ? least : c->buffer_limit;
 }
 
+/* The connection opens when its handshake is done, within the same connect_timeout. */
+static int wrap_in_tls(struct tg_proxy *p, const struct tg_cluster *c, struct px_up *u)
+{
+	struct tg_conn *tls = NULL;
+
+	if (p->conf.tls)
+		tls = tg_tls_connect(
+			p->conf.tls, c->tls->id, u->conn, c->connect_timeout, &up_user, u);
+	if (!tls) {
+		tg_conn_abort(u->conn, TG_WHY_tls_no_memory);
+		return TG_ENOMEM;
+	}
+	u->conn = tls;
+	return 0;
+}
+
 struct px_up *px_up_dial(
 	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err)
 {
@@ -301,6 +328,8 @@ struct px_up *px_up_dial(
 	tg_list_init(&u->link);
 	*err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout,
 		l4 ? c->buffer_limit : buffer_for(c), &up_user, u, &u->conn);
+	if (!*err && c->tls)
+		*err = wrap_in_tls(p, c, u);
 	ep->stats->upstream_cx_total++;
 	ep->view.cx_total++;
 	if (*err) {
@@ -511,12 +540,11 @@ static void connect_failed(struct px_up *u)
 	ep->stats->upstream_cx_connect_fail++;
 	ep->stats->upstream_cx_connect_timeout += timeout;
 	ep->view.cx_connect_fail++;
-	px_why(ep->proxy, info.why);
 	if (u->l4) {
 		struct px_l4 *l = u->l4;
 
 		l->flags |= TG_FLAG(UF);
-		px_l4_end(l, info.why);
+		px_l4_lost(l, info.why);
 		return;
 	}
 	ep->refs++;

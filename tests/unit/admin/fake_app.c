@@ -33,6 +33,14 @@ uint32_t tg_tcp_usage(const struct tg_tcp *t, struct tg_tcp_usage *out, uint32_t
 	return 1;
 }
 
+uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n)
+{
+	(void)t;
+	(void)out;
+	(void)n;
+	return 0;
+}
+
 uint32_t tg_proxy_pools(const struct tg_proxy *p, const struct tg_pool **out, uint32_t n)
 {
 	out[0] = &exchanges;

@@ -1,0 +1,32 @@
+/* tls.h: certificates and keys of the process: loaded, watched, handed to the workers.
+ *
+ * Control core only. The configuration's `tls: { }` groups get ids that stay the same over reloads
+ * (equal groups share one), so that what is under way under an old snapshot dials with the contexts
+ * that it knows. Each change of a file makes a new set, whole or not at all, which the workers
+ * adopt between two turns.
+ */
+#ifndef TG_APP_TLS_H
+#define TG_APP_TLS_H
+
+#include "app.h"
+
+/* Step of the start: loads what the first snapshot names. */
+int tg_tls_start(struct tg_app *app, struct tg_errbuf *e);
+void tg_tls_stop(struct tg_app *app);
+
+/* For --check: every error to err, with the configuration's name in front. False: there were some.
+ */
+bool tg_tls_check(const char *path, const struct tg_snapshot *s, FILE *err);
+
+/* Loads what s names beside what is in use; on success s may be adopted together with the current
+ * set, and is remembered until tg_tls_forget(). Errors go to err; nothing has changed then. */
+bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err);
+void tg_tls_forget(struct tg_app *app, const struct tg_snapshot *s);
+
+/* The set to adopt. */
+struct tg_tls_set *tg_tls_current(struct tg_app *app);
+
+/* Every second or so: files that changed, tickets' keys, lines for the log. */
+void tg_tls_look(struct tg_app *app);
+
+#endif

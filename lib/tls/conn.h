@@ -1,0 +1,159 @@
+/* conn.h: a TLS connection as a tg_conn over another, private to lib/tls.
+ *
+ *   worker.c     a worker's pools, contexts, turn          handshaking.c  driving a handshake
+ *   conn.c       tg_conn_ops, ends of connections          rx.c, tx.c     records in and out
+ *
+ * What lies in lower's receive queue, from its front:
+ *
+ *   | skip | plain | skip | plain | ... | tail_skip | records not yet opened ...
+ *     header         tag, header          tag
+ *
+ * Records are opened where they lie, when the user looks (pull), up to OPEN_MAX bytes of content
+ * ahead. A small one's content is moved up to the one before, so that a request cut into single
+ * bytes is still read in few pieces. A connection with nothing opened holds no struct tls_act: its
+ * keys are expanded again when it wakes, so that an idle one costs its secrets and no more.
+ */
+#ifndef TG_TLS_CONN_H
+#define TG_TLS_CONN_H
+
+#include <tidegate/list.h>
+#include <tidegate/pool.h>
+#include <tidegate/stats.h>
+#include <tidegate/tls.h>
+
+#include "handshake.h"
+#include "post.h"
+
+#define OPEN_MAX (64u * 1024) /* content opened ahead of the user */
+#define REGIONS 8
+#define SMALL_RECORD 1024u /* content up to this is moved up to the one before */
+#define RAW_VIEWS 128      /* pieces of lower's queue looked at at once */
+#define TX_RESERVE 64u     /* of lower's send queue, for alerts and KeyUpdates */
+
+/* LINGER: the user is gone, our alert is on its way: what still comes is read and forgotten,
+ * because a RST for unread bytes would destroy the alert. */
+enum tls_mode { TLS_HANDSHAKE, TLS_OPEN, TLS_FAILED, TLS_LINGER };
+
+/* conn.impl */
+enum { I_MODE, I_WHY };
+
+#define F_LOWER_EOF 0x01 /* lower's FIN is behind what it holds */
+#define F_LOWER_FAILED 0x02
+#define F_STOPPED 0x04 /* opening stopped at a bound: more may lie there */
+#define F_EOF_TOLD 0x08
+#define F_FAIL_TOLD 0x10
+#define F_FINISHED 0x20 /* lower has our FIN */
+#define F_STARVED 0x40  /* on the list of those that wait for a struct tls_act */
+#define F_SERVER 0x80
+#define F_RESUMED 0x100
+
+/* What a connection needs while it moves data. */
+struct tls_act {
+	struct tg_aead_key rx_key, tx_key;
+	struct tg_link lru; /* when nothing is opened: tls->resting, longest first */
+	struct tls_conn *owner;
+	uint32_t n_regions;
+	uint32_t plain;     /* bytes of content opened and not consumed */
+	uint32_t tail_skip; /* behind the last region */
+	struct {
+		uint32_t skip, plain;
+	} region[REGIONS];
+};
+
+/* A handshake under way. */
+struct tls_hs {
+	struct tg_hs *engine;
+	struct tls_conn *c; /* NULL: free; behind the word that the pool uses in free ones */
+	struct tg_timer timer;
+	struct tg_link queue; /* tls->work: has something to do */
+};
+
+struct tls_conn {
+	struct tg_conn conn; /* first */
+	struct tg_tls *tls;
+	struct tg_conn *lower;
+	union {
+		struct tls_hs *hs;   /* HANDSHAKE; LINGER: for its timer */
+		struct tls_act *act; /* OPEN; NULL: at rest */
+	};
+	struct tg_rec rx, tx;
+	struct tg_post post;
+	struct tg_hs_resume *resume;
+	struct tg_name *sni, *alpn;
+	struct tg_identity *peer, *own;
+	const char *cipher;
+	int64_t peer_expires; /* seconds since 1970 */
+	struct tg_link starved;
+	uint16_t flags;
+};
+_Static_assert(sizeof(struct tls_conn) <= 384, "idle connections are counted in bytes");
+
+struct tg_tls {
+	struct tg_tls_worker_conf conf;
+	struct tg_hs_worker *handshakes;
+	struct tg_pool conns, hs, acts;
+	struct tg_link work; /* struct tls_hs */
+	struct tg_link
+		resting; /* struct tls_act: keys that may be taken away, longest unused first */
+	struct tg_link starved; /* struct tls_conn */
+	uint8_t hs_timer;
+	struct tls_log *log;
+	struct tg_post_gather gather;
+	uint8_t scratch[TG_REC_BODY_MAX + 4096];
+};
+
+static inline struct tls_conn *tls_of(const struct tg_conn *c)
+{
+	return (struct tls_conn *)(uintptr_t)c; /* conn is first */
+}
+
+static inline enum tls_mode tls_mode(const struct tls_conn *c)
+{
+	return (enum tls_mode)c->conn.impl[I_MODE];
+}
+
+static inline int64_t tls_time(const struct tg_tls *t)
+{
+	return (int64_t)((t->conf.wheel->now + t->conf.realtime_offset) / TG_SEC);
+}
+
+/* conn.c */
+extern const struct tg_conn_ops tls_ops;
+extern const struct tg_conn_user tls_lower_user;
+/* Calls the user with ev, if any. c may be gone afterwards: the last thing a caller does. */
+void tls_deliver(struct tls_conn *c, uint32_t ev);
+/* An op found events: they are delivered by the ready list. */
+void tls_call_back(struct tls_conn *c);
+void tls_linger_end(struct tls_conn *c);
+
+/* worker.c: keys of a connection that moves data. NULL: all are in use; c is called back. */
+struct tls_act *tls_wake(struct tls_conn *c);
+void tls_pin(struct tls_act *a);   /* content is opened: keys stay */
+void tls_unpin(struct tls_act *a); /* nothing is opened: others may take it */
+/* One line for the log. Formats: only where a handshake or connection has failed. */
+void tls_log_failure(struct tls_conn *c, const char *who_why);
+
+/* handshaking.c */
+struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struct tg_conn *lower,
+	uint64_t timeout, const struct tg_conn_user *user, void *owner);
+void tls_hs_event(struct tls_conn *c, uint32_t ev);
+void tls_hs_step(struct tls_hs *h);
+void tls_hs_drop(struct tls_conn *c);   /* ends it without a word */
+bool tls_hs_linger(struct tls_conn *c); /* a timer for it; false: the pool is empty */
+void tls_hs_timeout(void *ctx, struct tg_timer *timer);
+
+/* rx.c */
+/* Opens records, as far as bounds allow. Returns events for the user: READABLE, EOF, FAILED. */
+uint32_t tls_rx_open(struct tls_conn *c);
+uint32_t tls_rx_peek(struct tg_conn *c, struct tg_view *v, uint32_t cnt);
+void tls_rx_consume(struct tg_conn *c, uint32_t n);
+
+/* tx.c */
+uint32_t tls_tx_space(const struct tg_conn *c);
+uint32_t tls_tx_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt);
+uint32_t tls_tx_fill(struct tg_conn *c, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx);
+void tls_tx_finish(struct tg_conn *c);
+/* Sends what post has to say. False: lower has no room now, WRITABLE will come. */
+bool tls_tx_control(struct tls_conn *c);
+
+#endif

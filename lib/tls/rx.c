@@ -1,0 +1,381 @@
+/* rx.c: records in: opened in place in lower's receive queue, read by the user from there. */
+#include "conn.h"
+
+/* A place in lower's pieces. */
+struct cursor {
+	const struct tg_view *v;
+	uint32_t cnt, i, off;
+};
+
+static void skip(struct cursor *c, uint32_t n)
+{
+	while (n) {
+		uint32_t here = c->v[c->i].n - c->off;
+
+		if (n < here) {
+			c->off += n;
+			return;
+		}
+		n -= here;
+		c->i++;
+		c->off = 0;
+	}
+}
+
+/* Up to n bytes from the cursor in one piece; advances. */
+static struct tg_span piece(struct cursor *c, uint32_t n)
+{
+	uint32_t here;
+	struct tg_span s;
+
+	while (c->i < c->cnt && c->off == c->v[c->i].n) {
+		c->i++;
+		c->off = 0;
+	}
+	if (c->i == c->cnt)
+		return (struct tg_span){NULL, 0};
+	here = c->v[c->i].n - c->off;
+	/* Received packets are ours to write to: nobody else holds them. */
+	s.p = (uint8_t *)(uintptr_t)c->v[c->i].p + c->off;
+	s.n = n < here ? n : here;
+	c->off += s.n;
+	return s;
+}
+
+/* The next n bytes as pieces; 0: they are not all there. Does not move the cursor then. */
+static uint32_t pieces(struct cursor *c, uint32_t n, struct tg_span *out)
+{
+	struct cursor at = *c;
+	uint32_t cnt = 0;
+
+	while (n) {
+		out[cnt] = piece(&at, n);
+		if (!out[cnt].n)
+			return 0;
+		n -= out[cnt++].n;
+	}
+	*c = at;
+	return cnt;
+}
+
+static bool copy_out(struct cursor c, uint8_t *to, uint32_t n)
+{
+	while (n) {
+		struct tg_span s = piece(&c, n);
+
+		if (!s.n)
+			return false;
+		memcpy(to, s.p, s.n);
+		to += s.n;
+		n -= s.n;
+	}
+	return true;
+}
+
+/* Moves n bytes to an earlier place in the same queue. */
+static void move_up(struct cursor *to, struct cursor from, uint32_t n)
+{
+	while (n) {
+		struct tg_span s = piece(&from, n);
+
+		n -= s.n;
+		while (s.n) {
+			struct tg_span d = piece(to, s.n);
+
+			memmove(d.p, s.p, d.n);
+			s.p += d.n;
+			s.n -= d.n;
+		}
+	}
+}
+
+/* What one look at lower's queue needs. */
+struct look {
+	struct tls_conn *c;
+	struct tls_act *a;
+	struct tg_view raw[RAW_VIEWS];
+	struct cursor next; /* the first record that is not opened */
+	struct cursor end;  /* behind the last region's content */
+	uint32_t events;
+};
+
+static uint32_t raw_opened(const struct tls_act *a)
+{
+	uint32_t n = a->tail_skip;
+
+	for (uint32_t i = 0; i < a->n_regions; i++)
+		n += a->region[i].skip + a->region[i].plain;
+	return n;
+}
+
+static void look_at(struct look *k)
+{
+	uint32_t cnt = tg_conn_peek(k->c->lower, k->raw, RAW_VIEWS), opened = raw_opened(k->a);
+
+	k->next = (struct cursor){.v = k->raw, .cnt = cnt};
+	k->end = k->next;
+	skip(&k->end, opened - k->a->tail_skip);
+	skip(&k->next, opened);
+}
+
+static void refuse(struct look *k, int32_t alert)
+{
+	struct tls_conn *c = k->c;
+
+	tg_post_fail(&c->post, alert);
+	c->conn.impl[I_WHY] = TG_WHY_tls_record;
+	k->events |= TG_EV_FAILED;
+}
+
+/* A record of `all` bytes with n bytes of application data was opened; `at` stands at its content.
+ */
+static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n)
+{
+	struct tls_act *a = k->a;
+	int32_t refused = tg_post_data(&k->c->post, n);
+
+	if (refused < 0) {
+		refuse(k, refused);
+		return;
+	}
+	if (!n) {
+		a->tail_skip += all;
+		return;
+	}
+	if (!a->n_regions)
+		tls_pin(a);
+	if (a->n_regions && (n <= SMALL_RECORD || a->n_regions == REGIONS)) {
+		move_up(&k->end, at, n);
+		a->region[a->n_regions - 1].plain += n;
+		a->tail_skip += all - n;
+	} else {
+		a->region[a->n_regions].skip = a->tail_skip + TG_REC_HEADER;
+		a->region[a->n_regions++].plain = n;
+		a->tail_skip = all - TG_REC_HEADER - n;
+		k->end = at;
+		skip(&k->end, n);
+	}
+	a->plain += n;
+	k->events |= TG_EV_READABLE;
+}
+
+static void use_ticket(struct tls_conn *c, const struct tg_ticket *ticket)
+{
+	if (c->resume && !tg_hs_ticket(c->resume, ticket, tls_time(c->tls)))
+		c->resume = NULL;
+}
+
+/* A record of another type: alert or handshake message. */
+static void take_message(struct look *k, struct cursor at, uint8_t type, uint32_t n)
+{
+	struct tls_conn *c = k->c;
+	struct tg_view content = tg_view_of(c->tls->scratch, n);
+	struct tg_post_out out;
+
+	copy_out(at, c->tls->scratch, n);
+	for (;;) {
+		switch (tg_post_take(&c->post, type, &content, &c->tls->gather, &out)) {
+		case TG_POST_DONE:
+			return;
+		case TG_POST_KEY_UPDATE:
+			c->tls->conf.stats->tls_key_updates++;
+			if (!tg_rec_next_key(&c->rx))
+				refuse(k, -TG_ALERT_INTERNAL_ERROR);
+			break;
+		case TG_POST_TICKET:
+			use_ticket(c, &out.ticket);
+			break;
+		case TG_POST_CLOSED:
+			k->events |= TG_EV_EOF;
+			return;
+		case TG_POST_ALERT:
+			c->conn.impl[I_WHY] = TG_WHY_tls_alert;
+			k->events |= TG_EV_FAILED;
+			return;
+		case TG_POST_REFUSED:
+			c->conn.impl[I_WHY] = TG_WHY_tls_record;
+			k->events |= TG_EV_FAILED;
+			return;
+		}
+	}
+}
+
+/* False: no whole record is there, or it was refused. */
+static bool open_next(struct look *k)
+{
+	struct tg_span rec[RAW_VIEWS];
+	struct tls_conn *c = k->c;
+	uint8_t header[TG_REC_HEADER], type = 0;
+	struct cursor at = k->next;
+	int32_t all, n;
+	uint32_t cnt;
+
+	if (!copy_out(at, header, sizeof(header)))
+		return false;
+	all = tg_rec_frame(header);
+	if (all < 0) {
+		refuse(k, all);
+		return false;
+	}
+	cnt = pieces(&k->next, (uint32_t)all, rec);
+	if (!cnt)
+		return false;
+	n = tg_rec_open(&c->rx, rec, cnt, &type);
+	if (n < 0) {
+		refuse(k, n);
+		return false;
+	}
+	skip(&at, TG_REC_HEADER);
+	if (type == TG_REC_DATA) {
+		take_data(k, at, (uint32_t)all, (uint32_t)n);
+	} else {
+		k->a->tail_skip += (uint32_t)all;
+		take_message(k, at, type, (uint32_t)n);
+	}
+	return !(k->events & (TG_EV_EOF | TG_EV_FAILED));
+}
+
+/* Headers and tags with no content before them are dropped at once. */
+static void drop_skipped(struct tls_conn *c, struct tls_act *a)
+{
+	uint32_t n = a->tail_skip;
+
+	if (a->n_regions || !n)
+		return;
+	a->tail_skip = 0;
+	tg_conn_consume(c->lower, n);
+}
+
+static bool no_more(const struct tls_conn *c)
+{
+	return tls_mode(c) != TLS_OPEN || c->post.peer_closed || c->flags & F_FAIL_TOLD;
+}
+
+/* The stream below ended, and everything that it brought has been opened. */
+static uint32_t check_end(struct tls_conn *c, uint32_t events)
+{
+	if (events & (TG_EV_EOF | TG_EV_FAILED) || !(c->flags & F_LOWER_EOF))
+		return events;
+	/* Without close_notify anybody on the way may have cut it (RFC 8446 section 6.1). */
+	c->conn.impl[I_WHY] = TG_WHY_tls_truncated;
+	return events | TG_EV_FAILED;
+}
+
+uint32_t tls_rx_open(struct tls_conn *c)
+{
+	struct look k = {.c = c};
+	bool more = true;
+
+	if (no_more(c))
+		return 0;
+	c->flags &= (uint16_t)~F_STOPPED;
+	/* At rest, nothing opened and nothing come: the keys can rest on. */
+	if (!tg_conn_peek(c->lower, &(struct tg_view){0}, 1))
+		return check_end(c, 0);
+	k.a = tls_wake(c);
+	if (!k.a) {
+		c->flags |= F_STOPPED;
+		return 0;
+	}
+	look_at(&k);
+	while (more) {
+		if (k.a->plain >= OPEN_MAX) {
+			c->flags |= F_STOPPED;
+			break;
+		}
+		more = open_next(&k);
+	}
+	/* What lies beyond the pieces that were looked at is for the next time. */
+	if (k.next.cnt == RAW_VIEWS)
+		c->flags |= F_STOPPED;
+	drop_skipped(c, k.a);
+	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
+		tls_tx_control(c);
+	if (!(c->flags & F_STOPPED))
+		return check_end(c, k.events);
+	return k.events;
+}
+
+/* Peek and consume are ops: what they find is told later. */
+static void open_more(struct tls_conn *c)
+{
+	uint32_t ev = tls_rx_open(c);
+
+	if (ev & (TG_EV_EOF | TG_EV_FAILED)) {
+		c->conn.events |= (uint8_t)(ev & (TG_EV_EOF | TG_EV_FAILED));
+		tls_call_back(c);
+	}
+}
+
+uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
+{
+	struct tls_conn *c = tls_of(conn);
+	struct tg_view raw[RAW_VIEWS];
+	struct cursor at = {.v = raw};
+	uint32_t n = 0;
+
+	if (tls_mode(c) != TLS_OPEN)
+		return 0;
+	if (c->flags & F_STOPPED && (!c->act || c->act->plain < OPEN_MAX))
+		open_more(c);
+	if (!c->act || !c->act->n_regions)
+		return 0;
+	at.cnt = tg_conn_peek(c->lower, raw, cnt < 4 ? 8 : RAW_VIEWS);
+	for (uint32_t i = 0; i < c->act->n_regions && n < cnt; i++) {
+		uint32_t left = c->act->region[i].plain, gap = c->act->region[i].skip;
+
+		while (gap) {
+			struct tg_span s = piece(&at, gap);
+
+			if (!s.n)
+				return n;
+			gap -= s.n;
+		}
+		while (left && n < cnt) {
+			struct tg_span s = piece(&at, left);
+
+			if (!s.n)
+				return n;
+			v[n++] = tg_view_of(s.p, s.n);
+			left -= s.n;
+		}
+	}
+	return n;
+}
+
+void tls_rx_consume(struct tg_conn *conn, uint32_t n)
+{
+	struct tls_conn *c = tls_of(conn);
+	struct tls_act *a = c->act;
+	uint32_t raw = 0, gone = 0;
+
+	if (tls_mode(c) != TLS_OPEN || !n || !a) {
+		tg_conn_consume(c->lower, 0);
+		return;
+	}
+	a->plain -= n;
+	while (n) {
+		uint32_t part = a->region[gone].plain < n ? a->region[gone].plain : n;
+
+		raw += a->region[gone].skip + part;
+		a->region[gone].skip = 0;
+		a->region[gone].plain -= part;
+		n -= part;
+		if (!a->region[gone].plain)
+			gone++;
+	}
+	if (gone) {
+		a->n_regions -= gone;
+		memmove(a->region, a->region + gone, a->n_regions * sizeof(a->region[0]));
+	}
+	/* What stands before the next content keeps the window closed for nothing. */
+	if (a->n_regions) {
+		raw += a->region[0].skip;
+		a->region[0].skip = 0;
+	} else {
+		raw += a->tail_skip;
+		a->tail_skip = 0;
+		tls_unpin(a);
+	}
+	tg_conn_consume(c->lower, raw);
+}

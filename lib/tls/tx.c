@@ -1,0 +1,226 @@
+/* tx.c: records out: sealed straight into lower's outgoing packets. */
+#include "conn.h"
+
+#define SEAL_VIEWS 64
+
+/* What one record is made of; how much of it is known only when lower has given the room. */
+struct sealing {
+	struct tls_conn *c;
+	const struct tg_view *v;
+	uint32_t cnt;
+	uint32_t off; /* into v[0] */
+	uint8_t type;
+};
+
+static void seal_into(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
+{
+	const struct sealing *s = ctx;
+	struct tg_view in[SEAL_VIEWS];
+	uint32_t left = n - TG_REC_OVERHEAD, k = 0;
+
+	for (uint32_t i = 0; i < s->cnt && left; i++) {
+		in[k] = s->v[i];
+		if (i == 0) {
+			in[k].p += s->off;
+			in[k].n -= s->off;
+		}
+		if (in[k].n > left)
+			in[k].n = left;
+		left -= in[k].n;
+		k += in[k].n > 0;
+	}
+	tg_rec_seal(&s->c->tx, s->type, in, k, n - TG_REC_OVERHEAD, to, cnt);
+}
+
+/* One record with at least `least` and at most n bytes of content; returns how many, 0: no room. */
+static uint32_t seal(struct sealing *s, uint32_t least, uint32_t n)
+{
+	uint32_t got = tg_conn_fill(
+		s->c->lower, least + TG_REC_OVERHEAD, n + TG_REC_OVERHEAD, seal_into, s);
+
+	return got ? got - TG_REC_OVERHEAD : 0;
+}
+
+static void finish_lower(struct tls_conn *c)
+{
+	if (c->flags & F_FINISHED)
+		return;
+	c->flags |= F_FINISHED;
+	tg_conn_finish(c->lower);
+}
+
+bool tls_tx_control(struct tls_conn *c)
+{
+	struct tg_post_msg m;
+
+	if (!tls_wake(c))
+		return false;
+	for (;;) {
+		struct tg_view v = {m.b, 0};
+		struct sealing s = {.c = c, .v = &v, .cnt = 1};
+
+		if (!tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
+			break;
+		if (tg_conn_space(c->lower) < sizeof(m.b) + TG_REC_OVERHEAD) {
+			tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
+			return false;
+		}
+		if (!tg_post_tx(&c->post, &c->tx, &c->rx, false, &m))
+			break;
+		v.n = m.n;
+		s.type = m.type;
+		if (!seal(&s, m.n, m.n)) {
+			/* No packet buffer: the peer would wait for keys that never come. */
+			c->conn.impl[I_WHY] = TG_WHY_tx_no_mbuf;
+			c->conn.events |= TG_EV_FAILED;
+			tls_call_back(c);
+			return false;
+		}
+		if (m.next_key && !tg_rec_next_key(&c->tx)) {
+			c->conn.impl[I_WHY] = TG_WHY_tls_record;
+			c->conn.events |= TG_EV_FAILED;
+			tls_call_back(c);
+			return false;
+		}
+	}
+	if (c->post.tx_closed)
+		finish_lower(c);
+	return true;
+}
+
+static bool tx_open(const struct tls_conn *c)
+{
+	return tls_mode(c) == TLS_OPEN &&
+	       !(c->flags & (F_FAIL_TOLD | F_FINISHED | F_LOWER_FAILED)) && !c->post.finish &&
+	       !c->post.tx_closed && !c->post.alert;
+}
+
+uint32_t tls_tx_space(const struct tg_conn *conn)
+{
+	const struct tls_conn *c = tls_of(conn);
+	uint32_t space, records;
+
+	if (!tx_open(c))
+		return 0;
+	space = tg_conn_space(c->lower);
+	if (space <= TX_RESERVE + TG_REC_OVERHEAD)
+		return 0;
+	space -= TX_RESERVE;
+	records = space / (TG_REC_CONTENT_MAX + TG_REC_OVERHEAD) + 1;
+	return space > records * TG_REC_OVERHEAD ? space - records * TG_REC_OVERHEAD : 0;
+}
+
+static uint32_t total(const struct tg_view *v, uint32_t cnt)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		n += v[i].n;
+	return n;
+}
+
+/* The most content that the next record may have; 0: no room. */
+static uint32_t record_room(const struct tls_conn *c, uint32_t wanted)
+{
+	uint32_t space = tg_conn_space(c->lower);
+
+	if (space <= TX_RESERVE + TG_REC_OVERHEAD)
+		return 0;
+	space -= TX_RESERVE + TG_REC_OVERHEAD;
+	if (space > TG_REC_CONTENT_MAX)
+		space = TG_REC_CONTENT_MAX;
+	return wanted < space ? wanted : space;
+}
+
+static void advance(struct sealing *s, uint32_t n)
+{
+	while (n) {
+		uint32_t here = s->v->n - s->off;
+
+		if (n < here) {
+			s->off += n;
+			return;
+		}
+		n -= here;
+		s->off = 0;
+		s->v++;
+		s->cnt--;
+	}
+}
+
+uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
+{
+	struct tls_conn *c = tls_of(conn);
+	struct sealing s = {.c = c, .v = v, .cnt = cnt, .type = TG_REC_DATA};
+	uint32_t wanted = total(v, cnt), done = 0;
+
+	if (!tx_open(c) || !tls_wake(c))
+		return 0;
+	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false) && !tls_tx_control(c))
+		return 0;
+	while (done < wanted) {
+		struct sealing part = s;
+		uint32_t n, room, ahead = 0;
+
+		/* What does not fit into the array of pieces goes into the next record. */
+		if (part.cnt > SEAL_VIEWS)
+			part.cnt = SEAL_VIEWS;
+		ahead = total(part.v, part.cnt) - part.off;
+		room = record_room(c, ahead);
+		n = room ? seal(&part, 1, room) : 0;
+		if (!n)
+			break;
+		done += n;
+		advance(&s, n);
+	}
+	if (done < wanted || !wanted)
+		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
+	return done;
+}
+
+/* The user fills the worker's scratch once lower has said how much it takes. */
+struct filling {
+	struct tls_conn *c;
+	tg_fill_fn *fill;
+	void *ctx;
+};
+
+static void fill_and_seal(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
+{
+	const struct filling *f = ctx;
+	struct tg_span plain = {f->c->tls->scratch, n - TG_REC_OVERHEAD};
+	struct tg_view v = tg_view_of(plain.p, plain.n);
+
+	f->fill(f->ctx, &plain, 1, plain.n);
+	tg_rec_seal(&f->c->tx, TG_REC_DATA, &v, 1, plain.n, to, cnt);
+}
+
+uint32_t tls_tx_fill(
+	struct tg_conn *conn, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx)
+{
+	struct tls_conn *c = tls_of(conn);
+	struct filling f = {.c = c, .fill = fill, .ctx = ctx};
+	uint32_t room, got = 0;
+
+	if (!tx_open(c) || !tls_wake(c))
+		return 0;
+	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false) && !tls_tx_control(c))
+		return 0;
+	room = record_room(c, most);
+	if (room && room >= least)
+		got = tg_conn_fill(c->lower, (least ? least : 1) + TG_REC_OVERHEAD,
+			room + TG_REC_OVERHEAD, fill_and_seal, &f);
+	if (got < most + TG_REC_OVERHEAD)
+		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
+	return got ? got - TG_REC_OVERHEAD : 0;
+}
+
+void tls_tx_finish(struct tg_conn *conn)
+{
+	struct tls_conn *c = tls_of(conn);
+
+	if (!tx_open(c))
+		return;
+	tg_post_finish(&c->post);
+	tls_tx_control(c); /* if not now, then when lower is WRITABLE */
+}

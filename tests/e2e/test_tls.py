@@ -1,0 +1,317 @@
+#!/usr/bin/python3
+"""TLS 1.3 on both legs: curl, Python's ssl (OpenSSL) and nginx as peers."""
+import hashlib
+import os
+import shutil
+import socket
+import ssl
+import string
+import subprocess
+
+import certs
+import netns
+from lab import GATE4, GATE6, VHOSTS, Lab, wait_for
+from origin import pattern
+from tap import case, check, equal, main
+
+LISTENERS = '''
+  , { name = "tls"; address = "10.77.1.1:443"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificates: ( { certificate = "server.crt"; private_key = "server.key"; },
+                             { certificate = "other.crt"; private_key = "other.key"; } ); }; }
+  , { name = "tls6"; address = "[fd77:1::1]:443"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "server.crt"; private_key = "server.key"; }; }
+  , { name = "mtls"; address = "10.77.1.1:8443"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "rsa.crt"; private_key = "rsa.key"; client_ca = "ca.crt";
+             require_client_certificate = true; }; }
+  , { name = "l4tls"; address = "10.77.1.1:9443"; protocol = "tcp"; cluster = "echo";
+      tls: { certificate = "server.crt"; private_key = "server.key"; }; }
+  , { name = "up"; address = "10.77.1.1:8081"; protocol = "http"; virtual_hosts = ["up"]; }
+'''
+VHOST = '''
+  , { name = "up"; domains = ["*"];
+      routes: ( { match: { prefix = "/wrong-name/"; }; route: { cluster = "wrong-name"; }; },
+                { match: { prefix = "/wrong-ca/"; }; route: { cluster = "wrong-ca"; }; },
+                { match: { prefix = "/"; }; route: { cluster = "secure"; }; } ); }
+'''
+CLUSTERS = '''
+  , { name = "secure"; idle_timeout = "1s"; endpoints: ( { address = "10.77.2.2:8443"; } );
+      tls: { ca = "ca.crt"; sni = "origin.test"; certificate = "client.crt"; private_key = "client.key"; }; }
+  , { name = "wrong-name"; endpoints: ( { address = "10.77.2.2:8443"; } );
+      tls: { ca = "ca.crt"; sni = "elsewhere.test"; certificate = "client.crt"; private_key = "client.key"; }; }
+  , { name = "wrong-ca"; endpoints: ( { address = "10.77.2.2:8443"; } );
+      tls: { ca = "stranger.crt"; sni = "origin.test"; certificate = "client.crt"; private_key = "client.key"; }; }
+'''
+NGINX = '''
+worker_processes 1; daemon off; pid $dir/tls-nginx.pid; error_log $dir/tls-nginx.log warn; user root;
+events { worker_connections 1000; }
+http {
+  access_log off; client_body_temp_path $dir/s1; proxy_temp_path $dir/s2; fastcgi_temp_path $dir/s3;
+  uwsgi_temp_path $dir/s4; scgi_temp_path $dir/s5;
+  server {
+    listen 8443 ssl; ssl_protocols TLSv1.3; root $dir/www;
+    ssl_certificate $dir/origin.crt; ssl_certificate_key $dir/origin.key;
+    ssl_client_certificate $dir/ca.crt; ssl_verify_client on;
+    location = /who { return 200 "$$ssl_client_s_dn $$ssl_server_name $$ssl_session_reused\\n"; }
+  }
+}
+'''
+
+
+def make_certs(lab):
+    ca = certs.CA(lab.dir)
+    ca.issue('server', ['DNS:nginx.test', 'DNS:py.test'])
+    ca.issue('other', ['DNS:*.other.test'])
+    ca.issue('rsa', ['DNS:nginx.test'], key='rsa')
+    ca.issue('origin', ['DNS:origin.test'])
+    ca.issue('client', ['URI:spiffe://mesh.example/ns/a/sa/b'])
+    ca.issue('expired', ['URI:spiffe://mesh.example/ns/a/sa/b'], start='20200101000000Z',
+             end='20200102000000Z')
+    certs.CA(lab.dir, 'stranger', 'Stranger CA').issue('unknown', ['DNS:a'])
+    conf = os.path.join(lab.dir, 'tls-nginx.conf')
+    with open(conf, 'w', encoding='ascii') as f:
+        f.write(string.Template(NGINX).substitute(dir=lab.dir))
+    nginx = shutil.which('nginx') or '/usr/sbin/nginx'
+    lab.procs.append(netns.popen(lab.origin, [nginx, '-c', conf, '-p', lab.dir],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+
+
+def curl(lab, *args):
+    resolve = [x for p in (443, 8443) for x in ('--resolve', f'nginx.test:{p}:{GATE4}')]
+    p = netns.run(lab.client, ['curl', '-sS', '-m', '20', '--cacert', f'{lab.dir}/ca.crt', *resolve,
+                               *args], check=False, text=False)
+    return p.returncode, p.stdout, p.stderr.decode()
+
+
+def context(lab, cert=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.minimum_version = ssl.TLSVersion.TLSv1_3
+    c.load_verify_locations(f'{lab.dir}/ca.crt')
+    if cert:
+        c.load_cert_chain(f'{lab.dir}/{cert}.crt', f'{lab.dir}/{cert}.key')
+    return c
+
+
+def secure(lab, port, name='nginx.test', cert=None, addr=GATE4, session=None, ctx=None):
+    return (ctx or context(lab, cert)).wrap_socket(lab.connect((addr, port)), server_hostname=name,
+                                                   session=session)
+
+
+def ask(s, path='/hello', host='nginx.test', more=''):
+    s.sendall(f'GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n'.encode())
+    got = b''
+    while b'\r\n\r\n' not in got:
+        b = s.recv(65536)
+        check(b, f'closed after {got!r}')
+        got += b
+    head, _, body = got.partition(b'\r\n\r\n')
+    n = next(int(x.split(b':')[1]) for x in head.split(b'\r\n') if x.lower().startswith(b'content-length'))
+    while len(body) < n:
+        b = s.recv(65536)
+        check(b, 'body cut')
+        body += b
+    return head.decode(), body
+
+
+@case
+def curl_verifies_and_keeps_alive(lab):
+    rc, out, err = curl(lab, 'https://nginx.test/hello', 'https://nginx.test/hello', '-w', '%{num_connects} %{http_code}\n')
+    equal((rc, out), (0, b'hello from nginx\n1 200\nhello from nginx\n0 200\n'), err)
+    rc, out, err = curl(lab, '-6', '--resolve', f'py.test:443:[{GATE6}]', 'https://py.test/headers')
+    equal(rc, 0, err)
+
+
+@case
+def every_cipher_suite(lab):
+    for suite in ('TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'):
+        rc, out, err = curl(lab, '--tls13-ciphers', suite, 'https://nginx.test/100k', '-o', f'{lab.dir}/got')
+        equal(rc, 0, err)
+        with open(f'{lab.dir}/got', 'rb') as f:
+            check(f.read() == pattern(102400), f'{suite}: bytes differ')
+
+
+@case
+def bulk_both_ways(lab):
+    data = os.urandom(5_000_000)
+    with open(f'{lab.dir}/up', 'wb') as f:
+        f.write(data)
+    rc, out, err = curl(lab, '--resolve', f'py.test:443:{GATE4}', '-T', f'{lab.dir}/up', 'https://py.test/sha256')
+    equal(rc, 0, err)
+    check(hashlib.sha256(data).hexdigest().encode() in out, f'upload arrived as {out[:100]!r}')
+
+
+@case
+def certificates_by_server_name(lab):
+    for name, want in (('nginx.test', 'nginx.test'), ('a.other.test', '*.other.test')):
+        with secure(lab, 443, name) as s:
+            names = [v for _, v in s.getpeercert()['subjectAltName']]
+            check(want in names, f'{name}: {names}')
+    c = context(lab)
+    c.check_hostname = False
+    with c.wrap_socket(lab.connect((GATE4, 443)), server_hostname='nobody.test') as s:
+        check('nginx.test' in str(s.getpeercert()), 'the first certificate for an unknown name')
+
+
+@case
+def client_certificates(lab):
+    with secure(lab, 8443, cert='client') as s:
+        equal(ask(s)[1], b'hello from nginx\n')
+    for cert, alert, why in ((None, 'certificate required', 'tls_no_certificate'),
+                             ('expired', 'certificate expired', 'tls_expired'),
+                             ('unknown', 'unknown ca', 'tls_unknown_ca')):
+        before = lab.stat(f'drop.{why}')
+        try:
+            with secure(lab, 8443, cert=cert) as s:
+                ask(s)
+            raise AssertionError(f'{cert}: was let in')
+        except ssl.SSLError as e:
+            check(alert in str(e), f'{cert}: {e}')
+        equal(lab.stat(f'drop.{why}'), before + 1, why)
+    wait_for(lambda: 'certificate has expired' in lab.log_text(), 'the log to say who was refused and why')
+
+
+@case
+def resumption(lab):
+    ctx = context(lab)
+    with secure(lab, 443, ctx=ctx) as s:
+        ask(s)
+        session = s.session
+    before = lab.stat('server.tls_resumed')
+    with secure(lab, 443, ctx=ctx, session=session) as s:
+        ask(s)
+        check(s.session_reused, 'the ticket was not taken')
+    equal(lab.stat('server.tls_resumed'), before + 1)
+
+
+@case
+def single_bytes(lab):
+    """ClientHello, Finished and request, each in segments and records of one byte."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    obj = context(lab).wrap_bio(incoming, outgoing, server_hostname='nginx.test')
+    with lab.connect((GATE4, 443)) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+        def flush():
+            for b in outgoing.read():
+                s.sendall(bytes([b]))
+        while True:
+            try:
+                obj.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                flush()
+                incoming.write(s.recv(65536))
+        for b in b'GET /hello HTTP/1.1\r\nHost: nginx.test\r\nX-Pad: ' + b'p' * 300 + b'\r\n\r\n':
+            obj.write(bytes([b]))
+        flush()
+        got = b''
+        while not got.endswith(b'hello from nginx\n'):
+            try:
+                got += obj.read(65536)
+            except ssl.SSLWantReadError:
+                incoming.write(s.recv(65536))
+
+
+@case
+def raw_bytes_pass_and_end_cleanly(lab):
+    with secure(lab, 9443) as s:
+        for n in (1, 1400, 16384, 16385, 200000):
+            data = os.urandom(n)
+            s.sendall(data)
+            got = b''
+            while len(got) < n:
+                got += s.recv(65536)
+            check(got == data, f'{n} bytes differ')
+        s.unwrap()  # our close_notify is answered with one
+
+
+@case
+def truncation_is_noticed(lab):
+    lab.wait_quiet()  # Python's other sockets end without close_notify too
+    before = lab.stat('drop.tls_truncated')
+    s = secure(lab, 9443)
+    s.sendall(b'x')
+    s.recv(1)
+    socket.socket(fileno=s.detach()).close()  # TCP's FIN without close_notify
+    wait_for(lambda: lab.stat('drop.tls_truncated') == before + 1, 'the truncation to be counted')
+
+
+@case
+def a_broken_record_gets_its_alert(lab):
+    s = secure(lab, 443)
+    ask(s)
+    raw = socket.socket(fileno=s.detach())
+    raw.settimeout(20)
+    with raw:
+        raw.sendall(b'\x17\x03\x03\x00\x20' + bytes(32))
+        got = b''
+        while True:
+            b = raw.recv(65536)
+            if not b:
+                break
+            got += b
+    # Encrypted, so its size says what it is: an alert of two bytes, then the FIN.
+    check(got.endswith(got[-24:]) and got[-24:-19] == b'\x17\x03\x03\x00\x13', f'{got[-40:]!r}')
+
+
+@case
+def origins_by_mutual_tls(lab):
+    with lab.connect((GATE4, 8081)) as s:
+        for i in range(3):
+            _, body = ask(s, '/who', 'x')
+            check(body.startswith(b'CN=client origin.test'), str(body))
+        check(ask(s, '/100k', 'x')[1] == pattern(102400), 'bytes differ')
+
+
+@case
+def wrong_origins_are_refused(lab):
+    for path, why in (('/wrong-name/', 'tls_wrong_name'), ('/wrong-ca/', 'tls_unknown_ca')):
+        before = lab.stat(f'drop.{why}')
+        with lab.connect((GATE4, 8081)) as s:
+            head, _ = ask(s, path, 'x')
+            check(head.startswith('HTTP/1.1 503'), head)
+        check(lab.stat(f'drop.{why}') > before, why)
+
+
+@case
+def certificates_rotate(lab):
+    ca = certs.CA.__new__(certs.CA)
+    ca.dir, ca.path, ca.key = lab.dir, f'{lab.dir}/ca.crt', f'{lab.dir}/ca.key'
+    kept = secure(lab, 443)
+    old = kept.getpeercert()['serialNumber']
+    ca.issue('new', ['DNS:nginx.test', 'DNS:py.test'])
+    os.replace(f'{lab.dir}/new.key', f'{lab.dir}/server.key')
+    os.replace(f'{lab.dir}/new.crt', f'{lab.dir}/server.crt')
+
+    def changed():
+        with secure(lab, 443) as s:
+            return s.getpeercert()['serialNumber'] != old
+    wait_for(changed, 'the new certificate', 15, 0.2)
+    equal(ask(kept)[1], b'hello from nginx\n')
+    kept.close()
+
+
+@case
+def reload_keeps_what_is_open(lab):
+    kept = secure(lab, 443)
+    ask(kept)
+    lab.write_config(extra_listeners=lab.subst['extra_listeners'].replace('"l4tls"', '"renamed"'))
+    lab.proc.send_signal(1)
+    wait_for(lambda: 'reloaded' in lab.log_text(), 'the reload')
+    equal(ask(kept)[1], b'hello from nginx\n')
+    kept.close()
+    with secure(lab, 443) as s:
+        equal(ask(s)[1], b'hello from nginx\n')
+
+
+def make_lab():
+    vhosts = ', '.join(f'"{v}"' for v in VHOSTS)
+    return Lab(before=make_certs, workers=1,
+               extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
+               extra_vhosts=VHOST, extra_clusters=CLUSTERS,
+               allowed=('tls_no_certificate', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
+                        'tls_record', 'tls_wrong_name', 'tls_closed', 'req_connect_failure',
+                        'conn_reset_by_peer', 'conn_idle', 'req_downstream_gone'))
+
+
+if __name__ == '__main__':
+    main(make_lab)
