@@ -93,7 +93,8 @@ static double verify(EVP_PKEY *key, const uint8_t *sig, size_t n_sig)
  * ----------------------------------------------------------------------------------- */
 
 struct run {
-	bool mutual, serve, resume; /* serve: the engine's server is timed, else its client */
+	bool mutual, serve, tickets,
+		resume; /* serve: the engine's server, else its client, is timed */
 	uint32_t clients;
 	uint32_t n, resumed;
 	double spent;
@@ -119,6 +120,13 @@ static void feed(struct lab_end *from, struct lab_end *to, struct run *r)
 	from->n_out -= n;
 }
 
+static uint32_t conf_of(const struct run *r)
+{
+	if (!r->serve)
+		return 2;
+	return !r->mutual ? 1 : r->tickets ? 0 : 3;
+}
+
 static void once(struct run *r, SSL_CTX *ctx, struct lab_end *us, struct lab_end *peer)
 {
 	static const struct tg_sockaddr origin = {.port = 443};
@@ -128,8 +136,7 @@ static void once(struct run *r, SSL_CTX *ctx, struct lab_end *us, struct lab_end
 	double start = now();
 	uint8_t b[16];
 
-	us->hs = tg_hs_begin(lab.w[0], r->serve ? (r->mutual ? 0 : 1) : 2,
-		r->serve ? NULL : &origin, lab.now, &why);
+	us->hs = tg_hs_begin(lab.w[0], conf_of(r), r->serve ? NULL : &origin, lab.now, &why);
 	r->spent += now() - start;
 	peer->ssl = SSL_new(ctx);
 	us->n_out = peer->n_out = 0;
@@ -230,11 +237,9 @@ static void load(void)
 		.require_client_certificate = true,
 		.session_tickets = true,
 		.min_version = 13};
-	struct tg_tls_conf plain = {.server = true,
-		.n_pairs = 1,
-		.pairs = &pair[0],
-		.session_tickets = true,
-		.min_version = 13};
+	struct tg_tls_conf no_tickets = mutual;
+	struct tg_tls_conf plain = {
+		.server = true, .n_pairs = 1, .pairs = &pair[0], .min_version = 13};
 	struct tg_tls_conf to = {.n_pairs = 1,
 		.pairs = &pair[1],
 		.ca = ca_file,
@@ -242,7 +247,8 @@ static void load(void)
 		.sni = "a.shop.example",
 		.min_version = 13};
 
-	if (lab_load(&lab, (const struct tg_tls_conf *[]){&mutual, &plain, &to}, 3)) {
+	no_tickets.session_tickets = false;
+	if (lab_load(&lab, (const struct tg_tls_conf *[]){&mutual, &plain, &to, &no_tickets}, 4)) {
 		fprintf(stderr, "%s", lab.complaints);
 		exit(1);
 	}
@@ -269,9 +275,17 @@ int main(int argc, char **argv)
 		(struct run){.mutual = true, .serve = true, .clients = CLIENTS}, x + s + 2 * v);
 	measure("server, mTLS, known client",
 		(struct run){.mutual = true, .serve = true, .clients = 1}, x + s + 2 * v);
+	measure("server, mTLS, known client, a ticket",
+		(struct run){.mutual = true, .serve = true, .tickets = true, .clients = 1},
+		x + s + 2 * v);
 	measure("server, no client certificate", (struct run){.serve = true, .clients = 1}, x + s);
-	measure("server, mTLS, resumed",
-		(struct run){.mutual = true, .serve = true, .resume = true, .clients = 1}, x);
+	measure("server, mTLS, resumed, a ticket",
+		(struct run){.mutual = true,
+			.serve = true,
+			.tickets = true,
+			.resume = true,
+			.clients = 1},
+		x);
 	measure("client, mTLS, known server", (struct run){.mutual = true, .clients = 1},
 		x + s + 2 * v);
 	EVP_PKEY_free(peer);

@@ -80,6 +80,11 @@ bool tg_facts_bind(struct tg_facts *f, SSL *ssl)
 	return SSL_set_app_data(ssl, f) && tg_wire_attach(f->w->bio, ssl, &f->wire);
 }
 
+OSSL_LIB_CTX *tg_facts_enter(const struct tg_facts *f)
+{
+	return OSSL_LIB_CTX_set0_default(f->ctx->worker[f->w->index].lib->ctx);
+}
+
 void tg_facts_fini(struct tg_facts *f)
 {
 	if (f->ssl) {
@@ -245,13 +250,16 @@ static enum tg_hs_state state_of(struct tg_facts *f, int r)
 enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io)
 {
 	struct tg_facts *f = &h->f;
+	OSSL_LIB_CTX *before;
 
 	io->used = io->made = 0;
 	if (h->state == TG_HS_DONE || h->state == TG_HS_FAILED)
 		return h->state;
 	ERR_clear_error();
 	tg_wire_begin(&f->wire, io);
+	before = tg_facts_enter(f);
 	h->state = state_of(f, SSL_do_handshake(f->ssl));
+	OSSL_LIB_CTX_set0_default(before);
 	tg_wire_end(&f->wire);
 	return h->state;
 }

@@ -41,8 +41,8 @@ static bool is_one_of(const OSSL_ALGORITHM *a, const char *const *names)
 
 static void choose_keys(const OSSL_ALGORITHM *a)
 {
-	static const char *const names[] = {"EC", "RSA", "RSA-PSS", "X25519", "ED25519", "ED448",
-		"HKDF", "TLS1-PRF", "HMAC", NULL};
+	static const char *const names[] = {
+		"EC", "RSA", "RSA-PSS", "X25519", "ED25519", "HMAC", NULL};
 	int n = 0;
 
 	for (; a && a->algorithm_names && n < SHOWN; a++)
@@ -52,7 +52,7 @@ static void choose_keys(const OSSL_ALGORITHM *a)
 
 static void choose_decoders(const OSSL_ALGORITHM *a)
 {
-	static const char *const names[] = {"EC", "RSA", "RSA-PSS", "ED25519", "ED448", NULL};
+	static const char *const names[] = {"EC", "RSA", "RSA-PSS", "ED25519", NULL};
 	int n = 0;
 
 	for (; a && a->algorithm_names && n < SHOWN; a++)

@@ -63,6 +63,7 @@ static bool set_server(SSL_CTX *c, struct tg_tls_ctx *x)
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
 	if (conf->session_tickets) {
 		tg_ticket_serve(c);
+		SSL_CTX_set_num_tickets(c, 1); /* each resumed connection brings another */
 	} else {
 		SSL_CTX_set_options(c, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(c, 0);

@@ -15,7 +15,7 @@
 #include "internal.h"
 
 #define WAYS 8
-#define PER_ORIGIN 2        /* more are not sought */
+#define PER_ORIGIN 1        /* more are not sought: each resumed connection brings the next */
 #define LIFETIME_MAX 604800 /* seconds (RFC 8446 section 4.6.1) */
 
 struct session {

@@ -343,7 +343,7 @@ static void own_client(void)
 
 	load(&s, &c);
 	CU_ASSERT_EQUAL(meet_own(&origin, &first), FULL);
-	CU_ASSERT_PTR_NULL(first.resume); /* two tickets are enough */
+	CU_ASSERT_PTR_NULL(first.resume); /* the first ticket is enough */
 	CU_ASSERT_EQUAL(meet_own(&origin, &again), RESUMED);
 	CU_ASSERT_PTR_EQUAL(first.peer, again.peer);
 	CU_ASSERT_PTR_EQUAL(first.own, again.own);
