@@ -493,8 +493,8 @@ static void check_end(struct sim_end *e)
 		END_FAIL(e, "tx_acked moved after tx_final");
 	e->saw_final = info.tx_final;
 	e->acked_final = info.tx_acked;
-	/* An acceptor has the stack's buffers, a dialer what it asked for. */
-	if (!e->side && e->p->rcv_buf)
+	/* An acceptor has the stack's buffers, who dials what it asked for. */
+	if ((!e->side || world_of(e)->p.simultaneous) && e->p->rcv_buf)
 		bound = e->p->rcv_buf;
 	if (e->p->new_rcv_buf > bound)
 		bound = e->p->new_rcv_buf;
