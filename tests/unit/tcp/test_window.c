@@ -134,6 +134,19 @@ static const struct script scripts[] = {
 				"+0 read 1000\n"
 				"+0 read 1000\n"
 				"+0 > . 1:1(0) ack 7301 win 5892\n"},
+	{"the last bytes of the window stay offered, few as they are (SHLD-14)", CONF_SMALL_BUF,
+		OPEN_SMALL "+0 < P. 1:2(1) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 2 win 8191\n"
+			   "+0 < . 2:1462(1460) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 1462 win 6731\n"
+			   "+0 < . 1462:2922(1460) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 2922 win 5271\n"
+			   "+0 < . 2922:4382(1460) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 4382 win 3811\n"
+			   "+0 < . 4382:5842(1460) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 5842 win 2351\n"
+			   "+0 < . 5842:7302(1460) ack 1 win 65535\n"
+			   "+0 > . 1:1(0) ack 7302 win 891\n"},
 	{"small segments do not shrink the window by more than they take", CONF_SMALL_BUF,
 		OPEN_SMALL "+0 < P. 1:2(1) ack 1 win 65535\n"
 			   "+0 > . 1:1(0) ack 2 win 8191\n"
