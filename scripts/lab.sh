@@ -44,7 +44,7 @@ need_root() {
 
 down() {
 	local ns pids deadline
-	for ns in "$client" "$gate" "$origin"; do
+	for ns in "$client" "$gate" "$origin" "$name-link"; do # -link: tests/e2e/lossy.py
 		exists "$ns" || continue
 		pids=$(ip netns pids "$ns" 2> /dev/null || true)
 		if [ -n "$pids" ]; then

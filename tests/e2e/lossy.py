@@ -23,6 +23,13 @@ class BadCable:
         self.ns, client = f'{name}-link', f'{name}-client'
         self.proc = None
         _ip('netns', 'add', self.ns)
+        try:
+            self._join(client, mtu)
+        except BaseException:
+            self.close()
+            raise
+
+    def _join(self, client, mtu):
         _ip('-n', self.ns, 'link', 'set', 'lo', 'up')
         _ip('-n', client, 'link', 'set', 'eth0', 'down')
         _ip('-n', client, 'link', 'set', 'eth0', 'netns', self.ns, 'name', 'far')
