@@ -4,6 +4,7 @@
 #   scripts/setup.sh               all: to build, to run the lab, to run every test
 #   scripts/setup.sh --build-only  to build
 #   scripts/setup.sh --lab         to build and to run scripts/quickstart.sh
+#   scripts/setup.sh --arm64       to build, and to build and test for arm64 (scripts/test-arm64.sh)
 #   scripts/setup.sh --list [...]  print the packages and leave
 #
 # Debian 12 and Ubuntu 24.04. Idempotent: what is installed is skipped, and if nothing is missing
@@ -36,6 +37,10 @@ test_pkgs=(
 	nodejs node-llhttp # an independent HTTP parser to compare with
 	clang clang-format-14 llvm shellcheck
 )
+arm64_pkgs=(
+	gcc-aarch64-linux-gnu libc6-dev-arm64-cross # the cross compiler
+	qemu-user-static   # runs what it made
+)
 
 say() { printf 'setup: %s\n' "$*"; }
 die() { printf 'setup: error: %s\n' "$*" >&2; exit 1; }
@@ -45,8 +50,9 @@ for arg in "$@"; do
 	case $arg in
 	--build-only) want=build ;;
 	--lab) want=lab ;;
+	--arm64) want=arm64 ;;
 	--list) list=yes ;;
-	-h | --help) sed -n '2,11s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	-h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) die "unknown argument '$arg' (see --help)" ;;
 	esac
 done
@@ -63,7 +69,8 @@ esac
 command -v apt-get > /dev/null || die 'apt-get not found'
 
 pkgs=("${build_pkgs[@]}")
-[ "$want" = build ] || pkgs+=("${lab_pkgs[@]}")
+[ "$want" = build ] || [ "$want" = arm64 ] || pkgs+=("${lab_pkgs[@]}")
+[ "$want" != arm64 ] || pkgs+=("${arm64_pkgs[@]}")
 [ "$want" != all ] || pkgs+=("${test_pkgs[@]}")
 
 declare -A have

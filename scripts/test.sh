@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds Tidegate in four ways and runs every test.
+# Builds Tidegate in five ways and runs every test.
 #
 #   scripts/test.sh            all: about 20 minutes on two cores
 #   scripts/test.sh --quick    the same suites, shorter: under five minutes
@@ -124,6 +124,18 @@ if [ -z "$only" ] || [ "$only" = unit ]; then
 		tests build-sanitize unit
 		TG_SIM_SEEDS=$((TG_SIM_SEEDS / 20)) tests build-sanitize sim
 	}
+fi
+if { [ -z "$only" ] || [ "$only" = unit ]; } && [ "$mode" != quick ]; then
+	say "build build-arm64 (scripts/test-arm64.sh)"
+	run scripts/test-arm64.sh --build-only
+	case $? in
+	0)
+		passed=$((passed + 1))
+		tests build-arm64 unit -t 8
+		;;
+	77) skipped=$((skipped + 1)) ;;
+	*) fail "build build-arm64" ;;
+	esac
 fi
 if [ -z "$only" ] || [ "$only" = fuzz ]; then
 	build build-fuzz clang -Dsanitize=true -Dfuzz=true -Dfuzz_seconds="$fuzz_seconds" &&

@@ -102,15 +102,21 @@ struct place {
 	uint32_t off; /* in v[0] */
 };
 
+/* On to the next piece if this one is used up; the list goes on. */
+static void settle(struct place *at)
+{
+	while (at->off == at->v->n) {
+		at->v++;
+		at->off = 0;
+	}
+}
+
 /* The next bytes in one run, at most n > 0 of them; the list has them. */
 static struct tg_span take(struct place *at, uint32_t n)
 {
 	struct tg_span run;
 
-	while (at->off == at->v->n) {
-		at->v++;
-		at->off = 0;
-	}
+	settle(at);
 	run = (struct tg_span){at->v->p + at->off, at->v->n - at->off};
 	if (run.n > n)
 		run.n = n;
@@ -193,6 +199,7 @@ void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint3
 	tg_store_be16(header + 3, (uint16_t)(n + 1 + TG_AEAD_TAG));
 	nonce_of(r, nonce);
 	put(&at, header, sizeof(header));
+	settle(&at);
 	if (n <= COPY_MAX && at.v->n - at.off >= n + 1 + TG_AEAD_TAG)
 		seal_small(r, type, in, n_in, nonce, aad, at.v->p + at.off);
 	else
@@ -252,25 +259,30 @@ static uint32_t strip_zeros(const uint8_t *p, uint32_t n)
 }
 
 /* The last byte that is not zero of n bytes from a place on: its value, and in *len how many stand
- * before it. 0: there is none. */
-static uint8_t inner_type(struct place at, uint32_t n, uint32_t *len)
+ * before it. 0: there is none. Looked for from the end: without padding it is the last one. */
+static uint8_t inner_type(struct place first, uint32_t n, uint32_t *len)
 {
-	uint32_t before = 0, used;
-	uint8_t type = 0;
+	struct place end = first;
+	uint32_t left = n, from, size, used;
 
-	*len = 0;
+	while (left)
+		left -= take(&end, left).n;
 	while (n) {
-		struct tg_span run = take(&at, n);
-
-		used = strip_zeros(run.p, run.n);
+		from = end.v == first.v ? first.off : 0;
+		size = end.off - from;
+		used = strip_zeros(end.v->p + from, size);
+		n -= size - used;
 		if (used) {
-			type = run.p[used - 1];
-			*len = before + used - 1;
+			*len = n - 1;
+			return end.v->p[end.off - size + used - 1];
 		}
-		before += run.n;
-		n -= run.n;
+		if (n) {
+			end.v--;
+			end.off = end.v->n;
+		}
 	}
-	return type;
+	*len = 0;
+	return 0;
 }
 
 /* What was authenticated may still be nonsense: sections 5.1, 5.2 and 5.4. */
@@ -300,6 +312,7 @@ int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, u
 		return -TG_ALERT_BAD_RECORD_MAC;
 	n -= TG_AEAD_TAG;
 	nonce_of(r, nonce);
+	settle(&at);
 	if (at.v->n - at.off >= n + TG_AEAD_TAG) {
 		uint8_t *body = at.v->p + at.off;
 

@@ -9,15 +9,17 @@ lines of bad/NAME.expect. --update writes these anew: read them before they are 
 """
 import glob
 import os
+import shlex
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SAMPLES = os.path.join(HERE, "..", "..", "cfg")
+WRAPPER = shlex.split(os.environ.get("MESON_EXE_WRAPPER", ""))  # an emulator, in a cross build
 
 
 def check(command, folder, name):
-    done = subprocess.run(command + [name], cwd=folder, stdout=subprocess.PIPE,
+    done = subprocess.run(WRAPPER + command + [name], cwd=folder, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, timeout=60, check=False)
     return done.returncode, done.stderr.decode("utf-8", "replace")
 

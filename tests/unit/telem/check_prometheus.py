@@ -4,7 +4,9 @@
 With a program as argument, runs it (telem_prom_sample) and also checks the values that it must print;
 with a file name or '-', only the form. read() is for other tests.
 """
+import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -124,7 +126,8 @@ def main():
             with open(what, encoding='utf-8') as text:
                 read(text.read())
             return
-    text = subprocess.run([what], check=True, stdout=subprocess.PIPE, text=True).stdout
+    wrapper = shlex.split(os.environ.get('MESON_EXE_WRAPPER', ''))  # an emulator, in a cross build
+    text = subprocess.run(wrapper + [what], check=True, stdout=subprocess.PIPE, text=True).stdout
     check_sample(read(text))
     cross_check(text)
 

@@ -410,6 +410,17 @@ static void headers(void)
 		CU_ASSERT_EQUAL(tg_rec_frame(t[i].h), t[i].want);
 }
 
+/* Not even a type, if with a tag that is right. */
+static void no_inner_plaintext(void)
+{
+	uint8_t secret[48] = {6}, rec[32], type;
+
+	pair_begin(TG_SUITE_AES_128_GCM_SHA256, secret, 1);
+	CU_ASSERT_EQUAL(seal_raw(&pair.tx, rec, 0, NULL, rec), TG_REC_HEADER + TG_AEAD_TAG);
+	CU_ASSERT_EQUAL(open_one(&pair.rx, rec, &type), -TG_ALERT_BAD_RECORD_MAC);
+	pair_end();
+}
+
 /* Authentic, and still wrong: the inner plain text is `n` bytes of 'x', then `type`, then zeros. */
 static int32_t inner(uint32_t n, uint8_t type, uint32_t zeros, uint32_t piece)
 {
@@ -437,6 +448,7 @@ static void inner_plaintext(void)
 	static const uint32_t pieces[] = {BIG, 1, 5, 7, 8, 21, 1448};
 
 	tg_aead_init("auto");
+	no_inner_plaintext();
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(pieces); i++) {
 		uint32_t p = pieces[i];
 
