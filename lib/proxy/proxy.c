@@ -232,11 +232,14 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 		else
 			px_down_abort(d, TG_WHY_conn_drain);
 	}
-	/* Nobody is left who waits for what these could bring. */
+	/* Nobody is left who waits for what these could bring. One that is idle is closed, not cut: its
+	 * origin has done nothing wrong. */
 	for (uint32_t i = 0; i < p->ups.fresh; i++) {
 		struct px_up *u = tg_pool_at(&p->ups, i);
 
-		if (u->used)
+		if (u->used && u->state == PX_UP_IDLE)
+			px_up_release(u, PX_RELEASE_CLOSE);
+		else if (u->used)
 			px_up_abort(u, TG_WHY_conn_drain);
 	}
 }

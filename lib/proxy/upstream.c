@@ -68,7 +68,7 @@ static void close_idle_of(struct px_endpoint *ep)
 
 	ep->refs++; /* stays until we are through */
 	while ((l = ep->idle.next) != &ep->idle)
-		px_up_abort(TG_CONTAINER(l, struct px_up, link), TG_WHY_conn_aborted);
+		px_up_release(TG_CONTAINER(l, struct px_up, link), PX_RELEASE_CLOSE);
 	px_endpoint_put(ep);
 }
 

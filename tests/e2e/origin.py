@@ -141,6 +141,8 @@ class Origin:
                     return
         except Breach as e:
             self._breach(conn, seq, b'', str(e))
+        except ConnectionResetError:
+            self.counts['reset'] += 1
         except (ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
             pass
         finally:

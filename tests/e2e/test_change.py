@@ -174,6 +174,10 @@ def drain_under_load_exits_0(lab):
         wait_for(lambda: lab.origin_do('requests', prefix='/slow?delay=1.5&drain'), 'the request')
         h = Hammer(lab, 6, may_close=True)
         wait_for(lambda: h.counts.get(200, 0) > 50, 'load')
+        pool = [Background(lab.curl, 'py.test', '/slow?delay=0.2') for _ in range(4)]
+        for p in pool:
+            p.result()
+        resets = lab.origin_do('counts').get('reset', 0)
         lab.proc.terminate()
         check(idle.at_end(), 'the idle connection stays open')
         wait_for(lambda: not_listening(lab), 'the listener is closed')
@@ -185,6 +189,8 @@ def drain_under_load_exits_0(lab):
     equal(lab.exit_code, 0, 'exit code')
     h.end()
     check(not h.wrong, f'{len(h.wrong)}: {h.wrong[:5]}')
+    # What was idle towards the origins got a FIN.
+    equal(lab.origin_do('counts').get('reset', 0), resets, 'resets at the origin')
 
 
 def not_listening(lab):

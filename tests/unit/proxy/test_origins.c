@@ -473,6 +473,30 @@ static void reload_keeps_what_is_under_way(void)
 	bench_end();
 }
 
+/* At the end of a drain: an idle origin gets a FIN, one that is busy a reset. */
+static void idle_origins_are_closed_not_cut(void)
+{
+	struct bench_peer *a, *c;
+
+	bench_start(4096);
+	a = bench_client(0);
+	c = bench_client(0);
+	bench_send(a, GET);
+	bench_send(c, GET);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(a), "hello"));
+	tg_proxy_drain(b.proxy);
+	bench_run();
+	CU_ASSERT_FALSE(b.origin[0]->eof); /* a request under way may still want it */
+	tg_proxy_abort_all(b.proxy);
+	bench_run();
+	CU_ASSERT_TRUE(b.origin[0]->eof);
+	CU_ASSERT_FALSE(b.origin[0]->failed);
+	CU_ASSERT_TRUE(b.origin[1]->failed);
+	bench_end();
+}
+
 static void drain_is_polite(void)
 {
 	struct bench_peer *c, *idle;
@@ -608,5 +632,6 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"nobody is shed when all are busy", nobody_is_shed_when_all_are_busy},
 	{"reload keeps what is under way", reload_keeps_what_is_under_way},
 	{"drain is polite", drain_is_polite},
+	{"idle origins are closed, not cut", idle_origins_are_closed_not_cut},
 	{"slow client stops the origin", slow_client_stops_the_origin}, {"big heads", big_heads},
 	{"pools may fail anywhere", pools_may_fail_anywhere})
