@@ -141,12 +141,13 @@ unsigned int tg_admin_clusters(struct tg_admin_req *q)
 	return json ? tg_admin_json(q, json_pack("{s:o}", "cluster_statuses", list)) : status;
 }
 
-static uint32_t listeners_failed(const struct tg_admin_req *q)
+/* How many workers take connections for it: all, unless it could not be opened (or is drained). */
+static uint32_t listening(const struct tg_admin_req *q, const struct tg_listener_conf *l)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < tg_admin_workers(q); i++)
-		n += atomic_load(&q->app->workers[i].listeners_failed);
+		n += l->stats[i].listening != 0;
 	return n;
 }
 
@@ -155,7 +156,7 @@ unsigned int tg_admin_listeners(struct tg_admin_req *q)
 	unsigned int status;
 	bool json = tg_admin_wants_json(q, &status);
 	json_t *list = json ? json_array() : NULL;
-	uint32_t failed = listeners_failed(q);
+	uint32_t workers = tg_admin_workers(q), on, closed = 0;
 	const struct tg_snapshot *s;
 	char text[TG_ADDR_TEXT];
 
@@ -165,20 +166,22 @@ unsigned int tg_admin_listeners(struct tg_admin_req *q)
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		const struct tg_listener_conf *l = &s->listeners[i];
 
+		on = listening(q, l);
+		closed += on < workers;
 		if (json)
-			json_array_append_new(
-				list, json_pack("{s:s, s:o, s:s}", "name", l->name, "local_address",
-					      tg_admin_sockaddr(&l->addr), "protocol",
-					      l->protocol == TG_PROTOCOL_TCP ? "tcp" : "http"));
+			json_array_append_new(list,
+				json_pack("{s:s, s:o, s:s, s:i, s:i}", "name", l->name,
+					"local_address", tg_admin_sockaddr(&l->addr), "protocol",
+					l->protocol == TG_PROTOCOL_TCP ? "tcp" : "http",
+					"listening", (int)on, "workers", (int)workers));
 		else
-			fprintf(q->out, "%s::%s\n", l->name, tg_sockaddr_format(&l->addr, text));
+			fprintf(q->out, on < workers ? "%s::%s::not_open::%u/%u\n" : "%s::%s\n",
+				l->name, tg_sockaddr_format(&l->addr, text), workers - on, workers);
 	}
 	tg_app_release(q->app);
 	if (json)
 		return tg_admin_json(q, json_pack("{s:o, s:i}", "listener_statuses", list,
-						"not_open", (int)failed));
-	if (failed)
-		fprintf(q->out, "not_open::%u\n", failed);
+						"not_open", (int)closed));
 	return status;
 }
 

@@ -139,6 +139,23 @@ static uint32_t take_commands(struct tg_app *app, int timeout_ms)
 
 /* --- what is done --- */
 
+static void say_not_open(const struct tg_app *app, const struct tg_snapshot *s)
+{
+	char addr[TG_ADDR_TEXT];
+
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct tg_listener_conf *l = &s->listeners[i];
+		uint32_t on = 0;
+
+		for (uint32_t w = 0; w < app->n_workers; w++)
+			on += l->stats[w].listening != 0;
+		if (on < app->n_workers)
+			tg_say(TG_WARN, "listener %s: %s could not be opened on %u of %u worker(s)",
+				l->name, tg_sockaddr_format(&l->addr, addr), app->n_workers - on,
+				app->n_workers);
+	}
+}
+
 static void reload(struct tg_app *app)
 {
 	static struct tg_order order = {.kind = TG_ORDER_ADOPT};
@@ -153,10 +170,7 @@ static void reload(struct tg_app *app)
 	for (uint32_t i = 0; i < app->n_workers; i++)
 		failed += atomic_load(&app->workers[i].listeners_failed);
 	if (failed)
-		tg_say(TG_WARN,
-			"%u listener(s) could not be opened: see /listeners of the admin "
-			"interface",
-			failed);
+		say_not_open(app, next);
 	atomic_fetch_add(&app->reloads, 1);
 	tg_say(TG_INFO,
 		"reloaded %s: generation %llu, %u listener(s), %u virtual host(s), %u cluster(s)",
@@ -301,10 +315,10 @@ static int go_live(struct tg_app *app, struct tg_errbuf *e)
 		return tg_fail(e, TG_ESYS, "the workers do not start");
 	for (uint32_t i = 0; i < app->n_workers; i++)
 		failed += atomic_load(&app->workers[i].listeners_failed);
-	if (failed)
-		return tg_fail(e, TG_EEXIST,
-			"%u listener(s) could not be opened: two of them have the same address",
-			failed);
+	if (failed) {
+		say_not_open(app, app->boot);
+		return tg_fail(e, TG_EEXIST, "%u listener(s) could not be opened", failed);
+	}
 	atomic_store(&app->state, TG_STATE_LIVE);
 	say_ready(app);
 	return 0;

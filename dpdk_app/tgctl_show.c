@@ -80,12 +80,13 @@ void tgctl_show_listeners(const json_t *j, bool all)
 	{
 		char addr[64];
 
-		printf("%-20s %-8s %s\n", str(l, "name"), str(l, "protocol"),
+		printf("%-20s %-8s %s", str(l, "name"), str(l, "protocol"),
 			address(json_object_get(l, "local_address"), addr));
+		if (num(l, "listening") < num(l, "workers"))
+			printf("  not open on %" PRId64 " of %" PRId64 " workers",
+				num(l, "workers") - num(l, "listening"), num(l, "workers"));
+		putchar('\n');
 	}
-	if (num(j, "not_open"))
-		printf("\n%" PRId64 " could not be opened: see tidegate's own messages\n",
-			num(j, "not_open"));
 }
 
 void tgctl_show_ports(const json_t *j, bool all)

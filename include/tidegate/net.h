@@ -105,7 +105,9 @@ struct tg_icmp_error {
 	enum { TG_ICMP_TOO_BIG, TG_ICMP_HARD, TG_ICMP_SOFT } kind;
 	uint16_t mtu; /* TOO_BIG: next-hop MTU, already bounded to >= 1280 (v6) or >= 552 (v4) */
 };
-typedef void tg_icmp_error_fn(void *ctx, const struct tg_icmp_error *e);
+/* True if it quotes what is in flight: only then a path MTU is learnt from it (RFC 5927 section 7).
+ */
+typedef bool tg_icmp_error_fn(void *ctx, const struct tg_icmp_error *e);
 
 struct tg_net;
 

@@ -153,7 +153,8 @@ struct tg_cluster_stats {
 #define TG_LISTENER_GAUGES(X) \
 	X(downstream_cx_active, "connections open") \
 	X(downstream_rq_active, "requests in progress") \
-	X(downstream_cx_upgrades_active, "tunnels open after an upgrade")
+	X(downstream_cx_upgrades_active, "tunnels open after an upgrade") \
+	X(listening, "1 for each worker that takes new connections")
 
 struct tg_listener_stats {
 #define X(name, text) uint64_t name;

@@ -248,13 +248,17 @@ static enum tg_why error_input(struct tg_net *n, struct tg_rx *p)
 	if (q.e.kind == TG_ICMP_TOO_BIG) {
 		if (!next_mtu(p, h, &q))
 			return TG_WHY_icmp_ignored;
-		if (q.e.mtu < tg_net_mtu(n, &q.e.flow.remote))
-			tg_pmtu_learn(n, &q.e.flow.remote, q.e.mtu);
+		if (q.proto != IPPROTO_TCP)
+			tg_pmtu_learn(n, &q.e.flow.remote, q.e.mtu, false);
 	} else if (q.proto != IPPROTO_TCP) {
 		return TG_WHY_icmp_ignored;
 	}
-	if (q.proto == IPPROTO_TCP && n->icmp_fn)
-		n->icmp_fn(n->icmp_ctx, &q.e);
+	if (q.proto == IPPROTO_TCP) {
+		if (!n->icmp_fn || !n->icmp_fn(n->icmp_ctx, &q.e))
+			return TG_WHY_icmp_ignored;
+		if (q.e.kind == TG_ICMP_TOO_BIG)
+			tg_pmtu_learn(n, &q.e.flow.remote, q.e.mtu, true);
+	}
 	n->stats->rx_icmp++;
 	rte_pktmbuf_free(p->m);
 	return TG_WHY_none;

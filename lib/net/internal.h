@@ -129,7 +129,9 @@ struct tg_neigh_table {
 
 struct tg_pmtu {
 	struct tg_ip ip;
-	uint16_t mtu;
+	/* What TCP has confirmed and its segments keep to; what anybody said, which only decides
+	 * into how large fragments an echo is cut: a forged message costs TCP nothing. */
+	uint16_t mtu, any;
 	struct tg_timer timer;
 	struct tg_link link; /* oldest first; or the free list */
 };
@@ -139,7 +141,8 @@ struct tg_pmtu_table {
 	struct tg_pmtu *e;
 	struct tg_link used, free;
 	uint32_t size, n;
-	uint16_t min; /* smallest of all, UINT16_MAX when empty: shorter packets need no lookup */
+	uint16_t min; /* smallest mtu of all, UINT16_MAX when empty: shorter packets need no lookup
+		       */
 	uint8_t timer_kind;
 };
 
@@ -265,9 +268,11 @@ bool tg_on_link(const struct tg_net *n, uint16_t ifidx, const struct tg_ip *a);
 /* pmtu.c */
 int tg_pmtu_init(struct tg_net *n, const struct tg_net_conf *c);
 void tg_pmtu_fini(struct tg_net *n);
-void tg_pmtu_learn(struct tg_net *n, const struct tg_ip *remote, uint16_t mtu);
-/* limit, or less. */
+/* checked: TCP found that it quotes what is in flight. */
+void tg_pmtu_learn(struct tg_net *n, const struct tg_ip *remote, uint16_t mtu, bool checked);
+/* limit, or less: for TCP's segments; for all else. */
 uint16_t tg_pmtu_find(const struct tg_net *n, const struct tg_ip *remote, uint16_t limit);
+uint16_t tg_pmtu_find_any(const struct tg_net *n, const struct tg_ip *remote, uint16_t limit);
 bool tg_pmtu_validate(const struct tg_net *n);
 
 /* frag.c. A fragment of a datagram to us. TG_WHY_none: p->m is NULL (kept), or the whole datagram

@@ -304,7 +304,7 @@ void tg_ip_send(struct tg_net *n, struct rte_mbuf *m, uint8_t proto, const struc
 		tg_tx_lost(n, m, rc == TG_ENOROUTE ? TG_WHY_tx_no_route : TG_WHY_tx_neigh_full);
 		return;
 	}
-	s.mtu = tg_pmtu_find(n, dst, n->ifs[s.e->ifidx].c.mtu);
+	s.mtu = tg_pmtu_find_any(n, dst, n->ifs[s.e->ifidx].c.mtu);
 	if (m->pkt_len + (tg_ip_is_v4(dst) ? 20u : 40u) > s.mtu)
 		send_in_fragments(n, m, &s);
 	else if (m->nb_segs > 1)

@@ -45,13 +45,14 @@ static struct tg_pmtu *lookup(const struct tg_net *n, const struct tg_ip *remote
 	return found;
 }
 
-void tg_pmtu_learn(struct tg_net *n, const struct tg_ip *remote, uint16_t mtu)
+void tg_pmtu_learn(struct tg_net *n, const struct tg_ip *remote, uint16_t mtu, bool checked)
 {
 	struct tg_pmtu_table *t = &n->pmtu;
 	struct tg_pmtu *e = lookup(n, remote);
 	struct tg_link *l;
 
-	if (e && mtu >= e->mtu) /* only ever down; up again by forgetting */
+	/* Only ever down; up again by forgetting. */
+	if (e && mtu >= (checked ? e->mtu : e->any))
 		return;
 	if (!e) {
 		if (tg_list_empty(&t->free))
@@ -64,11 +65,14 @@ void tg_pmtu_learn(struct tg_net *n, const struct tg_ip *remote, uint16_t mtu)
 			return;
 		}
 		e->ip = *remote;
+		e->mtu = e->any = UINT16_MAX;
 		tg_list_push(&t->used, l);
 		t->n++;
 	}
-	e->mtu = mtu;
-	t->min = RTE_MIN(t->min, mtu);
+	e->any = RTE_MIN(e->any, mtu);
+	if (checked)
+		e->mtu = mtu;
+	t->min = RTE_MIN(t->min, e->mtu);
 	tg_timer_start(n->wheel, &e->timer, t->timer_kind, LIFETIME);
 }
 
@@ -77,6 +81,13 @@ uint16_t tg_pmtu_find(const struct tg_net *n, const struct tg_ip *remote, uint16
 	const struct tg_pmtu *e = n->pmtu.min < limit ? lookup(n, remote) : NULL;
 
 	return e ? RTE_MIN(e->mtu, limit) : limit;
+}
+
+uint16_t tg_pmtu_find_any(const struct tg_net *n, const struct tg_ip *remote, uint16_t limit)
+{
+	const struct tg_pmtu *e = n->pmtu.n ? lookup(n, remote) : NULL;
+
+	return e ? RTE_MIN(e->any, limit) : limit;
 }
 
 int tg_pmtu_init(struct tg_net *n, const struct tg_net_conf *c)

@@ -58,6 +58,7 @@ static void listener_gone(struct px_listener *ln)
 	struct tg_proxy *p = ln->proxy;
 
 	if (ln->handle) {
+		ln->stats->listening = 0;
 		p->conf.net.unlisten(p->conf.net.ctx, ln->handle);
 		ln->handle = NULL;
 	}
@@ -182,6 +183,7 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 		if (ln && ln->conf->protocol == c->protocol) {
 			ln->wanted = true;
 			ln->conf = c;
+			ln->stats->listening = 0; /* under its former name */
 			ln->stats = &c->stats[p->conf.worker];
 		}
 	}
@@ -195,6 +197,12 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	for (uint32_t i = 0; i < s->n_listeners && !p->draining; i++)
 		if (!find_listener(p, &s->listeners[i].addr))
 			failed += !open_listener(p, &s->listeners[i]);
+	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
+		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
+
+		if (ln->used && ln->handle)
+			ln->stats->listening = 1;
+	}
 	if (old)
 		px_unpin(p, old);
 	return failed;
@@ -232,8 +240,8 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 		else
 			px_down_abort(d, TG_WHY_conn_drain);
 	}
-	/* Nobody is left who waits for what these could bring. One that is idle is closed, not cut: its
-	 * origin has done nothing wrong. */
+	/* Nobody is left who waits for what these could bring. One that is idle is closed, not cut:
+	 * its origin has done nothing wrong. */
 	for (uint32_t i = 0; i < p->ups.fresh; i++) {
 		struct px_up *u = tg_pool_at(&p->ups, i);
 

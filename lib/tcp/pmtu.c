@@ -70,18 +70,18 @@ static void too_big(struct tg_tcp *t, struct tg_tcb *c, const struct tg_icmp_err
 		recovery_too_big(t, c);
 }
 
-void on_icmp_error(void *stack, const struct tg_icmp_error *e)
+bool on_icmp_error(void *stack, const struct tg_icmp_error *e)
 {
 	struct tg_tcp *t = stack;
 	uint32_t ref = tg_flow_find(&t->flows, tg_flow_hash(&t->flows, &e->flow), &e->flow);
 	struct tg_tcb *c;
 
 	if (tg_flow_kind(ref) != TG_FLOW_TCB)
-		return; /* handshakes and TIME-WAIT have their own ends */
+		return false; /* handshakes and TIME-WAIT have their own ends */
 	c = tcb_at(t, tg_flow_index(ref));
 	/* RFC 5927 section 4.1: it must quote something that is in flight. */
 	if (seq_lt(e->seq, c->snd_una) || !seq_lt(e->seq, c->snd_nxt))
-		return;
+		return false;
 	switch (e->kind) {
 	case TG_ICMP_TOO_BIG:
 		too_big(t, c, e);
@@ -97,4 +97,5 @@ void on_icmp_error(void *stack, const struct tg_icmp_error *e)
 		c->flags |= F_SOFT_ERROR;
 		break;
 	}
+	return true;
 }

@@ -338,7 +338,7 @@ void set_state(struct tg_tcb *c, enum tg_tcp_state s);
 void orphan_progress(struct tg_tcp *t, struct tg_tcb *c);
 
 /* --- pmtu.c --- */
-void on_icmp_error(void *stack, const struct tg_icmp_error *e);
+bool on_icmp_error(void *stack, const struct tg_icmp_error *e);
 /* Sets mss from the path MTU and the peer's MSS. */
 void mss_update(struct tg_tcp *t, struct tg_tcb *c, uint32_t mtu);
 /* Another timeout: maybe for the segments' size. */

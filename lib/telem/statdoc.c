@@ -45,7 +45,7 @@ static void table(FILE *out, const char *scope, const struct tg_desc_table *t, u
 			continue;
 		fprintf(out, "| `%s` | %s | %s | ", d->name, d->gauge ? "gauge" : "counter",
 			d->text);
-		if (as == TG_IN_LISTENER && !(d->envoy & TG_IN_LISTENER))
+		if (as == TG_IN_LISTENER && d->shown != as && !(d->envoy & TG_IN_LISTENER))
 			fputs("with `http` or `tcp` below", out);
 		else
 			prom_name(out, scope, d, as);

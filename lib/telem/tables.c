@@ -44,7 +44,8 @@ const struct tg_desc_table tg_cluster_table = {cluster, TG_ARRAY_LEN(cluster)};
 
 /* Connections belong to the listener as such, upgrades and requests to its HTTP side. */
 #define LISTENER_SHOWN(name) \
-	(!HAS_PREFIX(name, "downstream_cx_") || IS(name, "downstream_cx_upgrades_active") \
+	(IS(name, "listening") ? TG_IN_LISTENER \
+		: !HAS_PREFIX(name, "downstream_cx_") || IS(name, "downstream_cx_upgrades_active") \
 			? TG_IN_HTTP \
 		: IS(name, "downstream_cx_overflow") ? TG_IN_LISTENER \
 		: IS(name, "downstream_cx_protocol_error") \

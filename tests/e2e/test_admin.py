@@ -2,12 +2,14 @@
 """The admin interface, tgctl and the access log of a running Tidegate."""
 import json
 import os
+import pwd
 import re
 import signal
 import stat
 import subprocess
 import sys
 
+import netns
 from lab import CLIENT4, GATE4, ROOT, TGCTL, Lab
 from tap import case, check, equal, main, wait_for
 from wire import Client, request
@@ -80,6 +82,8 @@ def listeners_ports_and_config(lab):
     check('not_open' not in text, text)
     web = [x for x in lab.json('/listeners')['listener_statuses'] if x['name'] == 'web'][0]
     equal(web['local_address'], {'socket_address': {'address': GATE4, 'port_value': 80}})
+    equal((web['listening'], web['workers']), (1, 1))
+    equal(lab.stat('listener.web.listening'), 1)
     ports = {p['name']: p for p in lab.json('/ports')['ports']}
     equal(set(ports), {'north', 'south'})
     check(GATE4 in ports['north']['addresses'], ports['north'])
@@ -275,6 +279,47 @@ def tgctl_says_what_is_wrong(lab):
     check('usage:' in tgctl(lab, 'healthcheck', 'maybe', code=2), 'wrong argument')
     check('Exit status' in tgctl(lab, '--help'), 'help')
     equal(tgctl(lab, 'get', '/ready'), 'LIVE\n')
+
+
+@case
+def another_user_after_the_start(_):
+    """dataplane.user: what needs root is done by then, and undone at the end by the janitor."""
+    nobody = pwd.getpwnam('nobody')
+    with Lab(nginx=False, allowed=None, dataplane='user = "nobody";') as lab:
+        with open(f'/proc/{lab.gate_pid()}/status', encoding='ascii') as f:
+            text = f.read()
+        for ids in ('Uid', 'Gid'):
+            got = set(re.search(rf'^{ids}:\s+(.*)$', text, re.M).group(1).split())
+            equal(got, {str(nobody.pw_uid if ids == 'Uid' else nobody.pw_gid)}, ids)
+        log = os.path.join(lab.dir, 'access.log')
+
+        def ask(mark):
+            equal(lab.curl('py.test', f'/status/200?{mark}').stdout, b'told so\n')
+            return lab.wait_access(mark)
+
+        def signal_until(what, n):
+            lab.proc.send_signal(signal.SIGUSR1)
+            wait_for(lambda: lab.stat(what) == n, what)
+        ask('before')
+        # As logrotate does with "create 0640 nobody": the new file is there before the signal.
+        os.rename(log, log + '.1')
+        with open(log, 'w', encoding='ascii') as f:
+            os.fchown(f.fileno(), nobody.pw_uid, nobody.pw_gid)
+        signal_until('access_log.reopened', 1)
+        ask('after')
+        equal(len(lab.access_log()), 1, 'lines in the new file')
+        # It cannot make one here: the old file is kept, and the log says why.
+        os.rename(log, log + '.2')
+        signal_until('access_log.reopen_failed', 1)
+        check('Permission denied; the old file is kept' in lab.log_text(), lab.log_tail())
+        equal(lab.curl('py.test', '/status/200?kept').stdout, b'told so\n')
+        os.rename(log + '.2', log)
+        lab.wait_access('kept')
+        equal(lab.reload(web='server_name = "anew";'), 'applied')
+        lab.check_end()
+        left = netns.run(lab.gate, ['ip', '-d', 'link']).stdout
+        check('xdp' not in left, left)
+        check(not os.path.exists(os.path.join(lab.dir, 'admin.sock')), 'the admin socket is left')
 
 
 if __name__ == '__main__':

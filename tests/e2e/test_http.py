@@ -373,5 +373,32 @@ def counters_count(lab):
         equal(after[name] - before[name], 7, name)
 
 
+@case
+def options_and_trace_count_their_hops(lab):
+    """RFC 9110 section 7.6.2: the last hop answers, every other one counts down."""
+    def ask(method, hops, *more):
+        with Client(lab.connect()) as c:
+            return c.ask(request(method, '/see', 'py.test', fields=[
+                *(('Max-Forwards', h) for h in hops), ('X-Mark', 'm'), *more]))
+    for method in ('OPTIONS', 'TRACE'):
+        for hops, left in (('1', '0'), ('007', '6')):
+            seen = json.loads(ask(method, [hops]).body)
+            equal([v for k, v in seen['fields'] if k == 'max-forwards'], [left], f'{method} {hops}')
+        for bad in (['-1'], ['x'], [''], ['1', '1'], ['1, 1'], ['0x1']):
+            equal(ask(method, bad).status, 400, f'{method} {bad}')
+    equal([v for k, v in json.loads(ask('GET', ['0']).body)['fields'] if k == 'max-forwards'], ['0'])
+
+    before = lab.origin_do('counts')['requests']
+    with Client(lab.connect()) as c:  # the connection lives on
+        r = c.ask(request('OPTIONS', '/see', 'py.test', fields=[('Max-Forwards', '0')]))
+        equal((r.status, r.body, r.keep_alive()), (200, b'', True))
+        r = c.ask(request('OPTIONS', '*', 'py.test', fields=[('Max-Forwards', '0')]))
+        equal((r.status, r.body), (200, b''))
+        equal(c.ask(request('TRACE', '/see?a=b', 'py.test', fields=[('Max-Forwards', '0')])).status, 501)
+    equal(lab.origin_do('counts')['requests'], before, 'requests at the origin')
+    lab.wait_access('"TRACE /see?a=b HTTP/1.1" 501 - ')
+
+
 if __name__ == '__main__':
-    main(lambda: Lab(allowed={'conn_reset_by_peer', 'req_upstream_reset', 'req_downstream_gone'}))
+    main(lambda: Lab(allowed={'conn_reset_by_peer', 'req_upstream_reset', 'req_downstream_gone',
+                              'req_malformed', 'req_coding'}))

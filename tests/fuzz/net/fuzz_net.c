@@ -63,10 +63,11 @@ static uint16_t tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 
 static const struct tg_netif_ops ops = {tx};
 
-static void on_error(void *ctx, const struct tg_icmp_error *e)
+static bool on_error(void *ctx, const struct tg_icmp_error *e)
 {
 	CHECK(tg_net_is_local(ctx, &e->flow.local));
 	CHECK(e->kind != TG_ICMP_TOO_BIG || e->mtu >= 552);
+	return e->seq & 1;
 }
 
 static struct tg_ip ip(const char *s)

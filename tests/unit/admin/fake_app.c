@@ -21,8 +21,9 @@ static struct tg_cluster cluster = {.name = "v1",
 	.max_requests = 1024,
 	.n_endpoints = 1,
 	.endpoints = &endpoint};
-static struct tg_listener_conf listeners[2] = {
-	{.name = "web"}, {.name = "raw", .protocol = TG_PROTOCOL_TCP}};
+static struct tg_listener_stats listener_stats[2][FAKE_WORKERS];
+static struct tg_listener_conf listeners[2] = {{.name = "web", .stats = listener_stats[0]},
+	{.name = "raw", .protocol = TG_PROTOCOL_TCP, .stats = listener_stats[1]}};
 static struct tg_ip_prefix prefix;
 static struct tg_port_conf port = {
 	.name = "north", .device = "net_af_xdp0,iface=x", .n_addrs = 1, .addrs = &prefix};
@@ -167,6 +168,9 @@ void fake_app_init(struct fake_app *f)
 	f->snapshot.source = "# caf\xe9\nworkers = 2;\n"; /* not UTF-8 */
 	f->snapshot.n_clusters = 1;
 	f->snapshot.clusters = &cluster;
+	for (int i = 0; i < 2; i++)
+		for (int w = 0; w < FAKE_WORKERS; w++)
+			listener_stats[i][w].listening = 1;
 	f->snapshot.n_listeners = 2;
 	f->snapshot.listeners = listeners;
 	f->snapshot.dataplane.memory = 1u << 29;

@@ -205,12 +205,13 @@ static void clusters_and_listeners(void)
 	json_decref(j);
 	CU_ASSERT_EQUAL(get("/listeners"), 200);
 	CU_ASSERT_STRING_EQUAL(body, "web::10.77.1.1:80\nraw::[fd77:1::1]:5432\n");
-	f.workers[1].listeners_failed = 1;
+	f.snapshot.listeners[1].stats[1].listening = 0;
 	CU_ASSERT_EQUAL(get("/listeners"), 200);
-	SAYS("not_open::1\n");
+	SAYS("raw::[fd77:1::1]:5432::not_open::1/2\n");
 	j = get_json("/listeners?format=json");
 	IS_STR(j, "listener_statuses.1.local_address.socket_address.address", "fd77:1::1");
 	IS_STR(j, "listener_statuses.1.protocol", "tcp");
+	IS_INT(j, "listener_statuses.1.listening", 1);
 	IS_INT(j, "not_open", 1);
 	json_decref(j);
 	CU_ASSERT_EQUAL(get("/listeners?format=xml"), 400);

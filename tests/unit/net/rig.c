@@ -10,6 +10,7 @@
 
 struct rig_frame rig_sent[RIG_FRAMES];
 uint32_t rig_n_sent, rig_tx_refuse, rig_n_errors;
+bool rig_disbelieve;
 struct rte_mempool *rig_mbufs;
 struct tg_net_conf rig_conf;
 struct tg_netif_conf rig_ifs[2];
@@ -56,10 +57,11 @@ static uint16_t tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 
 static const struct tg_netif_ops ops = {tx};
 
-static void on_error(void *ctx, const struct tg_icmp_error *e)
+static bool on_error(void *ctx, const struct tg_icmp_error *e)
 {
 	rig_error = *e;
 	rig_n_errors++;
+	return !rig_disbelieve;
 }
 
 static void read_vectors(void)
@@ -165,6 +167,7 @@ void rig_init(void)
 	};
 	rig_tx_refuse = 0;
 	rig_n_errors = 0;
+	rig_disbelieve = false;
 	segments = 0;
 	rig_clear();
 }

@@ -43,6 +43,7 @@ extern struct tg_wheel rig_wheel;
 extern struct tg_seg rig_out[TG_NET_BURST];
 extern struct tg_icmp_error rig_error; /* the last one told, and how many */
 extern uint32_t rig_n_errors;
+extern bool rig_disbelieve; /* TCP says that it does not know what the error quotes */
 
 /* EAL (once), pools, default configuration: change rig_conf and rig_ifs after it, then start. */
 void rig_init(void);

@@ -295,8 +295,8 @@ static void path_mtu_is_learnt_and_forgotten(void)
 	rig_dropped("err6_too_big_tiny", TG_WHY_icmp_ignored); /* RFC 8201 section 4 */
 	rig_dropped("err4_too_big_larger", TG_WHY_icmp_ignored);
 	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r4), 1300);
-	rig_in("err6_echo_too_big"); /* about an echo reply: nobody is told */
-	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r6), 1300);
+	rig_in("err6_echo_too_big"); /* about an echo reply: nobody is told, TCP does not care */
+	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r6), 1400);
 	CU_ASSERT_EQUAL(rig_n_errors, 2);
 	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &nowhere), 1500); /* the default route's port */
 	rig_wait(601 * TG_SEC);
@@ -305,6 +305,30 @@ static void path_mtu_is_learnt_and_forgotten(void)
 	told("err4_too_big_0", TG_ICMP_TOO_BIG, 1006); /* the plateau below 1440 is 1006 */
 	told("err4_too_big_tiny", TG_ICMP_TOO_BIG, 552);
 	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r4), 552);
+	rig_down();
+}
+
+/* RFC 5927: who does not know what is in flight does not shrink a path. */
+static void path_mtu_is_not_learnt_from_the_blind(void)
+{
+	struct tg_ip r4 = rig_ip("10.77.1.2"), r6 = rig_ip("fd77:1::2");
+	struct tg_net_usage u;
+
+	rig_up();
+	rig_know_peer();
+	rig_disbelieve = true;
+	rig_dropped("err4_too_big", TG_WHY_icmp_ignored);
+	rig_dropped("err6_too_big", TG_WHY_icmp_ignored);
+	rig_dropped("err4_host", TG_WHY_icmp_ignored);
+	CU_ASSERT_EQUAL(rig_n_errors, 3);
+	tg_net_usage(rig_net[0], &u);
+	CU_ASSERT_EQUAL(u.pmtu, 0);
+	rig_in("err6_echo_too_big"); /* 1300; only echoes keep to it */
+	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r4), 1500);
+	CU_ASSERT_EQUAL(tg_net_mtu(rig_net[0], &r6), 1500);
+	tg_net_usage(rig_net[0], &u);
+	CU_ASSERT_EQUAL(u.pmtu, 1);
+	CU_ASSERT_TRUE(tg_net_validate(rig_net[0]));
 	rig_down();
 }
 
@@ -372,6 +396,7 @@ TG_TEST_MAIN("net icmp", {"echo is answered", echo_is_answered},
 	{"echoes are limited", echoes_are_limited},
 	{"errors are told to TCP", errors_are_told_to_tcp},
 	{"path MTU is learnt and forgotten", path_mtu_is_learnt_and_forgotten},
+	{"path MTU is not learnt from the blind", path_mtu_is_not_learnt_from_the_blind},
 	{"segments keep to the path MTU", segments_keep_to_the_path_mtu},
 	{"a big echo keeps to the path MTU", a_big_echo_keeps_to_the_path_mtu},
 	{"the path table is bounded", the_path_table_is_bounded})

@@ -354,6 +354,8 @@ static int on_listen(void *ctx, const struct tg_sockaddr *addr, uint32_t buf,
 	(void)addr;
 	(void)buf;
 	b.accept_user = user;
+	if (b.refuse_listen)
+		return TG_ENOMEM;
 	b.accept_owner[b.n_listeners] = owner;
 	*handle = &b.accept_owner[b.n_listeners++];
 	return 0;

@@ -33,6 +33,7 @@ struct bench {
 	const struct tg_conn_user *accept_user;
 	void *accept_owner[8];
 	uint32_t n_listeners;
+	bool refuse_listen; /* the network opens no listener */
 	struct bench_peer peers[BENCH_PEERS];
 	uint32_t n_origins;                     /* connections dialled so far */
 	struct bench_peer *origin[BENCH_PEERS]; /* in order of dialling */

@@ -473,6 +473,34 @@ static void reload_keeps_what_is_under_way(void)
 	bench_end();
 }
 
+static void a_listener_that_cannot_be_opened_shows(void)
+{
+	static struct tg_listener_stats other;
+	struct tg_snapshot *next, *old;
+
+	bench_start(4096);
+	old = b.snap;
+	CU_ASSERT_EQUAL(old->listeners[0].stats[0].listening, 1);
+	CU_ASSERT_EQUAL(old->listeners[1].stats[0].listening, 1);
+	next = bench_snapshot(2);
+	next->listeners[0].stats = &other; /* another name at the same address */
+	next->listeners[1].addr.port = 99;
+	b.refuse_listen = true;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, next), 1);
+	CU_ASSERT_EQUAL(other.listening, 1);
+	CU_ASSERT_EQUAL(old->listeners[0].stats[0].listening, 0);
+	CU_ASSERT_EQUAL(next->listeners[1].stats[0].listening, 0);
+	b.refuse_listen = false;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, next), 0); /* tried again */
+	CU_ASSERT_EQUAL(next->listeners[1].stats[0].listening, 1);
+	b.snap = next;
+	bench_snapshot_free(old);
+	tg_proxy_drain(b.proxy);
+	CU_ASSERT_EQUAL(other.listening, 0);
+	CU_ASSERT_EQUAL(next->listeners[1].stats[0].listening, 0);
+	bench_end();
+}
+
 /* At the end of a drain: an idle origin gets a FIN, one that is busy a reset. */
 static void idle_origins_are_closed_not_cut(void)
 {
@@ -632,6 +660,7 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"nobody is shed when all are busy", nobody_is_shed_when_all_are_busy},
 	{"reload keeps what is under way", reload_keeps_what_is_under_way},
 	{"drain is polite", drain_is_polite},
+	{"a listener that cannot be opened shows", a_listener_that_cannot_be_opened_shows},
 	{"idle origins are closed, not cut", idle_origins_are_closed_not_cut},
 	{"slow client stops the origin", slow_client_stops_the_origin}, {"big heads", big_heads},
 	{"pools may fail anywhere", pools_may_fail_anywhere})
