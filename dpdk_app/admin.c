@@ -48,6 +48,8 @@ static const struct path {
 	{"/listeners", false, tg_admin_listeners, "listeners; ?format=json"},
 	{"/ports", false, tg_admin_ports, "ports of the dataplane; ?format=json"},
 	{"/memory", false, tg_admin_memory, "every pool: size, in use, peak; ?format=json"},
+	{"/certs", false, tg_admin_certs,
+		"certificates in use, whose they are and days left; ?format=json"},
 	{"/config_dump", false, tg_admin_config_dump,
 		"the configuration in use (JSON); ?format=text: just its text"},
 	{"/reload", true, tg_admin_reload, "read the configuration again, as SIGHUP does"},

@@ -51,6 +51,7 @@ static const struct command commands[] = {
 		"network ports of the dataplane"},
 	{"memory", NULL, "GET", "/memory", "format=json", tgctl_show_memory,
 		"every pool: size, in use now, most ever in use"},
+	{"certs", NULL, "GET", "/certs", NULL, NULL, "certificates in use, and days left"},
 	{"config", NULL, "GET", "/config_dump?format=text", NULL, NULL, "the configuration in use"},
 	{"reload", NULL, "POST", "/reload", NULL, NULL,
 		"read the configuration file again; errors are printed and change nothing"},

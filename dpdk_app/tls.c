@@ -16,6 +16,7 @@ struct live {
 };
 
 struct tg_tls_control {
+	pthread_mutex_t lock; /* of the store: the admin thread reads it */
 	struct tg_tls_store *store;
 	struct live *live;                /* snapshots whose configurations are loaded */
 	const struct tg_tls_conf **confs; /* [n]: by id; NULL: free */
@@ -140,6 +141,7 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 	struct tg_tls_control *c = app->tls;
 	struct live *l = calloc(1, sizeof(*l));
 	struct complaints to = {.path = app->config_path, .err = err};
+	int rc;
 
 	if (!l)
 		return false;
@@ -151,7 +153,10 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 			return false;
 		}
 	}
-	if (tg_tls_store_load(c->store, c->confs, c->n, seconds(), complain, &to)) {
+	pthread_mutex_lock(&c->lock);
+	rc = tg_tls_store_load(c->store, c->confs, c->n, seconds(), complain, &to);
+	pthread_mutex_unlock(&c->lock);
+	if (rc) {
 		free(l);
 		rebuild(c);
 		return false;
@@ -183,6 +188,19 @@ struct tg_tls_set *tg_tls_current(struct tg_app *app)
 	return tg_tls_store_current(app->tls->store);
 }
 
+void tg_tls_certs(
+	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg)
+{
+	struct tg_tls_control *c = app->tls;
+	const struct tg_tls_set *s;
+
+	pthread_mutex_lock(&c->lock);
+	s = tg_tls_store_current(c->store);
+	if (s)
+		tg_tls_set_certs(s, each, arg);
+	pthread_mutex_unlock(&c->lock);
+}
+
 bool tg_tls_check(const char *path, const struct tg_snapshot *s, FILE *err)
 {
 	const struct tg_tls_conf **confs = calloc(s->n_tls + 1, sizeof(*confs));
@@ -207,6 +225,7 @@ int tg_tls_start(struct tg_app *app, struct tg_errbuf *e)
 		free(c);
 		return tg_fail(e, TG_ENOMEM, "out of memory for TLS");
 	}
+	pthread_mutex_init(&c->lock, NULL);
 	app->tls = c;
 	if (app->boot->n_tls)
 		tg_say(TG_INFO, "TLS records by %s", aead);
@@ -233,6 +252,7 @@ void tg_tls_stop(struct tg_app *app)
 	if (c->store)
 		tg_tls_store_destroy(c->store);
 	free(c->confs);
+	pthread_mutex_destroy(&c->lock);
 	free(c);
 	app->tls = NULL;
 }
@@ -268,9 +288,13 @@ void tg_tls_look(struct tg_app *app)
 	static struct tg_order order = {.kind = TG_ORDER_TLS};
 	struct tg_tls_control *c = app->tls;
 	struct complaints to = {.err = NULL};
-	int rc = tg_tls_store_refresh(c->store, seconds(), complain, &to);
-	bool fresh = tg_tls_store_tick(c->store, seconds()) || rc > 0;
+	bool fresh;
+	int rc;
 
+	pthread_mutex_lock(&c->lock);
+	rc = tg_tls_store_refresh(c->store, seconds(), complain, &to);
+	fresh = tg_tls_store_tick(c->store, seconds()) || rc > 0;
+	pthread_mutex_unlock(&c->lock);
 	say_failures(app);
 	if (rc < 0)
 		tg_say(TG_ERROR,

@@ -1,9 +1,9 @@
 /* tls.h: certificates and keys of the process: loaded, watched, handed to the workers.
  *
- * Control core only. The configuration's `tls: { }` groups get ids that stay the same over reloads
- * (equal groups share one), so that what is under way under an old snapshot dials with the contexts
- * that it knows. Each change of a file makes a new set, whole or not at all, which the workers
- * adopt between two turns.
+ * Control core only, but for tg_tls_certs(). The configuration's `tls: { }` groups get ids that
+ * stay the same over reloads (equal groups share one), so that what is under way under an old
+ * snapshot dials with the contexts that it knows. Each change of a file makes a new set, whole or
+ * not at all, which the workers adopt between two turns.
  */
 #ifndef TG_APP_TLS_H
 #define TG_APP_TLS_H
@@ -25,6 +25,10 @@ void tg_tls_forget(struct tg_app *app, const struct tg_snapshot *s);
 
 /* The set to adopt. */
 struct tg_tls_set *tg_tls_current(struct tg_app *app);
+
+/* Every certificate in use; any thread but a worker. */
+void tg_tls_certs(
+	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg);
 
 /* Every second or so: files that changed, tickets' keys, lines for the log. */
 void tg_tls_look(struct tg_app *app);

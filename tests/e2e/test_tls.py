@@ -291,6 +291,17 @@ def certificates_rotate(lab):
 
 
 @case
+def certs_are_shown(lab):
+    certs_ = lab.json('/certs')['certificates']
+    ours = [c for c in certs_ if c['kind'] == 'cert_chain' and c['path'].endswith('/server.crt')]
+    check(ours and all({'dns': 'nginx.test'} in c['subject_alt_names'] for c in ours), str(certs_)[:500])
+    check(any(c['kind'] == 'ca_cert' and c['path'].endswith('/ca.crt') for c in certs_), 'the CA')
+    check(all(0 <= c['days_until_expiration'] <= 2 for c in ours), str(ours))
+    client = [c for c in certs_ if c['path'].endswith('/client.crt')]
+    equal(client[0]['spiffe_id'], 'spiffe://mesh.example/ns/a/sa/b')
+
+
+@case
 def reload_keeps_what_is_open(lab):
     kept = secure(lab, 443)
     ask(kept)

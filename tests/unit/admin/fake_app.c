@@ -1,5 +1,7 @@
 #include "fake_app.h"
 
+#include "../../../dpdk_app/tls.h"
+
 #include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -32,6 +34,21 @@ uint32_t tg_tcp_usage(const struct tg_tcp *t, struct tg_tcp_usage *out, uint32_t
 {
 	out[0] = (struct tg_tcp_usage){"tcb", 256, 1000, 3, 9, 2};
 	return 1;
+}
+
+void tg_tls_certs(
+	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg)
+{
+	static const struct tg_tls_cert cert = {.file = "server.crt",
+		.spiffe_id = "spiffe://mesh.example/a",
+		.subject = "CN=server",
+		.serial = "2a",
+		.names = "a.test, b.test",
+		.not_before = 1,
+		.not_after = INT64_C(4102444800)};
+
+	(void)app;
+	each(arg, &cert);
 }
 
 uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n)

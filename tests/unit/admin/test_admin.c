@@ -248,6 +248,23 @@ static void config_and_info(void)
 	fake_app_fini(&f);
 }
 
+static void certs(void)
+{
+	json_t *j;
+
+	start();
+	j = get_json("/certs?format=json");
+	IS_STR(j, "certificates.0.kind", "cert_chain");
+	IS_STR(j, "certificates.0.path", "server.crt");
+	IS_STR(j, "certificates.0.subject_alt_names.0.uri", "spiffe://mesh.example/a");
+	IS_STR(j, "certificates.0.subject_alt_names.2.dns", "b.test");
+	IS_STR(j, "certificates.0.expiration_time", "2100-01-01T00:00:00.000Z");
+	json_decref(j);
+	CU_ASSERT_EQUAL(get("/certs"), 200);
+	SAYS("server.crt  CN=server");
+	fake_app_fini(&f);
+}
+
 static void memory(void)
 {
 	json_t *j;
@@ -459,7 +476,7 @@ TG_TEST_MAIN("admin", {"ready follows the state", ready_follows_the_state},
 	{"mutations take POST only", mutations_take_post_only},
 	{"reload tells every error", reload_tells_every_error},
 	{"clusters and listeners", clusters_and_listeners}, {"config and info", config_and_info},
-	{"memory", memory}, {"stats and drops", stats_and_drops},
+	{"memory", memory}, {"certs", certs}, {"stats and drops", stats_and_drops},
 	{"bad requests do no harm", bad_requests_do_no_harm},
 	{"silent clients do not block", silent_clients_do_not_block}, {"socket file", socket_file},
 	{"tcp address", tcp_address})
