@@ -131,21 +131,31 @@ static uint64_t next_deadline(const struct px_down *d)
 	case PX_DOWN_L4:
 		return earlier(max_age, px_l4_next_deadline(d->l4));
 	default:
-		return earlier(max_age, px_exch_next_deadline(d->ex));
+		return max_age;
 	}
 }
 
-void px_down_arm(struct px_down *d)
+static void arm(struct tg_proxy *p, struct tg_timer *t, uint8_t kind, uint64_t due)
 {
-	struct tg_proxy *p = proxy_of(d);
-	uint64_t due = next_deadline(d), now = px_now(p);
+	uint64_t now = px_now(p);
 
 	if (due == UINT64_MAX)
 		return;
 	/* A timer that is early is left alone: when it fires it is set anew. */
-	if (tg_timer_running(&d->timer) && tg_timer_deadline(&d->timer) <= due)
+	if (tg_timer_running(t) && tg_timer_deadline(t) <= due)
 		return;
-	tg_timer_start(p->wheel, &d->timer, p->down_kind, due > now ? due - now : 0);
+	tg_timer_start(p->wheel, t, kind, due > now ? due - now : 0);
+}
+
+/* The exchange has a timer of its own: the connection's stands an hour ahead, and moving that with
+ * every request would touch its cold neighbours in the wheel's lists. */
+void px_down_arm(struct px_down *d)
+{
+	struct tg_proxy *p = proxy_of(d);
+
+	arm(p, &d->timer, p->down_kind, next_deadline(d));
+	if (d->state == PX_DOWN_BUSY)
+		arm(p, &d->ex->timer, p->exch_kind, px_exch_next_deadline(d->ex));
 }
 
 static void idle_deadline(struct px_down *d, bool too_old)
@@ -209,22 +219,32 @@ static void on_timer(void *ctx, struct tg_timer *t)
 			px_why(p, why_too_old(d));
 			d->close_soon = true;
 		}
-		if (now >= px_exch_next_deadline(d->ex)) {
-			px_exch_deadline(d->ex, now); /* may free d */
-			if (d->used && d->state == PX_DOWN_BUSY)
-				px_down_run(d);
-		}
-		if (d->used)
-			px_down_arm(d);
 	}
+}
+
+static void on_exch_timer(void *ctx, struct tg_timer *t)
+{
+	struct px_exch *ex = TG_CONTAINER(t, struct px_exch, timer);
+	struct px_down *d = ex->down;
+	uint64_t now = px_now(ctx);
+
+	if (now >= px_exch_next_deadline(ex)) {
+		px_exch_deadline(ex, now); /* may free d */
+		if (d->used && d->state == PX_DOWN_BUSY)
+			px_down_run(d);
+	}
+	if (d->used)
+		px_down_arm(d);
 }
 
 int px_down_init(struct tg_proxy *p)
 {
-	int kind = tg_wheel_kind(p->wheel, on_timer, p);
+	int down = tg_wheel_kind(p->wheel, on_timer, p);
+	int exch = tg_wheel_kind(p->wheel, on_exch_timer, p);
 
-	p->down_kind = (uint8_t)kind;
-	return kind < 0 ? kind : 0;
+	p->down_kind = (uint8_t)down;
+	p->exch_kind = (uint8_t)exch;
+	return down < 0 || exch < 0 ? TG_ENOMEM : 0;
 }
 
 void px_down_linger(struct px_down *d)

@@ -164,6 +164,7 @@ void px_exch_end(struct px_exch *ex)
 		px_endpoint_put(ex->ep);
 	ex->down->ex = NULL;
 	tg_list_del(&ex->link);
+	tg_timer_stop(p->wheel, &ex->timer);
 	tg_arena_reset(&ex->arena);
 	px_unpin(p, ex->snap);
 	ex->used = false;

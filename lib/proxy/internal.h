@@ -130,7 +130,8 @@ enum px_exch_state {
 };
 
 struct px_exch {
-	struct tg_link link; /* HEAD, until it is whole: p->heads; WAIT: ep->pending */
+	struct tg_link link;   /* HEAD, until it is whole: p->heads; WAIT: ep->pending */
+	struct tg_timer timer; /* its nearest deadline, or earlier */
 	struct px_down *down;
 	struct px_up *up;
 	struct px_endpoint *ep;
@@ -195,7 +196,7 @@ struct tg_proxy {
 	struct tg_link heads; /* exchanges whose head is not whole, oldest first */
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
-	uint8_t down_kind, up_kind;
+	uint8_t down_kind, exch_kind, up_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
 	struct tg_field *fields;
