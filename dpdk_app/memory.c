@@ -19,12 +19,13 @@
 #define MBUFS_A_WORKER 1024
 #define MBUFS_TO_WORK_WITH 4096
 
-/* What a connection costs in lib/tcp: TCB 256, its share of embryonic and TIME-WAIT records and of
- * the flow table, and a transmit block while data is under way; in lib/proxy: downstream, upstream
- * and L4 objects. */
-#define TCP_BYTES_A_CONN 384
+/* What a connection costs in lib/tcp: TCB 256, its share of embryonic (16) and TIME-WAIT records
+ * (32) and of the flow table (18), and a transmit block while data is under way; in lib/proxy:
+ * downstream (64) and upstream objects (128), and half an L4 pair (512). tests/scale compares with
+ * what is made. */
+#define TCP_BYTES_A_CONN 328
 #define TRANSMIT_BYTES 320
-#define PROXY_BYTES_A_CONN 768
+#define PROXY_BYTES_A_CONN 448
 /* With TLS: a connection's secrets and identity; expanded keys of those that move data; OpenSSL's
  * memory of a handshake under way. */
 #define TLS_BYTES_A_CONN 512
@@ -189,6 +190,7 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 	out->max_exchanges = exchanges_of(conns);
 	out->max_tls_active = tls_active_of(conns);
 	out->max_handshakes = handshakes_of(conns);
+	out->max_pairs = conns / 2;
 	out->log_records = ask->log ? LOG_RECORDS : 0;
 	out->eal_bytes = fixed + (uint64_t)out->n_mbufs * out->mbuf_bytes;
 	out->worker_bytes = worker_bytes(conns, ask);

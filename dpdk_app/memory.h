@@ -34,7 +34,7 @@ struct tg_budget {
 	uint32_t n_mbufs, mbuf_room; /* packet buffers; data room of each, headroom included */
 	uint32_t mbuf_bytes;         /* what one takes in all */
 	/* for each worker */
-	uint32_t max_conns, max_active, max_downstream, max_upstream, max_exchanges;
+	uint32_t max_conns, max_active, max_downstream, max_upstream, max_exchanges, max_pairs;
 	uint32_t max_handshakes, max_tls_active; /* counted only with `tls`, else they are small */
 	uint32_t log_records;                    /* 0: no log */
 	uint64_t eal_bytes; /* DPDK heap to ask for: buffers and what EAL needs besides */

@@ -360,6 +360,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 		.max_downstream = app->budget.max_downstream,
 		.max_upstream = app->budget.max_upstream,
 		.max_exchanges = app->budget.max_exchanges,
+		.max_pairs = app->budget.max_pairs,
 		.net = {.connect = proxy_connect,
 			.listen = proxy_listen,
 			.unlisten = proxy_unlisten,

@@ -32,6 +32,7 @@ struct tg_proxy_net {
 struct tg_proxy_conf {
 	uint32_t worker, n_workers;
 	uint32_t max_downstream, max_upstream, max_exchanges; /* objects in the pools */
+	uint32_t max_pairs; /* of connections under protocol = "tcp"; 0: max_downstream */
 	struct tg_proxy_net net;
 	struct tg_tls *tls; /* NULL: listeners and clusters with TLS do not work */
 	struct tg_wheel *wheel;

@@ -14,7 +14,8 @@ static int init_pools(struct tg_proxy *p)
 	if (!rc)
 		rc = tg_pool_init(&p->exchs, "exchange", sizeof(struct px_exch), c->max_exchanges);
 	if (!rc)
-		rc = tg_pool_init(&p->l4s, "l4_pair", sizeof(struct px_l4), c->max_downstream);
+		rc = tg_pool_init(&p->l4s, "l4_pair", sizeof(struct px_l4),
+			c->max_pairs ? c->max_pairs : c->max_downstream);
 	if (!rc)
 		rc = tg_pool_init(&p->listener_pool, "listener", sizeof(struct px_listener),
 			TG_PX_LISTENERS_MAX);

@@ -177,6 +177,9 @@ static void holds_them_all(void)
 	begin(NULL, TG_US);
 	if (world_idle_bytes(w) > 384)
 		fail("an idle connection takes %.0f bytes", world_idle_bytes(w));
+	if (world_reserved(w) > w->budget.worker_bytes)
+		fail("pools of %llu bytes, planned are %llu", (unsigned long long)world_reserved(w),
+			(unsigned long long)w->budget.worker_bytes);
 	open_all();
 	only_idle_ones("open");
 	ask_at_random(2 * n_conns);

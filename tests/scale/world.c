@@ -167,6 +167,7 @@ static bool make_proxy(struct world *w, struct tg_errbuf *e)
 		.max_downstream = w->budget.max_downstream,
 		.max_upstream = w->budget.max_upstream,
 		.max_exchanges = w->budget.max_exchanges,
+		.max_pairs = w->budget.max_pairs,
 		.net = {.connect = proxy_connect,
 			.listen = proxy_listen,
 			.unlisten = proxy_unlisten,
@@ -414,15 +415,15 @@ double world_idle_bytes(const struct world *w)
 	return bytes;
 }
 
-double world_reserved(const struct world *w)
+uint64_t world_reserved(const struct world *w)
 {
 	struct world_usage u[WORLD_POOLS];
 	uint32_t n = world_usage(w, u);
-	double bytes = 0;
+	uint64_t bytes = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		bytes += (double)u[i].size * u[i].count;
-	return bytes / w->conf.max_connections;
+		bytes += (uint64_t)u[i].size * u[i].count;
+	return bytes;
 }
 
 uint64_t world_resident(void)

@@ -80,9 +80,8 @@ uint32_t world_usage(const struct world *w, struct world_usage out[static WORLD_
 /* Bytes of the objects that an idle client connection takes: TCB, downstream object, and its share
  * of the flow table. */
 double world_idle_bytes(const struct world *w);
-/* Bytes that are reserved for each connection that the configuration allows: all pools, the flow
- * table included, packet buffers not. */
-double world_reserved(const struct world *w);
+/* Bytes that all pools reserve, the flow table included, packet buffers not. */
+uint64_t world_reserved(const struct world *w);
 
 /* VmRSS of this process, bytes. */
 uint64_t world_resident(void);
