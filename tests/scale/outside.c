@@ -22,6 +22,8 @@
 #define GATE_PORT 80
 #define ORIGIN_PORT 8080
 #define WINDOW 65535
+#define ICMP6_NS 135
+#define ICMP6_NA 136
 #define ORIGIN_PORTS 65536
 #define NUMBER_DIGITS 9
 #define FIN RTE_TCP_FIN_FLAG
@@ -30,6 +32,9 @@
 #define PSH RTE_TCP_PSH_FLAG
 #define ACK RTE_TCP_ACK_FLAG
 
+/* Clients have the last 32 bits of their IPv4 address, less its net. */
+static const uint8_t clients6[16] = {0xfd, 0x64}, gate6[16] = {0xfd, 0x10, [15] = 1},
+		     router6[16] = {0xfd, 0x10, [15] = 2};
 static const uint8_t macs[OUTSIDE_SIDES][6] = {{2, 0, 0, 0, 1, 2}, {2, 0, 0, 0, 2, 2}};
 
 /* MSS 1460, SACK permitted, timestamps, window scale 7: as Linux */
@@ -94,7 +99,8 @@ void outside_fini(struct outside *o)
 
 struct segment {
 	enum outside_side side;
-	uint32_t src, dst;
+	bool v6;
+	uint32_t src, dst; /* v6: src is the host's part, dst the gate's only one */
 	uint16_t sport, dport;
 	uint8_t flags;
 	const struct tg_view *part;
@@ -121,18 +127,6 @@ static uint32_t put_options(
 	return sizeof(options);
 }
 
-static void checksums(const struct outside *o, struct rte_mbuf *m, struct rte_ipv4_hdr *ip)
-{
-	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
-
-	if (o->conf.checksums) {
-		ip->hdr_checksum = rte_ipv4_cksum(ip);
-		tcp->cksum = rte_ipv4_udptcp_cksum(ip, tcp);
-	} else {
-		m->ol_flags |= RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
-	}
-}
-
 static uint8_t *put_parts(const struct segment *s, uint8_t *at)
 {
 	for (uint32_t i = 0; i < s->n_parts; i++) {
@@ -142,12 +136,52 @@ static uint8_t *put_parts(const struct segment *s, uint8_t *at)
 	return at;
 }
 
+/* What is behind an Ethernet header, in front of the TCP header: the IP header. */
+static uint32_t ip_len(const struct segment *s)
+{
+	return s->v6 ? sizeof(struct rte_ipv6_hdr) : sizeof(struct rte_ipv4_hdr);
+}
+
+static void put_ipv4(
+	const struct outside *o, const struct segment *s, struct rte_ipv4_hdr *ip, uint32_t tcp_len)
+{
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
+
+	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
+		.total_length = rte_cpu_to_be_16((uint16_t)(sizeof(*ip) + tcp_len)),
+		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
+		.time_to_live = 64,
+		.next_proto_id = IPPROTO_TCP,
+		.src_addr = rte_cpu_to_be_32(s->src),
+		.dst_addr = rte_cpu_to_be_32(s->dst)};
+	if (o->conf.checksums) {
+		ip->hdr_checksum = rte_ipv4_cksum(ip);
+		tcp->cksum = rte_ipv4_udptcp_cksum(ip, tcp);
+	}
+}
+
+static void put_ipv6(
+	const struct outside *o, const struct segment *s, struct rte_ipv6_hdr *ip, uint32_t tcp_len)
+{
+	struct rte_tcp_hdr *tcp = (struct rte_tcp_hdr *)(ip + 1);
+	uint32_t host = rte_cpu_to_be_32(s->src);
+
+	*ip = (struct rte_ipv6_hdr){.vtc_flow = rte_cpu_to_be_32(6u << 28),
+		.payload_len = rte_cpu_to_be_16((uint16_t)tcp_len),
+		.proto = IPPROTO_TCP,
+		.hop_limits = 64};
+	memcpy(ip->src_addr, clients6, 12);
+	memcpy(ip->src_addr + 12, &host, 4);
+	memcpy(ip->dst_addr, gate6, 16);
+	if (o->conf.checksums)
+		tcp->cksum = rte_ipv6_udptcp_cksum(ip, tcp);
+}
+
 /* Sends and moves SND.NXT. */
 static void transmit(struct outside *o, struct outside_peer *p, const struct segment *s)
 {
 	struct rte_mbuf *m = rte_pktmbuf_alloc(o->conf.mbufs);
 	struct rte_ether_hdr *eth;
-	struct rte_ipv4_hdr *ip;
 	struct rte_tcp_hdr *tcp;
 	uint8_t *payload, *end;
 
@@ -156,21 +190,13 @@ static void transmit(struct outside *o, struct outside_peer *p, const struct seg
 		return;
 	}
 	eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
-	ip = (struct rte_ipv4_hdr *)(eth + 1);
-	tcp = (struct rte_tcp_hdr *)(ip + 1);
+	tcp = (struct rte_tcp_hdr *)((uint8_t *)(eth + 1) + ip_len(s));
 	memcpy(&eth->dst_addr, o->gate_mac[s->side], 6);
 	memcpy(&eth->src_addr, macs[s->side], 6);
-	eth->ether_type = rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4);
+	eth->ether_type = rte_cpu_to_be_16(s->v6 ? RTE_ETHER_TYPE_IPV6 : RTE_ETHER_TYPE_IPV4);
 	payload = (uint8_t *)(tcp + 1);
 	payload += put_options(o, payload, p, s->flags & SYN);
 	end = put_parts(s, payload);
-	*ip = (struct rte_ipv4_hdr){.version_ihl = 0x45,
-		.total_length = rte_cpu_to_be_16((uint16_t)(end - (uint8_t *)ip)),
-		.fragment_offset = rte_cpu_to_be_16(RTE_IPV4_HDR_DF_FLAG),
-		.time_to_live = 64,
-		.next_proto_id = IPPROTO_TCP,
-		.src_addr = rte_cpu_to_be_32(s->src),
-		.dst_addr = rte_cpu_to_be_32(s->dst)};
 	*tcp = (struct rte_tcp_hdr){.src_port = rte_cpu_to_be_16(s->sport),
 		.dst_port = rte_cpu_to_be_16(s->dport),
 		.sent_seq = rte_cpu_to_be_32(p->seq),
@@ -178,10 +204,14 @@ static void transmit(struct outside *o, struct outside_peer *p, const struct seg
 		.data_off = (uint8_t)((payload - (uint8_t *)tcp) << 2),
 		.tcp_flags = s->flags,
 		.rx_win = rte_cpu_to_be_16(WINDOW)};
+	if (s->v6)
+		put_ipv6(o, s, (struct rte_ipv6_hdr *)(eth + 1), (uint32_t)(end - (uint8_t *)tcp));
+	else
+		put_ipv4(o, s, (struct rte_ipv4_hdr *)(eth + 1), (uint32_t)(end - (uint8_t *)tcp));
 	m->data_len = (uint16_t)(end - (uint8_t *)eth);
 	m->pkt_len = m->data_len;
-	m->ol_flags = 0;
-	checksums(o, m, ip);
+	m->ol_flags =
+		o->conf.checksums ? 0 : RTE_MBUF_F_RX_IP_CKSUM_GOOD | RTE_MBUF_F_RX_L4_CKSUM_GOOD;
 	p->seq += (uint32_t)(end - payload) + !!(s->flags & SYN) + !!(s->flags & FIN);
 	o->conf.send(o->conf.ctx, s->side, m);
 }
@@ -189,8 +219,10 @@ static void transmit(struct outside *o, struct outside_peer *p, const struct seg
 static void client_sends(
 	struct outside *o, uint32_t n, uint8_t flags, const struct tg_view *part, uint32_t n_parts)
 {
+	bool v6 = n % 2;
 	const struct segment s = {.side = OUTSIDE_NORTH,
-		.src = CLIENTS_NET + n / PORTS_AN_ADDRESS,
+		.v6 = v6,
+		.src = (v6 ? 1 : CLIENTS_NET) + n / PORTS_AN_ADDRESS,
 		.sport = (uint16_t)(FIRST_PORT + n % PORTS_AN_ADDRESS),
 		.dst = GATE_NORTH,
 		.dport = GATE_PORT,
@@ -273,8 +305,7 @@ void outside_reset(struct outside *o, uint32_t n)
 /* --- frames in ------------------------------------------------------------------------------- */
 
 struct incoming {
-	const struct rte_tcp_hdr *tcp;
-	uint32_t src, dst, seq, ack, len, tsval;
+	uint32_t seq, ack, len, tsval;
 	uint16_t sport, dport;
 	uint8_t flags;
 	const char *payload;
@@ -426,20 +457,18 @@ static void origin_input(struct outside *o, uint16_t port, const struct incoming
 	}
 }
 
-static void tcp_input(struct outside *o, enum outside_side side, const struct rte_ipv4_hdr *ip)
+/* host: of the destination address, v6 or not. */
+static void tcp_input(struct outside *o, enum outside_side side, const struct rte_tcp_hdr *tcp,
+	uint32_t len, bool v6, uint32_t host)
 {
-	const struct rte_tcp_hdr *tcp = (const struct rte_tcp_hdr *)(ip + 1);
 	uint32_t header = (uint32_t)(tcp->data_off >> 4) * 4;
 	const uint8_t *opts = (const uint8_t *)(tcp + 1);
-	struct incoming in = {.tcp = tcp,
-		.src = rte_be_to_cpu_32(ip->src_addr),
-		.dst = rte_be_to_cpu_32(ip->dst_addr),
-		.sport = rte_be_to_cpu_16(tcp->src_port),
+	struct incoming in = {.sport = rte_be_to_cpu_16(tcp->src_port),
 		.dport = rte_be_to_cpu_16(tcp->dst_port),
 		.seq = rte_be_to_cpu_32(tcp->sent_seq),
 		.ack = rte_be_to_cpu_32(tcp->recv_ack),
 		.flags = tcp->tcp_flags,
-		.len = rte_be_to_cpu_16(ip->total_length) - 20u - header,
+		.len = len - header,
 		.payload = (const char *)tcp + header};
 	uint32_t ts = 0;
 
@@ -450,13 +479,22 @@ static void tcp_input(struct outside *o, enum outside_side side, const struct rt
 	if (side == OUTSIDE_SOUTH) {
 		origin_input(o, in.sport, &in);
 	} else {
-		uint32_t n = (in.dst - CLIENTS_NET) * PORTS_AN_ADDRESS + in.dport - FIRST_PORT;
+		uint32_t n =
+			(host - (v6 ? 1 : CLIENTS_NET)) * PORTS_AN_ADDRESS + in.dport - FIRST_PORT;
 
-		if (n < o->conf.clients)
+		if (n < o->conf.clients && n % 2 == v6)
 			client_input(o, n, &in);
 		else
-			fail(o, "a segment to nobody, %#x:%u", in.dst, in.dport);
+			fail(o, "a segment to nobody, %#x:%u", host, in.dport);
 	}
+}
+
+static void ipv4_input(struct outside *o, enum outside_side side, const struct rte_ipv4_hdr *ip)
+{
+	if (ip->next_proto_id == IPPROTO_TCP)
+		tcp_input(o, side, (const struct rte_tcp_hdr *)(ip + 1),
+			rte_be_to_cpu_16(ip->total_length) - (uint32_t)sizeof(*ip), false,
+			rte_be_to_cpu_32(ip->dst_addr));
 }
 
 void outside_greet(struct outside *o)
@@ -521,17 +559,66 @@ static void arp_input(struct outside *o, enum outside_side side, struct rte_mbuf
 	o->conf.send(o->conf.ctx, side, m);
 }
 
+/* Turns a solicitation of the router's address into the advertisement. */
+static bool advertise(struct rte_ether_hdr *eth, struct rte_ipv6_hdr *ip)
+{
+	uint8_t *nd = (uint8_t *)(ip + 1);
+	uint16_t sum;
+
+	if (ip->proto != IPPROTO_ICMPV6 || nd[0] != ICMP6_NS || memcmp(nd + 8, router6, 16) != 0)
+		return false;
+	memset(nd, 0, 8);
+	nd[0] = ICMP6_NA;
+	nd[4] = 0x60; /* solicited, override */
+	nd[24] = 2;   /* target's hardware address */
+	nd[25] = 1;
+	memcpy(nd + 26, macs[OUTSIDE_NORTH], 6);
+	memcpy(ip->dst_addr, ip->src_addr, 16);
+	memcpy(ip->src_addr, router6, 16);
+	ip->payload_len = rte_cpu_to_be_16(32);
+	sum = rte_ipv6_udptcp_cksum(ip, nd);
+	memcpy(nd + 2, &sum, 2);
+	eth->dst_addr = eth->src_addr;
+	memcpy(&eth->src_addr, macs[OUTSIDE_NORTH], 6);
+	return true;
+}
+
+/* True: m is sent back. */
+static bool ipv6_input(struct outside *o, enum outside_side side, struct rte_mbuf *m)
+{
+	struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, struct rte_ether_hdr *);
+	struct rte_ipv6_hdr *ip = (struct rte_ipv6_hdr *)(eth + 1);
+	uint32_t host;
+
+	if (ip->proto == IPPROTO_TCP) {
+		memcpy(&host, ip->dst_addr + 12, 4);
+		tcp_input(o, side, (const struct rte_tcp_hdr *)(ip + 1),
+			rte_be_to_cpu_16(ip->payload_len), true, rte_be_to_cpu_32(host));
+	} else if (side == OUTSIDE_NORTH && advertise(eth, ip)) {
+		m->data_len = sizeof(*eth) + sizeof(*ip) + 32;
+		m->pkt_len = m->data_len;
+		m->ol_flags = 0;
+		o->conf.send(o->conf.ctx, side, m);
+		return true;
+	}
+	return false;
+}
+
 void outside_input(struct outside *o, enum outside_side side, struct rte_mbuf *m)
 {
 	const struct rte_ether_hdr *eth = rte_pktmbuf_mtod(m, const struct rte_ether_hdr *);
-	const struct rte_ipv4_hdr *ip = (const struct rte_ipv4_hdr *)(eth + 1);
 
-	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_ARP)) {
+	switch (rte_be_to_cpu_16(eth->ether_type)) {
+	case RTE_ETHER_TYPE_ARP:
 		arp_input(o, side, m);
 		return;
+	case RTE_ETHER_TYPE_IPV4:
+		ipv4_input(o, side, (const struct rte_ipv4_hdr *)(eth + 1));
+		break;
+	case RTE_ETHER_TYPE_IPV6:
+		if (ipv6_input(o, side, m))
+			return;
+		break;
 	}
-	if (eth->ether_type == rte_cpu_to_be_16(RTE_ETHER_TYPE_IPV4) &&
-		ip->next_proto_id == IPPROTO_TCP)
-		tcp_input(o, side, ip);
 	rte_pktmbuf_free(m);
 }

@@ -6,8 +6,10 @@
  * as it must be is kept as the first failure. Owner: one thread. Bound: memory of `clients`, taken
  * at init.
  *
- *   client n: 10.64.0.1 + n / 50000, port 10000 + n % 50000, behind the router 10.0.0.2 (north)
- *   gate:     10.0.0.1:80 (north), 10.1.0.1 (south)         origin: 10.1.0.2:8080 (south)
+ *   client n  even: 10.64.0.1 + n / 50000, odd: fd64::1 + n / 50000; port 10000 + n % 50000
+ *   routers   10.0.0.2, fd10::2 (north)
+ *   gate      10.0.0.1:80, [fd10::1]:80 (north), 10.1.0.1 (south)
+ *   origin    10.1.0.2:8080 (south)
  */
 #ifndef SCALE_OUTSIDE_H
 #define SCALE_OUTSIDE_H

@@ -86,16 +86,18 @@ static void all_is_back(const char *when)
 	valid(when);
 }
 
-/* Once through everything, alone: after a rest the gate asks for its neighbours' addresses, and
- * lets only a few packets wait for the answer. */
+/* Once through everything, alone, in both families: after a rest the gate asks for its neighbours'
+ * addresses, and lets only a few packets wait for the answer. */
 static void one_alone(void)
 {
-	outside_open(&w->out, 0);
-	settle();
-	outside_ask(&w->out, 0, false);
-	settle();
-	outside_close(&w->out, 0);
-	settle();
+	for (uint32_t i = 0; i < 2; i++) {
+		outside_open(&w->out, i);
+		settle();
+		outside_ask(&w->out, i, false);
+		settle();
+		outside_close(&w->out, i);
+		settle();
+	}
 }
 
 static void begin(const char *listener, uint64_t step)
@@ -244,7 +246,7 @@ static void one_burst(uint32_t first)
 		outside_open(&w->out, first + k);
 	run_dry();
 	for (uint32_t k = 0; k < BURST; k++)
-		switch (k % 4) {
+		switch (k / 2 % 4) {
 		case 0:
 			outside_close(&w->out, first + k);
 			break;
@@ -252,17 +254,18 @@ static void one_burst(uint32_t first)
 			outside_reset(&w->out, first + k);
 			break;
 		default:
-			outside_ask(&w->out, first + k, k % 4 == 2);
+			outside_ask(&w->out, first + k, k / 2 % 4 == 2);
 		}
 	run_dry();
-	for (uint32_t k = 3; k < BURST; k += 4)
-		outside_close(&w->out, first + k);
+	for (uint32_t k = 0; k < BURST; k++)
+		if (k / 2 % 4 == 3)
+			outside_close(&w->out, first + k);
 	run_dry();
 }
 
 static void opens_and_closes(void)
 {
-	uint32_t bursts = n_cycles / BURST, at = 0, alone = 2;
+	uint32_t bursts = n_cycles / BURST, at = 0, alone = 4;
 
 	begin(NULL, TG_US);
 	for (uint32_t i = 1; i <= bursts && !why[0] && !world_failure(w); i++) {
@@ -275,7 +278,7 @@ static void opens_and_closes(void)
 				(unsigned long long)(world_resident() >> 10));
 			fflush(stdout);
 			one_alone();
-			alone++;
+			alone += 2;
 		}
 	}
 	equal(w->out.opened, (uint64_t)bursts * BURST + alone, "connections opened");

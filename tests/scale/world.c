@@ -14,11 +14,14 @@
 
 static const char config[] =
 	"ports: (\n"
-	"  { name = \"north\"; device = \"net_null0\"; addresses = [\"10.0.0.1/24\"]; },\n"
+	"  { name = \"north\"; device = \"net_null0\"; addresses = [\"10.0.0.1/24\", "
+	"\"fd10::1/64\"]; },\n"
 	"  { name = \"south\"; device = \"net_null1\"; addresses = [\"10.1.0.1/24\"]; } );\n"
-	"ip_routes: ( { destination = \"10.64.0.0/10\"; via = \"10.0.0.2\"; } );\n"
-	"listeners: ( { name = \"web\"; address = \"10.0.0.1:80\"; virtual_hosts = [\"all\"]; %s } "
-	");\n"
+	"ip_routes: ( { destination = \"10.64.0.0/10\"; via = \"10.0.0.2\"; },\n"
+	"  { destination = \"fd64::/64\"; via = \"fd10::2\"; } );\n"
+	"listeners: (\n"
+	"  { name = \"web\"; address = \"10.0.0.1:80\"; virtual_hosts = [\"all\"]; %s },\n"
+	"  { name = \"web6\"; address = \"[fd10::1]:80\"; virtual_hosts = [\"all\"]; %s } );\n"
 	"virtual_hosts: ( { name = \"all\"; domains = [\"*\"];\n"
 	"  routes: ( { match: { prefix = \"/\"; }; route: { cluster = \"origin\"; }; } ); } );\n"
 	"clusters: ( { name = \"origin\"; endpoints: ( { address = \"10.1.0.2:8080\"; } );\n"
@@ -117,11 +120,12 @@ static bool make_net(struct world *w, struct tg_errbuf *e)
 	static const struct tg_netif_ops ops = {.tx = device_tx};
 	struct tg_netif_conf ifs[OUTSIDE_SIDES];
 	const struct tg_snapshot *s = w->snap;
-	struct tg_net_route route = {s->ip_routes[0].destination, s->ip_routes[0].via};
+	struct tg_net_route routes[] = {{s->ip_routes[0].destination, s->ip_routes[0].via},
+		{s->ip_routes[1].destination, s->ip_routes[1].via}};
 	struct tg_net_conf nc = {.n_ifs = OUTSIDE_SIDES,
 		.ifs = ifs,
-		.n_routes = 1,
-		.routes = &route,
+		.n_routes = RTE_DIM(routes),
+		.routes = routes,
 		.mbufs = w->mbufs,
 		.wheel = &w->wheel,
 		.stats = w->stats,
@@ -184,8 +188,9 @@ static bool make_proxy(struct world *w, struct tg_errbuf *e)
 static bool read_config(struct world *w)
 {
 	char text[2048];
+	const char *more = w->conf.listener ? w->conf.listener : "";
 
-	snprintf(text, sizeof(text), config, w->conf.listener ? w->conf.listener : "");
+	snprintf(text, sizeof(text), config, more, more);
 	w->snap = tg_config_parse("scale", text, w->registry, stderr);
 	return w->snap;
 }

@@ -24,7 +24,7 @@ struct world_conf {
 	uint32_t clients;         /* addresses, not all of them open */
 	uint32_t max_connections; /* of the worker, as in the configuration; 0: clients and some */
 	uint64_t step;            /* ns that a turn lasts */
-	const char *listener;     /* more keys of the listener; NULL: none */
+	const char *listener;     /* more keys of the listeners; NULL: none */
 };
 
 struct world_queue {
