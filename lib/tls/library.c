@@ -1,14 +1,15 @@
 /* A worker's OpenSSL: a library context of its own, with few algorithms in it.
  *
- * OpenSSL 3.0 makes the public key of each certificate that it reads by trying decoders, and for
- * that it collects all decoders and kinds of keys that the context has (some hundred), each time:
- * this costs more than a signature. A context with only those that certificates in TLS need does it
- * in a third of the time.
+ * OpenSSL 3.0 makes the public key of each certificate that it reads by trying decoders, and walks
+ * over all algorithms that the context has (some hundreds) to find them, each time: this costs more
+ * than a signature. With only those that TLS needs it costs a fraction of one.
  *
  * So there are two contexts a worker. `full` has OpenSSL's default provider, and reads private
  * keys. `ctx` has a provider of ours that shows a part of the default one: its algorithms are the
  * default provider's own functions, with the default provider's context of `full`.
  */
+#include <strings.h>
+
 #include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
@@ -18,47 +19,42 @@
 
 #define SHOWN 24
 
-/* The default provider's tables, which are constants of libcrypto; the last two are our choices
- * from them. Filled on the control core before the first context is used. */
+/* By operation: the first names of the algorithms that are shown; those that have no list are not.
+ * What the default provider itself needs for these it takes from `full`. */
+static const char *const shown[OSSL_OP__HIGHEST + 1][8] = {
+	[OSSL_OP_DIGEST] = {"SHA1", "SHA2-256", "SHA2-384", "SHA2-512", "MD5", "MD5-SHA1"},
+	[OSSL_OP_CIPHER] = {"AES-128-GCM", "AES-256-GCM", "ChaCha20-Poly1305", "AES-256-CBC"},
+	[OSSL_OP_MAC] = {"HMAC"},
+	[OSSL_OP_KDF] = {"TLS13-KDF", "TLS1-PRF", "HKDF"},
+	[OSSL_OP_RAND] = {"CTR-DRBG", "SEED-SRC"},
+	[OSSL_OP_KEYMGMT] = {"EC", "RSA", "RSA-PSS", "X25519", "ED25519", "HMAC"},
+	[OSSL_OP_KEYEXCH] = {"ECDH", "X25519"},
+	[OSSL_OP_SIGNATURE] = {"RSA", "ECDSA", "ED25519", "HMAC"},
+	[OSSL_OP_DECODER] = {"EC", "RSA", "RSA-PSS", "ED25519"},
+};
+
+/* The entries of the default provider's tables, which are constants of libcrypto, that are shown.
+ * Filled on the control core before the first context is used. */
 static struct {
 	bool filled;
-	const OSSL_ALGORITHM *of[OSSL_OP__HIGHEST + 1];
-	OSSL_ALGORITHM keys[SHOWN + 1], decoders[SHOWN + 1];
+	OSSL_ALGORITHM of[OSSL_OP__HIGHEST + 1][SHOWN + 1];
 } tables;
 
 static struct tg_tls_lib *libs; /* all that are open; the control core's */
 
 /* Whether the first of an algorithm's names ("EC:id-ecPublicKey:...") is in the list. */
-static bool is_one_of(const OSSL_ALGORITHM *a, const char *const *names)
+static bool is_shown(int op, const OSSL_ALGORITHM *a)
 {
 	size_t n = strcspn(a->algorithm_names, ":");
 
-	for (; *names; names++)
-		if (strlen(*names) == n && strncmp(a->algorithm_names, *names, n) == 0)
-			return true;
+	for (int i = 0; i < 8 && shown[op][i]; i++)
+		if (strlen(shown[op][i]) == n &&
+			strncasecmp(a->algorithm_names, shown[op][i], n) == 0)
+			return op != OSSL_OP_DECODER ||
+			       (strstr(a->property_definition, "input=der") &&
+				       strstr(a->property_definition,
+					       "structure=SubjectPublicKeyInfo"));
 	return false;
-}
-
-static void choose_keys(const OSSL_ALGORITHM *a)
-{
-	static const char *const names[] = {
-		"EC", "RSA", "RSA-PSS", "X25519", "ED25519", "HMAC", NULL};
-	int n = 0;
-
-	for (; a && a->algorithm_names && n < SHOWN; a++)
-		if (is_one_of(a, names))
-			tables.keys[n++] = *a;
-}
-
-static void choose_decoders(const OSSL_ALGORITHM *a)
-{
-	static const char *const names[] = {"EC", "RSA", "RSA-PSS", "ED25519", NULL};
-	int n = 0;
-
-	for (; a && a->algorithm_names && n < SHOWN; a++)
-		if (is_one_of(a, names) && strstr(a->property_definition, "input=der") &&
-			strstr(a->property_definition, "structure=SubjectPublicKeyInfo"))
-			tables.decoders[n++] = *a;
 }
 
 static void fill_tables(const OSSL_PROVIDER *base)
@@ -67,13 +63,14 @@ static void fill_tables(const OSSL_PROVIDER *base)
 
 	if (tables.filled)
 		return;
-	for (int op = 1; op <= OSSL_OP__HIGHEST; op++)
-		tables.of[op] = OSSL_PROVIDER_query_operation(base, op, &no_cache);
-	choose_keys(tables.of[OSSL_OP_KEYMGMT]);
-	choose_decoders(tables.of[OSSL_OP_DECODER]);
-	tables.of[OSSL_OP_KEYMGMT] = tables.keys;
-	tables.of[OSSL_OP_DECODER] = tables.decoders;
-	tables.of[OSSL_OP_ENCODER] = tables.of[OSSL_OP_STORE] = NULL;
+	for (int op = 1; op <= OSSL_OP__HIGHEST; op++) {
+		const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(base, op, &no_cache);
+		int n = 0;
+
+		for (; a && a->algorithm_names && n < SHOWN; a++)
+			if (is_shown(op, a))
+				tables.of[op][n++] = *a;
+	}
 	tables.filled = true;
 }
 
