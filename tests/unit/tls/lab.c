@@ -205,7 +205,7 @@ static void open_one(struct tg_rec *rx, uint8_t *p, uint32_t n, const char *text
 
 void lab_talk(const struct tg_hs_result *r, SSL *ssl)
 {
-	struct tg_aead_key keys[2];
+	struct tg_aead_key keys[2] = {0};
 	struct tg_rec rx, tx;
 	uint8_t rec[512], plain[64];
 	struct tg_view msg = TG_VIEW("from the engine");

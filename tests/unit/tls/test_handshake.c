@@ -351,7 +351,7 @@ static void leaves_the_rest(void)
 	struct tg_tls_conf conf = server_conf();
 	struct lab_end *us, *peer;
 	struct tg_hs_result r;
-	struct tg_aead_key key;
+	struct tg_aead_key key = {0};
 	struct tg_rec rx;
 	uint32_t n;
 

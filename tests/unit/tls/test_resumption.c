@@ -276,7 +276,7 @@ static const struct tg_sockaddr origin = {.ip.b = {[15] = 1}, .port = 443};
 static void take_tickets(struct tg_hs_result *r, uint8_t *p, uint32_t n)
 {
 	static struct tg_post_gather gather;
-	struct tg_aead_key key;
+	struct tg_aead_key key = {0};
 	struct tg_post post;
 	struct tg_post_out out;
 	struct tg_rec rx;
