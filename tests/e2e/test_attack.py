@@ -45,7 +45,7 @@ def send(sock, raw, r):
 def ask(lab, raw, want, end, r):
     """(status of each answer, how the connection ended)."""
     got = []
-    with Client(lab.connect(timeout=5)) as c:
+    with Client(lab.connect(timeout=15)) as c:
         send(c.sock, raw, r)
         if not isinstance(end, set):
             try:
@@ -183,7 +183,7 @@ def response_outcome(raw, closed, method):
 
 def response_case(lab, n, raw, closed, method):
     r, what = response_outcome(raw, closed, method)
-    with Client(lab.connect(timeout=5)) as c:
+    with Client(lab.connect(timeout=15)) as c:
         # One write: what the origin lies about must not become the second answer.
         c.send(request(method.decode(), f'/raw/{n}', 'py.test') + request('GET', '/bytes/9', 'py.test'))
         try:
