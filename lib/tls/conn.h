@@ -47,10 +47,11 @@ enum { I_MODE, I_WHY };
 #define F_SERVER 0x80
 #define F_RESUMED 0x100
 
-/* What a connection needs while it moves data. */
+/* What a connection needs while it moves data. The keys keep what the implementation of AEAD put
+ * into them from one owner to the next: the pool's own link in a free one must not stand there. */
 struct tls_act {
-	struct tg_aead_key rx_key, tx_key;
 	struct tg_link lru; /* when nothing is opened: tls->resting, longest first */
+	struct tg_aead_key rx_key, tx_key;
 	struct tls_conn *owner;
 	uint32_t n_regions;
 	uint32_t plain;     /* bytes of content opened and not consumed */
@@ -101,6 +102,8 @@ struct tg_tls {
 	struct tg_post_gather gather;
 	uint8_t scratch[TG_REC_BODY_MAX + 4096];
 };
+
+_Static_assert(offsetof(struct tls_act, rx_key) >= sizeof(struct tg_pool_node), "see there");
 
 static inline struct tls_conn *tls_of(const struct tg_conn *c)
 {

@@ -226,13 +226,14 @@ static void feed(struct tg_hs_resume *r, struct tg_view msg)
 bool tg_hs_ticket(struct tg_hs_resume *r, const struct tg_ticket *t, int64_t now)
 {
 	uint8_t msg[TG_REC_CONTENT_MAX];
-	struct tg_aead_key key;
+	struct tg_aead_key key = {{0}};
 
 	r->f.now = now;
 	if (t->ticket.n <= sizeof(msg) - 300 && t->lifetime && tg_rec_wake(&r->rec, &key)) {
 		feed(r, tg_view_of(msg, write_ticket(t, msg)));
 		tg_rec_rest(&r->rec);
 	}
+	tg_aead_get(TG_AEAD_AES_128_GCM)->discard(&key);
 	if (tg_session_wanted(r->f.w->sessions, r->f.ctx->serial, &r->f.origin))
 		return true;
 	tg_hs_resume_drop(r);

@@ -144,8 +144,21 @@ no_memory:
 	return NULL;
 }
 
+static void discard_keys(struct tg_tls *t)
+{
+	const struct tg_aead_ops *ops = tg_aead_get(TG_AEAD_AES_128_GCM);
+
+	for (uint32_t i = 0; i < t->acts.fresh; i++) {
+		struct tls_act *a = tg_pool_at(&t->acts, i);
+
+		ops->discard(&a->rx_key);
+		ops->discard(&a->tx_key);
+	}
+}
+
 void tg_tls_destroy(struct tg_tls *t)
 {
+	discard_keys(t);
 	if (t->handshakes)
 		tg_hs_worker_destroy(t->handshakes);
 	tg_pool_fini(&t->acts);
