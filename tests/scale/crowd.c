@@ -12,7 +12,7 @@
  *	quit
  *
  * or with "failed: why". At most WINDOW clients wait for something at any time, so that no ring is
- * ever full: nothing here is sent twice.
+ * ever full: nothing here is sent twice but SYNs, after a second as everywhere.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -82,11 +82,14 @@ static bool move(void)
 /* Until at most `left` clients wait. */
 static bool wait_for(uint32_t left)
 {
-	double moved = now();
+	double moved = now(), again = moved;
 
 	while (out.pending > left && !out.failure[0]) {
 		if (move()) {
-			moved = now();
+			moved = again = now();
+		} else if (now() - again > 1) {
+			outside_open_again(&out);
+			again = now();
 		} else if (now() - moved > PATIENCE) {
 			snprintf(out.failure, sizeof(out.failure), "%u clients wait in vain",
 				out.pending);

@@ -269,6 +269,15 @@ void outside_open(struct outside *o, uint32_t n)
 	client_sends(o, n, SYN, NULL, 0);
 }
 
+void outside_open_again(struct outside *o)
+{
+	for (uint32_t n = 0; n < o->conf.clients; n++)
+		if (outside_state(o, n) == CLIENT_OPENING) {
+			o->clients[n].seq--;
+			client_sends(o, n, SYN, NULL, 0);
+		}
+}
+
 static void put_number(char *at, uint32_t n)
 {
 	for (uint32_t i = NUMBER_DIGITS; i-- > 0; n /= 10)

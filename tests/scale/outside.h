@@ -2,9 +2,9 @@
  *
  * Each client is one TCP connection of 16 bytes that does real handshakes, asks for a path with its
  * own number in it and accepts no answer but its own. The origin answers every request that is in
- * one segment. Neither is a TCP: nothing is sent twice, so the link must not lose; whatever is not
- * as it must be is kept as the first failure. Owner: one thread. Bound: memory of `clients`, taken
- * at init.
+ * one segment. Neither is a TCP: nothing but a SYN is sent twice, so the link must not lose;
+ * whatever is not as it must be is kept as the first failure. Owner: one thread. Bound: memory of
+ * `clients`, taken at init.
  *
  *   client n  even: 10.64.0.1 + n / 50000, odd: fd64::1 + n / 50000; port 10000 + n % 50000
  *   routers   10.0.0.2, fd10::2 (north)
@@ -77,6 +77,9 @@ void outside_open(struct outside *o, uint32_t client);
 void outside_ask(struct outside *o, uint32_t client, bool last); /* last: Connection: close */
 void outside_close(struct outside *o, uint32_t client);
 void outside_reset(struct outside *o, uint32_t client);
+
+/* Every SYN that has no answer again: a gate in trouble may let strangers wait. Walks over all. */
+void outside_open_again(struct outside *o);
 
 static inline enum outside_state outside_state(const struct outside *o, uint32_t client)
 {
