@@ -173,6 +173,8 @@ static int worker_loop(void *arg)
 		work += tg_tls_turn(w->tls);
 		work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
 		work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
+		if (tg_unlikely(tg_tcp_shortage(w->tcp)))
+			tg_proxy_relieve(w->proxy);
 		tg_tcp_output(w->tcp);
 		tg_net_flush(w->net);
 		account(w, tsc, work > 0);
@@ -230,6 +232,13 @@ static void proxy_unlisten(void *ctx, void *handle)
 
 	tg_tcp_unlisten(w->tcp, handle);
 	tg_pool_put(&w->listeners, handle);
+}
+
+static uint32_t proxy_shortage(void *ctx)
+{
+	struct tg_worker *w = ctx;
+
+	return tg_tcp_shortage(w->tcp);
 }
 
 /* --- making one --- */
@@ -364,6 +373,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 		.net = {.connect = proxy_connect,
 			.listen = proxy_listen,
 			.unlisten = proxy_unlisten,
+			.shortage = proxy_shortage,
 			.ctx = w},
 		.tls = w->tls,
 		.realtime_offset = realtime_offset(),

@@ -26,6 +26,7 @@ struct tg_proxy_net {
 	int (*listen)(void *ctx, const struct tg_sockaddr *addr, uint32_t buf,
 		const struct tg_conn_user *user, void *owner, void **handle);
 	void (*unlisten)(void *ctx, void *handle);
+	uint32_t (*shortage)(void *ctx); /* TG_SHORT_x; NULL: never short */
 	void *ctx;
 };
 
@@ -56,6 +57,11 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s);
 void tg_proxy_drain(struct tg_proxy *p);
 /* The drain time is over: everything left is aborted. */
 void tg_proxy_abort_all(struct tg_proxy *p);
+/* TCP is short of something: gives some back, a bounded part a call. Connections: closes idle ones.
+ * Buffers: aborts those that hold some and have stood still longest; a second is their due, less
+ * when there is no time (TG_SHORT_BADLY). Each is counted as conn_shed. Once a turn while
+ * net.shortage says so. */
+void tg_proxy_relieve(struct tg_proxy *p);
 /* True when no downstream connection is left. */
 bool tg_proxy_idle(const struct tg_proxy *p);
 

@@ -107,6 +107,13 @@ void tg_tcp_set_rcv_buf(struct tg_conn *c, uint32_t bytes);
 /* Keepalive probes on or off (off at first). */
 void tg_tcp_set_keepalive(struct tg_conn *c, bool on);
 
+/* TG_SHORT_x. The order of refusals as the last connections go: idle ones are closed
+ * (TG_SHORT_CONNS, by the user), then tg_tcp_connect() refuses (conn_no_memory), then SYNs are
+ * dropped (tcp_syn_dropped). As buffers go: the user ends what stands still (TG_SHORT_BUFFERS), and
+ * connections that nobody holds any more are reset (conn_shed); then the user refuses requests
+ * (TG_SHORT_BADLY); then SYNs are dropped. */
+uint32_t tg_tcp_shortage(const struct tg_tcp *t);
+
 struct tg_tcp_usage {
 	const char *name; /* "tcb", "tcp_transmit", "tcp_embryonic", "tcp_time_wait" */
 	uint32_t size, count, in_use, peak;

@@ -134,6 +134,7 @@
 	X(req_upstream_timeout, REQ, "504: route timeout (UT)") \
 	X(req_upstream_bad, REQ, "502: upstream response malformed (UPE)") \
 	X(req_no_memory, REQ, "503: exchange memory exhausted (OM)") \
+	X(req_shed, REQ, "cut to free memory: it held buffers and stood still (OM)") \
 	X(req_cut_upstream, REQ, "response cut: upstream failed after its head (UC, UR)") \
 	X(req_cut_timeout, REQ, "response cut: a timeout after its head (UT, SI)") \
 	X(req_downstream_gone, REQ, "client went away before the end (DC)") \

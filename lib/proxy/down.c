@@ -48,16 +48,30 @@ void px_down_abort(struct px_down *d, enum tg_why why)
 	free_down(d);
 }
 
+static uint64_t now_tick(const struct tg_proxy *p)
+{
+	return (px_now(p) + (1 << TG_WHEEL_TICK_SHIFT) - 1) >> TG_WHEEL_TICK_SHIFT;
+}
+
 /* A list of idle connections by age would cost every request two or three cold cache lines, to be
  * exact in the rare moment when one must go. Up to SHED_CHOICE idle ones it is exact without; of
  * more it takes one that is older than most. */
 #define SHED_CHOICE 64
 #define SHED_LOOK 4096
 
-bool px_shed_idle(struct tg_proxy *p)
+#define SHED_FRESH (100 * TG_MS)
+
+/* Its first request is on its way, and shall at least be refused with a word. */
+static bool just_come(const struct tg_proxy *p, const struct px_down *d)
+{
+	return d->since == d->opened && now_tick(p) - d->opened < SHED_FRESH >> TG_WHEEL_TICK_SHIFT;
+}
+
+bool px_shed_idle(struct tg_proxy *p, uint32_t shortage)
 {
 	uint32_t left = p->downs.fresh < SHED_LOOK ? p->downs.fresh : SHED_LOOK;
 	struct px_down *oldest = NULL;
+	struct tg_conn_info info;
 
 	if (!p->n_idle)
 		return false;
@@ -65,7 +79,7 @@ bool px_shed_idle(struct tg_proxy *p)
 		struct px_down *d = tg_pool_at(&p->downs, p->shed_at);
 
 		p->shed_at = p->shed_at + 1 < p->downs.fresh ? p->shed_at + 1 : 0;
-		if (!d->used || d->state != PX_DOWN_IDLE)
+		if (!d->used || d->state != PX_DOWN_IDLE || (shortage && just_come(p, d)))
 			continue;
 		seen++;
 		if (!oldest || d->since < oldest->since)
@@ -73,14 +87,15 @@ bool px_shed_idle(struct tg_proxy *p)
 	}
 	if (!oldest)
 		return false;
+	tg_conn_info(oldest->conn, &info);
+	if (shortage & TG_SHORT_NOW &&
+		info.tx_written == info.tx_acked) { /* a reset destroys no answer */
+		px_down_abort(oldest, TG_WHY_conn_shed);
+		return true;
+	}
 	px_why(p, TG_WHY_conn_shed);
 	px_down_close(oldest);
 	return true;
-}
-
-static uint64_t now_tick(const struct tg_proxy *p)
-{
-	return (px_now(p) + (1 << TG_WHEEL_TICK_SHIFT) - 1) >> TG_WHEEL_TICK_SHIFT;
 }
 
 void px_down_set(struct px_down *d, enum px_down_state s)
@@ -345,7 +360,7 @@ static struct px_down *take_down(struct tg_proxy *p)
 	struct px_down *d = tg_pool_take(&p->downs);
 
 	/* The order of refusals: an idle connection goes before a new one is turned away. */
-	if (!d && px_shed_idle(p))
+	if (!d && px_shed_idle(p, 0))
 		d = tg_pool_take(&p->downs);
 	return d;
 }

@@ -126,8 +126,13 @@ static void refuse_unread(struct px_down *d)
 struct px_exch *px_exch_begin(struct px_down *d)
 {
 	struct tg_proxy *p = d->ln->proxy;
-	struct px_exch *ex = tg_pool_take(&p->exchs);
+	struct px_exch *ex;
 
+	if (tg_unlikely(px_shortage(p) & TG_SHORT_BADLY)) {
+		refuse_unread(d);
+		return NULL;
+	}
+	ex = tg_pool_take(&p->exchs);
 	if (!ex && shed_slow_head(p))
 		ex = tg_pool_take(&p->exchs);
 	if (!ex) {

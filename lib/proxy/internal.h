@@ -196,6 +196,7 @@ struct tg_proxy {
 	struct tg_link heads; /* exchanges whose head is not whole, oldest first */
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
+	uint32_t still_at;    /* and the next one that stands still */
 	uint8_t down_kind, exch_kind, up_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
@@ -224,8 +225,12 @@ void px_down_arm(struct px_down *d);   /* the timer to the nearest deadline */
 void px_down_close(struct px_down *d); /* FIN now, no lingering */
 void px_down_abort(struct px_down *d, enum tg_why why);
 void px_down_linger(struct px_down *d); /* FIN, then read and forget for a while */
-/* Closes an idle connection, if there is one: the longest idle of the next few in the pool. */
-bool px_shed_idle(struct tg_proxy *p);
+/* Closes an idle connection, if there is one: the longest idle of the next few in the pool.
+ * shortage: TG_SHORT_x, for which none has to go that has just come; 0: one must go now. */
+bool px_shed_idle(struct tg_proxy *p, uint32_t shortage);
+
+/* relieve.c */
+uint32_t px_shortage(const struct tg_proxy *p); /* TG_SHORT_x */
 
 /* exchange.c: life of a request */
 struct px_exch *px_exch_begin(struct px_down *d);

@@ -47,6 +47,8 @@ void tcb_close(struct tg_tcp *t, struct tg_tcb *c, bool in_table)
 		tg_flow_remove(&t->flows, tg_flow_hash(&t->flows, &c->flow),
 			tg_flow_ref(TG_FLOW_TCB, tcb_index(t, c)));
 	t->stats->tcp_connections--;
+	t->orphans -= !!(c->flags & F_ORPHAN);
+	c->flags &= ~F_ORPHAN;
 	tg_timer_stop(t->wheel, &c->timer);
 	c->dl_rexmt = c->dl_ack = c->dl_misc = 0;
 	/* What info() tells of the queue must outlive it. */
@@ -135,6 +137,8 @@ static void conn_detach(struct tg_conn *conn)
 		tcb_maybe_free(t, c);
 		return;
 	}
+	c->flags |= F_ORPHAN;
+	t->orphans++;
 	if (!(c->flags & F_FIN_QUEUED)) {
 		c->flags |= F_FIN_QUEUED;
 		snd_wake(t, c);

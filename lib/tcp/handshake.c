@@ -270,7 +270,7 @@ enum tg_why listen_input(struct tg_tcp *t, struct tg_tcp_listener *l, struct tg_
 	struct tg_opts o;
 	uint32_t iss;
 
-	if (t->pressure > 1 || t->tcbs.in_use >= t->tcbs.count)
+	if (t->pressure > 1 || conns_left(t) <= CONNS_ACCEPT(t->tcbs.count))
 		return TG_WHY_tcp_syn_dropped;
 	if (!tg_admit_syn(&t->admit, &s->flow.remote, now_ms(t)))
 		return TG_WHY_tcp_syn_dropped;

@@ -3,8 +3,10 @@
  *   rcv_nxt        [ seg ][ seg ]        [ seg ]            rcv_adv
  *      |----hole------|----range---|hole---|range|---------------|
  *
- * Bounds: the window in bytes, ooo_limit() in packet buffers. Beyond, what lies furthest goes
- * first: it is the last to be of use. That takes back a SACK, which RFC 2018 section 8 allows.
+ * Bounds of a connection: the window in bytes, ooo_limit() in packet buffers. Beyond, what lies
+ * furthest goes first: it is the last to be of use. Of all connections together: an eighth of the
+ * buffers. Beyond, the queue that has been without progress for longest goes: a hole that nobody
+ * fills must not pin buffers for ever. Either takes back a SACK, which RFC 2018 section 8 allows.
  * Small neighbours share a buffer, so that only holes cost one.
  */
 #include "stack.h"
@@ -71,9 +73,56 @@ void ooo_dsack(struct tg_tcp *t, struct tg_tcb *c, uint32_t start, uint32_t end)
 	c->flags |= F_SLOW;
 }
 
+/* --- the line of all such queues --- */
+
+static struct tg_tx *queue_at(const struct tg_tcp *t, uint32_t ref)
+{
+	return tg_pool_at(&t->txs, ref - 1);
+}
+
+static void line_leave(struct tg_tcp *t, struct tg_tx *x)
+{
+	if (!(x->flags & TXF_OOO_LINE))
+		return;
+	x->flags &= ~(uint32_t)TXF_OOO_LINE;
+	if (x->ooo_prev)
+		queue_at(t, x->ooo_prev)->ooo_next = x->ooo_next;
+	else
+		t->ooo_first = x->ooo_next;
+	if (x->ooo_next)
+		queue_at(t, x->ooo_next)->ooo_prev = x->ooo_prev;
+	else
+		t->ooo_last = x->ooo_prev;
+}
+
+/* To the end of the line, if it has buffers. */
+static void line_last(struct tg_tcp *t, struct tg_tx *x)
+{
+	uint32_t ref = tg_pool_index(&t->txs, x) + 1;
+
+	line_leave(t, x);
+	if (!x->ooo_bufs)
+		return;
+	x->flags |= TXF_OOO_LINE;
+	x->ooo_prev = t->ooo_last;
+	x->ooo_next = 0;
+	if (t->ooo_last)
+		queue_at(t, t->ooo_last)->ooo_next = ref;
+	else
+		t->ooo_first = ref;
+	t->ooo_last = ref;
+}
+
+/* One buffer more or less in x's queue. */
+static void account(struct tg_tcp *t, struct tg_tx *x, int n)
+{
+	x->ooo_bufs += (uint32_t)n;
+	t->ooo_bufs += (uint32_t)n;
+}
+
 static void free_one(struct tg_tcp *t, struct tg_tx *x, struct rte_mbuf *m)
 {
-	x->ooo_bufs--;
+	account(t, x, -1);
 	x->ooo_bytes -= mark_of(t, m)->len;
 	rte_pktmbuf_free(m);
 }
@@ -96,7 +145,25 @@ void ooo_prune(struct tg_tcp *t, struct tg_tcb *c, uint32_t keep)
 		free_one(t, x, m);
 		t->stats->tcp_ooo_pruned++;
 	}
+	if (!x->ooo_bufs)
+		line_leave(t, x);
 	sack_refresh(t, x, c->rcv_nxt);
+}
+
+/* Back to the bound of all queues; not c's, whose segment has just come. */
+static void prune_others(struct tg_tcp *t, const struct tg_tcb *c)
+{
+	while (t->ooo_bufs > t->ooo_max) {
+		struct tg_tx *x = queue_at(t, t->ooo_first);
+
+		if (x == c->tx)
+			x = x->ooo_next ? queue_at(t, x->ooo_next) : NULL;
+		if (!x)
+			return; /* its own limit holds */
+		t->stats->tcp_ooo_pruned += x->ooo_bufs;
+		ooo_free(t, x);
+		tx_release(t, tcb_at(t, x->owner));
+	}
 }
 
 void ooo_free(struct tg_tcp *t, struct tg_tx *x)
@@ -109,6 +176,7 @@ void ooo_free(struct tg_tcp *t, struct tg_tx *x)
 	}
 	x->ooo_head = x->ooo_tail = NULL;
 	x->n_sacks = 0;
+	line_leave(t, x);
 }
 
 /* Takes n bytes off the front of m's data. */
@@ -199,7 +267,7 @@ static void link_in(struct tg_tcp *t, struct tg_tx *x, struct rte_mbuf *prev, st
 	}
 	k->next = *link;
 	*link = m;
-	x->ooo_bufs++;
+	account(t, x, 1);
 	if (!k->next)
 		x->ooo_tail = m;
 }
@@ -221,7 +289,7 @@ enum tg_why ooo_insert(
 	struct tg_mark *k = mark_of(t, m);
 	struct rte_mbuf *prev;
 	struct tg_tx *x;
-	uint32_t end, limit = t->pressure > 1 ? 8 : ooo_limit(c);
+	uint32_t end, limit = t->pressure > 1 ? 8 : u32_min(ooo_limit(c), t->ooo_max + 1);
 
 	(void)psh;
 	*k = (struct tg_mark){.seq = seq, .len = rte_pktmbuf_data_len(m), .flags = fin ? M_FIN : 0};
@@ -254,8 +322,11 @@ enum tg_why ooo_insert(
 	end = end_of(k) + fin; /* the FIN has a number too */
 	seq = k->seq;
 	link_in(t, x, prev, m);
+	if (!(x->flags & TXF_OOO_LINE))
+		line_last(t, x);
 	sack_note(x, seq, end);
 	ooo_prune(t, c, limit);
+	prune_others(t, c);
 	c->flags |= F_SLOW;
 	t->stats->tcp_ooo_segments++;
 	return answered(t, c, TG_WHY_none);
@@ -275,7 +346,7 @@ bool ooo_merge(struct tg_tcp *t, struct tg_tcb *c)
 		x->ooo_head = k->next;
 		if (!x->ooo_head)
 			x->ooo_tail = NULL;
-		x->ooo_bufs--;
+		account(t, x, -1);
 		x->ooo_bytes -= k->len;
 		/* A FIN counts also when its bytes have come by another way. */
 		fin = k->flags & M_FIN && seq_le(c->rcv_nxt, end_of(k));
@@ -289,6 +360,7 @@ bool ooo_merge(struct tg_tcp *t, struct tg_tcb *c)
 	}
 	if (fin)
 		ooo_free(t, x); /* nothing comes behind a FIN */
+	line_last(t, x);        /* progress */
 	sack_refresh(t, x, c->rcv_nxt);
 	return fin;
 }

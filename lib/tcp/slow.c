@@ -243,7 +243,13 @@ void fin_acked(struct tg_tcp *t, struct tg_tcb *c)
 	switch (tcb_state(c)) {
 	case S_FIN_WAIT_1:
 		set_state(c, S_FIN_WAIT_2);
-		if (!(c->flags & F_USER))
+		if (c->flags & F_USER)
+			break;
+		/* Only the peer's FIN is to come: when connections are short, a record waits for it
+		 * as well (as in Linux). */
+		if (tg_unlikely(conns_short(t)) && !c->rx_bytes && !(c->tx && c->tx->ooo_head))
+			time_wait_enter(t, c);
+		else
 			arm_misc(t, c, t->conf.fin_timeout);
 		break;
 	case S_CLOSING:

@@ -25,6 +25,7 @@ bool tx_take(struct tg_tcp *t, struct tg_tcb *c)
 		x->cc.cwnd = u32_max(c->cwnd, c->mss);
 		x->cc.ssthresh = c->ssthresh;
 	}
+	x->owner = tcb_index(t, c);
 	x->min_rtt = UINT32_MAX;
 	x->reo_mult = 1;
 	x->undo_retrans = -1;

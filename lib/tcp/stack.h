@@ -40,6 +40,12 @@
 #define RCV_SCALE 7       /* window scale that we offer, as Linux; larger for large buffers */
 #define MIN_MSS 48        /* as Linux: a smaller one is an attack on our packet rate */
 #define MAX_LISTENERS 1024
+/* Connections left of the pool: below the first idle ones are closed, below the second none is
+ * dialled, below the third none is accepted. A part of the pool, of a large one an absolute number:
+ * it is for what comes in while idle ones go. */
+#define CONNS_SHED(n) u32_min((n) / 8, 512)
+#define CONNS_DIAL(n) u32_min((n) / 16, 256)
+#define CONNS_ACCEPT(n) u32_min((n) / 32, 128)
 #define LISTENER_BUCKETS 2048
 
 /* A listener and its handshakes in progress. */
@@ -80,11 +86,15 @@ struct tg_tcp {
 	uint32_t room;               /* bytes behind the headroom in a packet buffer */
 	uint32_t out_head, out_tail; /* connections with something to send: index + 1 */
 	uint8_t kind_tcb, kind_emb, kind_tw, kind_line;
-	uint8_t pressure;     /* 0: none; 1: windows do not grow; 2: no new connections */
+	uint8_t pressure; /* on buffers. 0: none; 1: windows do not grow; 2: no new connections */
+	bool short_badly; /* between the two */
 	uint32_t pressure_ms; /* when it was last looked at */
 	uint32_t share;       /* bytes that one queue may hold while buffers are scarce */
 	uint32_t mbufs_total;
-	uint32_t tw_head, tw_tail; /* oldest first; index + 1 */
+	uint32_t orphans;             /* TCBs with F_ORPHAN: they will be free soon */
+	uint32_t ooo_bufs, ooo_max;   /* in out-of-order queues of all connections, and at most */
+	uint32_t ooo_first, ooo_last; /* those queues, longest without progress first: index + 1 */
+	uint32_t tw_head, tw_tail;    /* oldest first; index + 1 */
 	struct tg_timer tw_timer;
 	struct tg_line_entry *line; /* timer.c: ring of line_mask + 1 */
 	uint32_t line_head, line_tail, line_mask;
@@ -346,5 +356,13 @@ void mss_black_hole(struct tg_tcp *t, struct tg_tcb *c);
 
 /* --- tcp.c --- */
 void pressure_update(struct tg_tcp *t);
+static inline uint32_t conns_left(const struct tg_tcp *t)
+{
+	return t->tcbs.count - t->tcbs.in_use;
+}
+static inline bool conns_short(const struct tg_tcp *t)
+{
+	return conns_left(t) < CONNS_SHED(t->tcbs.count);
+}
 
 #endif

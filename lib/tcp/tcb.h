@@ -64,6 +64,7 @@ enum tg_tcp_state {
 #define F_SYN_AGAIN (1u << 19)  /* SYN or SYN-ACK was retransmitted: no RTT from it (Karn) */
 #define F_PINGPONG (1u << 20)   /* we answer: delayed ACKs ride on data */
 #define F_IN_LINE (1u << 21)    /* in the line of timer.c; outlives the connection */
+#define F_ORPHAN (1u << 30)     /* detached, and not yet closed */
 #define F_STARVED (1u << 22)    /* wanted a block or a buffer and got none: tries again by timer */
 #define F_PUSHED (1u << 23)     /* the unacknowledged data have a short or pushed segment */
 #define F_HAD_DATA (1u << 24)   /* first data came: the delayed-ACK clock runs */
@@ -160,8 +161,10 @@ struct tg_tx {
 	uint32_t ooo_bytes;
 	uint32_t bufs; /* packet buffers in the transmit queue */
 	uint32_t ooo_bufs;
-	uint32_t flags; /* TXF_ */
-	uint8_t ca;     /* enum tg_ca */
+	uint32_t owner;              /* index of the TCB */
+	uint32_t ooo_prev, ooo_next; /* the stack's line of such queues: index + 1 */
+	uint32_t flags;              /* TXF_ */
+	uint8_t ca;                  /* enum tg_ca */
 	uint8_t n_sacks;
 	uint8_t dupacks;               /* without SACK */
 	uint8_t reo_mult, reo_persist; /* RFC 8985 section 6.2 step 4 */
@@ -178,6 +181,7 @@ struct tg_tx {
 #define TXF_RACK 0x100        /* rack_* hold */
 #define TXF_RENO_HOLD 0x200   /* RFC 6582: dup ACKs count again when SND.UNA has moved */
 #define TXF_TOO_BIG 0x800     /* net refused a segment: the path MTU shrank */
+#define TXF_OOO_LINE 0x1000   /* in the stack's line of out-of-order queues */
 #define TXF_FRTO_NEW 0x400    /* F-RTO step 2b: new data instead of retransmissions */
 
 /* What we note in a packet buffer (an mbuf dynamic field of this size). */
@@ -226,7 +230,9 @@ struct tg_tw {
 	uint32_t rcv_nxt, snd_nxt;
 	uint32_t ts_recent;
 	uint16_t wnd; /* as sent in the last ACK, unscaled */
-	uint8_t has_ts;
+	uint8_t has_ts : 1;
+	uint8_t half : 1; /* FIN-WAIT-2 in truth: nobody is left to read, the peer's FIN is to come
+			   */
 	uint8_t answered; /* tenths of a second, 8 bits: last answer */
 };
 _Static_assert(sizeof(struct tg_tw) == 64, "a cache line");

@@ -57,6 +57,7 @@ static int find_room(struct tg_tcp *t, struct tg_errbuf *e)
 	t->room = room - RTE_PKTMBUF_HEADROOM;
 	t->mbufs_total = t->conf.mbufs->size;
 	t->share = UINT32_MAX;
+	t->ooo_max = t->mbufs_total / 8 / (t->conf.steer ? t->conf.steer->n_workers : 1);
 	t->mark_at = rte_mbuf_dynfield_register(&mark);
 	if (t->mark_at < 0)
 		return tg_fail(e, TG_ESYS, "tcp: no %zu bytes left in the mbuf's dynamic fields",
@@ -195,12 +196,29 @@ void pressure_update(struct tg_tcp *t)
 	 * queue may grow to a part of what is left (a dynamic threshold): however many are slow,
 	 * some remains for the others. */
 	t->share = avail >= t->mbufs_total / 2 ? UINT32_MAX : avail / 256 * SHARE_UNIT;
+	t->short_badly = avail < t->mbufs_total / 32 * 3;
 	if (avail < t->mbufs_total / 16)
 		t->pressure = 2;
 	else if (avail < t->mbufs_total / 8)
 		t->pressure = 1;
 	else
 		t->pressure = 0;
+}
+
+uint32_t tg_tcp_shortage(const struct tg_tcp *t)
+{
+	uint32_t s = 0;
+
+	/* Those on their way out need no more to follow them. */
+	if (tg_unlikely(conns_left(t) + t->orphans < CONNS_SHED(t->tcbs.count)))
+		s |= TG_SHORT_CONNS;
+	if (tg_unlikely(conns_left(t) < CONNS_SHED(t->tcbs.count) * 3 / 4))
+		s |= TG_SHORT_CONNS | TG_SHORT_NOW;
+	if (tg_unlikely(t->pressure))
+		s |= TG_SHORT_BUFFERS;
+	if (tg_unlikely(t->short_badly))
+		s |= TG_SHORT_BADLY;
+	return s;
 }
 
 /* --- active open --- */
@@ -316,7 +334,7 @@ int tg_tcp_connect(struct tg_tcp *t, const struct tg_tcp_dial *d, struct tg_conn
 		return refuse(t, TG_WHY_conn_unreachable, TG_ENOROUTE);
 	if (!tg_net_mtu(t->conf.net, &f.remote))
 		return refuse(t, TG_WHY_conn_unreachable, TG_ENOROUTE);
-	if (t->tcbs.in_use == t->tcbs.count)
+	if (conns_left(t) <= CONNS_DIAL(t->tcbs.count))
 		return refuse(t, TG_WHY_conn_no_memory, TG_ENOMEM);
 	if (choose_port(t, &f))
 		return refuse(t, TG_WHY_conn_no_port, TG_ENOPORT);

@@ -361,12 +361,26 @@ static void persist_timeout(struct tg_tcp *t, struct tg_tcb *c)
 		arm_rexmt(t, c, RX_PERSIST, backed_off(c));
 }
 
+/* What nobody holds any more and whose peer does not take it keeps memory that others need (Linux:
+ * tcp_check_oom). True: c is gone. */
+static bool orphan_shed(struct tg_tcp *t, struct tg_tcb *c)
+{
+	if (tg_likely(!t->pressure && !conns_short(t)) || c->flags & F_USER || !c->tx ||
+		!c->tx->head)
+		return false;
+	send_reset(t, c);
+	tcb_fail(t, c, TG_WHY_conn_shed);
+	return true;
+}
+
 static void rexmt_due(struct tg_tcp *t, struct tg_tcb *c)
 {
 	enum tg_rexmt what = c->conn.impl[I_REXMT];
 	bool flying = c->tx && c->tx->head && c->tx->head != c->tx->unsent;
 
 	stop_rexmt(c);
+	if (orphan_shed(t, c))
+		return;
 	switch (what) {
 	case RX_RTO:
 		rto_timeout(t, c);

@@ -91,6 +91,7 @@ void time_wait_enter(struct tg_tcp *t, struct tg_tcb *c)
 		.ts_recent = c->ts_recent,
 		.wnd = (uint16_t)u32_min(rcv_window(c) >> c->rcv_scale, UINT16_MAX),
 		.has_ts = !!(c->flags & F_TS),
+		.half = !(c->flags & F_RCV_FIN),
 	};
 	tg_flow_replace(
 		&t->flows, hash, ref, tg_flow_ref(TG_FLOW_TIME_WAIT, tg_pool_index(&t->tws, w)));
@@ -153,6 +154,17 @@ enum tg_why time_wait_input(struct tg_tcp *t, struct tg_tw *w, struct tg_seg *s,
 	old = w->has_ts && o.has & TG_OPT_TS && (int32_t)(o.tsval - w->ts_recent) < 0;
 	if (!old && w->has_ts && o.has & TG_OPT_TS && seq_le(s->seq, w->rcv_nxt))
 		w->ts_recent = o.tsval;
+	if (w->half && !old && s->seq == w->rcv_nxt) {
+		if (s->payload_len) { /* nobody will read it (RFC 1122 section 4.2.2.13) */
+			reset_reply(t, s);
+			time_wait_free(t, w, true);
+			return TG_WHY_tcp_after_close;
+		}
+		if (s->flags & TG_TCP_FIN) {
+			w->rcv_nxt++;
+			w->half = 0;
+		}
+	}
 	/* A bare ACK where it should be needs no answer: so two ends in TIME-WAIT come to rest. */
 	if (!len && s->seq == w->rcv_nxt && !old)
 		return TG_WHY_tcp_time_wait;

@@ -81,6 +81,8 @@ static bool ooo_ok(const struct tg_tcp *t, const struct tg_tcb *c)
 	for (uint32_t i = 0; i < x->n_sacks; i++)
 		if (!sack_ok(t, x, &x->sacks[i]))
 			return false;
+	if (!x->ooo_bufs != !(x->flags & TXF_OOO_LINE))
+		return false;
 	return last == x->ooo_tail && bytes == x->ooo_bytes && bufs == x->ooo_bufs &&
 	       bufs <= ooo_limit(c) + 1;
 }
@@ -132,6 +134,24 @@ static bool tws_ok(const struct tg_tcp *t)
 	       (!n || tg_timer_running(&t->tw_timer));
 }
 
+/* Each out-of-order queue is in their line, and the buffers add up. */
+static bool ooo_line_ok(const struct tg_tcp *t)
+{
+	uint32_t bufs = 0, prev = 0, n = 0;
+
+	for (uint32_t ref = t->ooo_first; ref; n++) {
+		const struct tg_tx *x = tg_pool_at(&t->txs, ref - 1);
+
+		if (x->ooo_prev != prev || n > t->txs.count || !x->ooo_bufs ||
+			tcb_at(t, x->owner)->tx != x)
+			return false;
+		bufs += x->ooo_bufs;
+		prev = ref;
+		ref = x->ooo_next;
+	}
+	return prev == t->ooo_last && bufs == t->ooo_bufs;
+}
+
 bool tg_tcp_validate(const struct tg_tcp *t)
 {
 	uint32_t used = 0, in_table = 0, blocks = 0, embs = 0;
@@ -149,7 +169,7 @@ bool tg_tcp_validate(const struct tg_tcp *t)
 	}
 	for (uint32_t i = 0; i < t->embs.fresh; i++)
 		embs += ((const struct tg_emb *)tg_pool_at(&t->embs, i))->used;
-	return line_ok(t) && used == t->tcbs.in_use && blocks == t->txs.in_use &&
+	return line_ok(t) && ooo_line_ok(t) && used == t->tcbs.in_use && blocks == t->txs.in_use &&
 	       embs == t->embs.in_use && in_table == t->stats->tcp_connections &&
 	       embs == t->stats->tcp_embryonic &&
 	       t->flows.count == in_table + embs + t->tws.in_use && tws_ok(t) &&
