@@ -63,6 +63,21 @@ struct tg_admin_conf {
 	const char *access_log_format; /* NULL: Envoy's default */
 };
 
+/* Envoy's forward_client_cert_details: what happens to x-forwarded-client-cert. All but the first
+ * and the last remove it from a client that has not shown a certificate. */
+enum tg_xfcc {
+	TG_XFCC_SANITIZE,
+	TG_XFCC_FORWARD_ONLY,
+	TG_XFCC_APPEND_FORWARD,
+	TG_XFCC_SANITIZE_SET,
+	TG_XFCC_ALWAYS_FORWARD_ONLY
+};
+/* set_current_client_cert_details */
+#define TG_XFCC_SUBJECT 1u
+#define TG_XFCC_CERT 2u
+#define TG_XFCC_DNS 4u
+#define TG_XFCC_URI 8u
+
 enum tg_listener_protocol { TG_PROTOCOL_HTTP, TG_PROTOCOL_TCP };
 
 struct tg_listener_conf {
@@ -80,6 +95,8 @@ struct tg_listener_conf {
 	uint32_t xff_num_trusted_hops;
 	bool generate_request_id;          /* true */
 	bool preserve_external_request_id; /* false: at the edge a client's id is replaced */
+	uint8_t xfcc;                      /* enum tg_xfcc */
+	uint8_t xfcc_set;                  /* TG_XFCC_SUBJECT ... */
 	const char *server_name;           /* "tidegate" */
 	const struct tg_host_table *hosts;
 	const struct tg_tls_conf *tls;  /* in the snapshot's tls[]; NULL: plain text */

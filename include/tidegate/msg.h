@@ -42,6 +42,7 @@ enum tg_method {
 	X(USER_AGENT, "user-agent") \
 	X(X_FORWARDED_FOR, "x-forwarded-for") \
 	X(X_FORWARDED_PROTO, "x-forwarded-proto") \
+	X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert") \
 	X(X_REQUEST_ID, "x-request-id") \
 	X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms") \
 	X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time") \

@@ -192,6 +192,11 @@ static bool compile_listener(struct compile *k, uint32_t number)
 	l->id = number;
 	l->protocol = raw->protocol;
 	l->tls = compile_tls(k, &raw->tls, true, l->protocol == TG_PROTOCOL_HTTP);
+	l->xfcc = (uint8_t)raw->xfcc;
+	l->xfcc_set = (uint8_t)((raw->xfcc_set.subject ? TG_XFCC_SUBJECT : 0) |
+				(raw->xfcc_set.cert ? TG_XFCC_CERT : 0) |
+				(raw->xfcc_set.dns ? TG_XFCC_DNS : 0) |
+				(raw->xfcc_set.uri ? TG_XFCC_URI : 0));
 	l->tls_handshake_timeout = raw->tls.handshake_timeout;
 	l->limits.max_fields = (uint16_t)raw->max_fields;
 	if (raw->max_headers_kb)

@@ -4,6 +4,8 @@ static const char *const words_idle[] = {"spin", "adaptive", NULL};
 static const char *const words_protocol[] = {"http", "tcp", NULL};
 static const char *const refused_protocol[] = {
 	"https", "http2", "h2c", "grpc", "tls", "udp", "auto", "redis", NULL};
+static const char *const words_xfcc[] = {
+	"sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only", NULL};
 static const char *const words_lb[] = {"round_robin", NULL};
 static const char *const refused_lb[] = {
 	"least_request", "random", "ring_hash", "maglev", "cluster_provided", NULL};
@@ -134,9 +136,26 @@ static const struct cfg_key listener_keys[] = {
 		.type = CFG_BOOL, .flags = CFG_HTTP, .dflt = "false", .example = "false",
 		.doc = "a client's own x-request-id is kept, also at the edge "
 		       "(use_remote_address)"),
+	KEY(raw_listener, xfcc, "forward_client_cert_details", .type = CFG_ENUM, .flags = CFG_HTTP,
+		.words = words_xfcc, .dflt = "sanitize", .example = "\"sanitize_set\"",
+		.doc = "what becomes of x-forwarded-client-cert: removed, set or passed on"),
+	KEY(raw_listener, xfcc_set, "set_current_client_cert_details", .type = CFG_GROUP,
+		.flags = CFG_HTTP, .group = &cfg_xfcc_set, .example = "{ uri = true; }",
+		.doc = "what is said there of the client's certificate besides its hash"),
 	KEY(raw_listener, c.server_name, "server_name", .type = CFG_NAME, .flags = CFG_HTTP,
 		.max = 128, .dflt = "tidegate", .example = "\"tidegate\"",
 		.doc = "value of the server field"),
+	END};
+
+static const struct cfg_key xfcc_set_keys[] = {
+	KEY(raw_xfcc_set, subject, "subject", .type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "its subject (RFC 2253)"),
+	KEY(raw_xfcc_set, cert, "cert", .type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "the certificate itself, PEM in URL encoding"),
+	KEY(raw_xfcc_set, dns, "dns", .type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "its first DNS name"),
+	KEY(raw_xfcc_set, uri, "uri", .type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "its first URI, the SPIFFE ID of an SVID"),
 	END};
 
 static const struct cfg_key header_keys[] = {
@@ -285,11 +304,10 @@ static const struct cfg_refused refused_port[] = {
 static const struct cfg_refused refused_listener[] = {{"filters"}, {"filter_chains"},
 	{"listener_filters"}, {"access_log"}, {"stat_prefix"}, {"codec_type"}, {"normalize_path"},
 	{"merge_slashes"}, {"path_with_escaped_slashes_action"}, {"max_stream_duration"},
-	{"max_requests_per_connection"}, {"drain_timeout"}, {"forward_client_cert_details"},
-	{"set_current_client_cert_details"}, {"http2_protocol_options"}, {"http_protocol_options"},
-	{"upgrade_configs"}, {"connection_balance_config"}, {"tcp_backlog_size"},
-	{"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"}, {"tracing"},
-	{"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
+	{"max_requests_per_connection"}, {"drain_timeout"}, {"http2_protocol_options"},
+	{"http_protocol_options"}, {"upgrade_configs"}, {"connection_balance_config"},
+	{"tcp_backlog_size"}, {"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"},
+	{"tracing"}, {"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
 	{"internal_address_config"}, {"weighted_clusters", "cluster"},
 	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
 static const struct cfg_refused refused_vhost[] = {{"filters"}, {"retry_policy"}, {"hedge_policy"},
@@ -346,6 +364,9 @@ const struct cfg_group cfg_ip_routes = {
 	"ip_route", sizeof(struct raw_ip_route), ip_route_keys, refused_none};
 const struct cfg_group cfg_listeners = {
 	"listener", sizeof(struct raw_listener), listener_keys, refused_listener};
+static const struct cfg_refused refused_xfcc_set[] = {{"chain"}, {NULL}};
+const struct cfg_group cfg_xfcc_set = {"set_current_client_cert_details",
+	sizeof(struct raw_xfcc_set), xfcc_set_keys, refused_xfcc_set};
 const struct cfg_group cfg_header = {
 	"header match", sizeof(struct raw_header), header_keys, refused_header};
 const struct cfg_group cfg_match = {"match", sizeof(struct raw_match), match_keys, refused_match};

@@ -132,8 +132,15 @@ struct raw_tls {
 	uint64_t handshake_timeout;
 };
 
+struct raw_xfcc_set {
+	struct raw_head h;
+	bool subject, cert, dns, uri;
+};
+
 struct raw_listener {
 	struct raw_head h;
+	uint32_t xfcc;
+	struct raw_xfcc_set xfcc_set;
 	struct raw_tls tls;
 	struct tg_listener_conf c;
 	uint32_t protocol;
@@ -203,7 +210,7 @@ extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
 	cfg_endpoint, cfg_breakers, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
-	cfg_trust_domain;
+	cfg_trust_domain, cfg_xfcc_set;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,

@@ -104,6 +104,10 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 		if (IS("x-envoy-original-path"))
 			return TG_FIELD_X_ENVOY_ORIGINAL_PATH;
 		break;
+	case 23:
+		if (IS("x-forwarded-client-cert"))
+			return TG_FIELD_X_FORWARDED_CLIENT_CERT;
+		break;
 	case 29:
 		if (IS("x-envoy-upstream-service-time"))
 			return TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME;

@@ -160,7 +160,7 @@ enum px_forward px_request_forward(struct px_exch *ex)
 	if (ex->upgrade && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return PX_FORWARD_NO_MEMORY;
 	if (!scratch || !set_target(ex) || !set_host(ex) || !set_xff(ex) || !set_proto(ex) ||
-		!set_request_id(ex))
+		!px_set_xfcc(ex) || !set_request_id(ex))
 		return PX_FORWARD_NO_MEMORY;
 	if (tg_h1_frame(m, length ? TG_BODY_LENGTH : m->body, m->content_length, false, ex->upgrade,
 		    scratch))

@@ -259,6 +259,8 @@ int32_t px_head_parse(struct px_exch *ex, struct px_head *h, struct tg_conn *con
 /* forward.c: edits the request and writes its head to ex->out_head. */
 enum px_forward { PX_FORWARD_OK, PX_FORWARD_REFUSED, PX_FORWARD_NO_MEMORY };
 enum px_forward px_request_forward(struct px_exch *ex);
+/* xfcc.c: x-forwarded-client-cert. False: no memory. */
+bool px_set_xfcc(struct px_exch *ex);
 /* m's head in arena memory; .p NULL: no memory. */
 struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
 

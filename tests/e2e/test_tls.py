@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 """TLS 1.3 on both legs: curl, Python's ssl (OpenSSL) and nginx as peers."""
 import hashlib
+import json
 import os
+import re
 import shutil
 import socket
 import ssl
 import string
 import subprocess
+import urllib.parse
 
 import certs
 import netns
@@ -22,7 +25,9 @@ LISTENERS = '''
       tls: { certificate = "server.crt"; private_key = "server.key"; }; }
   , { name = "mtls"; address = "10.77.1.1:8443"; protocol = "http"; virtual_hosts = [$vhosts];
       tls: { certificate = "rsa.crt"; private_key = "rsa.key"; client_ca = "ca.crt";
-             require_client_certificate = true; }; }
+             require_client_certificate = true; };
+      forward_client_cert_details = "append_forward";
+      set_current_client_cert_details: { subject = true; uri = true; cert = true; dns = true; }; }
   , { name = "l4tls"; address = "10.77.1.1:9443"; protocol = "tcp"; cluster = "echo";
       tls: { certificate = "server.crt"; private_key = "server.key"; }; }
   , { name = "up"; address = "10.77.1.1:8081"; protocol = "http"; virtual_hosts = ["up"]; }
@@ -167,6 +172,27 @@ def client_certificates(lab):
             check(alert in str(e), f'{cert}: {e}')
         equal(lab.stat(f'drop.{why}'), before + 1, why)
     wait_for(lambda: 'certificate has expired' in lab.log_text(), 'the log to say who was refused and why')
+
+
+@case
+def who_the_client_is_is_told_to_the_origin(lab):
+    def fields(s, more):
+        seen = json.loads(ask(s, '/see', 'py.test', more)[1])['fields']
+        return [v for k, v in seen if k.lower() == 'x-forwarded-client-cert']
+    lie = 'X-Forwarded-Client-Cert: By=me;Hash=00\r\nx-forwarded-client-cert: URI=spiffe://evil/x\r\n'
+    with lab.connect((GATE4, 80)) as s:
+        equal(fields(s, lie), [], 'plain text')
+    with secure(lab, 443) as s:
+        equal(fields(s, lie), [], 'no certificate')
+    with secure(lab, 8443, cert='client') as s:
+        got, = fields(s, lie)
+    with open(f'{lab.dir}/client.crt', 'rb') as f:
+        der = ssl.PEM_cert_to_DER_cert(f.read().decode())
+    mine = got.removeprefix('By=me;Hash=00,URI=spiffe://evil/x,')
+    check(mine.startswith(f'Hash={hashlib.sha256(der).hexdigest()};Cert="'), got)
+    pem = urllib.parse.unquote(re.search(r'Cert="([^"]*)"', mine).group(1))
+    equal(ssl.PEM_cert_to_DER_cert(pem), der)
+    check(mine.endswith(';Subject="CN=client";URI=spiffe://mesh.example/ns/a/sa/b'), got)
 
 
 @case

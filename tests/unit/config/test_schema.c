@@ -64,7 +64,8 @@ static void at_path(const char *path, const char *value, char *out, size_t cap)
 		/* Whether a name is a group or a list of groups: try what the schema takes. */
 		bool list = strncmp(path, "dataplane.", 10) && strncmp(path, "admin.", 6) &&
 			    strncmp(path, "match.", 6) && strncmp(path, "route.", 6) &&
-			    strncmp(path, "circuit_breakers.", 17) && strncmp(path, "tls.", 4);
+			    strncmp(path, "circuit_breakers.", 17) && strncmp(path, "tls.", 4) &&
+			    strncmp(path, "set_current_client_cert_details.", 32);
 
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - path), path);
 		snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s: %s{ ", name,
