@@ -321,6 +321,8 @@ static int make_tcp(struct tg_worker *w, struct tg_errbuf *e)
 	struct tg_tcp_conf c = {.worker = w->index,
 		.max_conns = app->budget.max_conns,
 		.max_active = app->budget.max_active,
+		.port_first = app->boot->dataplane.port_first,
+		.port_last = app->boot->dataplane.port_last,
 		.net = w->net,
 		.mbufs = app->mbufs,
 		.steer = app->n_workers > 1 ? &app->steer : NULL,

@@ -48,11 +48,12 @@ struct tg_dataplane_conf {
 	uint32_t n_cpus;  /* cpus = [1, 2]: worker i runs on cpus[i]; none: chosen at start */
 	uint32_t *cpus;
 	enum { TG_IDLE_SPIN, TG_IDLE_ADAPTIVE } idle;
-	uint64_t memory;          /* bytes of packet buffers and pools in all; 512 MiB */
-	const char *eal;          /* extra EAL arguments */
-	uint32_t max_connections; /* TCP connections, all workers; 0: as memory allows */
-	uint64_t drain_time;      /* ns; 600 s as Envoy's */
-	const char *user;         /* privileges are dropped to this user after start; "" = stay */
+	uint64_t memory;                /* bytes of packet buffers and pools in all; 512 MiB */
+	const char *eal;                /* extra EAL arguments */
+	uint32_t max_connections;       /* TCP connections, all workers; 0: as memory allows */
+	uint16_t port_first, port_last; /* source ports towards endpoints; 0: tcp.h's default */
+	uint64_t drain_time;            /* ns; 600 s as Envoy's */
+	const char *user; /* privileges are dropped to this user after start; "" = stay */
 };
 
 struct tg_admin_conf {

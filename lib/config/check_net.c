@@ -12,6 +12,24 @@ static const char *port_name(struct cfg *c, const struct raw_port *p)
 	return cfg_who(c, p->h.at, &cfg_ports);
 }
 
+static void check_source_ports(struct cfg *c, const struct raw_list *l)
+{
+	const struct raw_item *ports = l->items;
+
+	if (!l->at || !l->whole)
+		return;
+	if (l->n != 2)
+		cfg_error(c, cfg_line_of(l->at),
+			"dataplane: \"source_ports\" has %u items; give the first and the last "
+			"port",
+			l->n);
+	else if (ports[0].ok && ports[1].ok && ports[0].u > ports[1].u)
+		cfg_error(c, cfg_line_of(l->at),
+			"dataplane: \"source_ports\" goes from %u down to %u: there is no port in "
+			"it",
+			ports[0].u, ports[1].u);
+}
+
 static void check_dataplane(struct cfg *c, const struct raw_dataplane *d)
 {
 	const struct raw_item *cpus = d->cpus.items;
@@ -27,6 +45,7 @@ static void check_dataplane(struct cfg *c, const struct raw_dataplane *d)
 		cfg_error(c, cfg_line_of(d->cpus.at),
 			"dataplane: \"cpus\" has %u items for %u workers; give one for each",
 			d->cpus.n, d->c.workers);
+	check_source_ports(c, &d->source_ports);
 }
 
 static void check_admin(struct cfg *c, const struct raw_admin *a)

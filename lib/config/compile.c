@@ -20,6 +20,7 @@ static bool compile_fixed(struct compile *k)
 	const struct raw_port *ports = k->raw->ports.items;
 	const struct raw_ip_route *routes = k->raw->ip_routes.items;
 	const struct raw_list *cpus = &k->raw->dataplane.cpus;
+	const struct raw_list *source = &k->raw->dataplane.source_ports;
 	struct tg_snapshot *s = k->s;
 
 	s->dataplane = k->raw->dataplane.c;
@@ -36,6 +37,10 @@ static bool compile_fixed(struct compile *k)
 		return false;
 	for (uint32_t i = 0; i < cpus->n; i++)
 		s->dataplane.cpus[i] = cfg_items(cpus, raw_item)[i].u;
+	if (source->n == 2) {
+		s->dataplane.port_first = (uint16_t)cfg_items(source, raw_item)[0].u;
+		s->dataplane.port_last = (uint16_t)cfg_items(source, raw_item)[1].u;
+	}
 	for (uint32_t i = 0; i < s->n_ip_routes; i++)
 		s->ip_routes[i] =
 			(struct tg_ip_route_conf){routes[i].destination.prefix, routes[i].via};

@@ -60,6 +60,8 @@ static void diff_dataplane(
 	number(d, "dataplane.memory", a->memory, b->memory);
 	text(d, "dataplane.eal", a->eal, b->eal);
 	number(d, "dataplane.max_connections", a->max_connections, b->max_connections);
+	if (a->port_first != b->port_first || a->port_last != b->port_last)
+		differs(d, "dataplane.source_ports changed");
 	duration(d, "dataplane.drain_time", a->drain_time, b->drain_time);
 	text(d, "dataplane.user", a->user, b->user);
 }

@@ -91,7 +91,7 @@ struct raw_dataplane {
 	struct raw_head h;
 	struct tg_dataplane_conf c;
 	uint32_t idle;
-	struct raw_list cpus;
+	struct raw_list cpus, source_ports;
 };
 
 struct raw_admin {

@@ -330,12 +330,9 @@ void px_down_run(struct px_down *d)
 
 static void failed(struct px_down *d)
 {
-	struct tg_conn_info info;
-
-	tg_conn_info(d->conn, &info);
 	if (d->state == PX_DOWN_L4) {
 		d->l4->flags |= TG_FLAG(DC);
-		px_l4_lost(d->l4, info.why);
+		px_l4_lost(d->l4);
 		return;
 	}
 	if (d->state == PX_DOWN_BUSY)

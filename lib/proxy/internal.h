@@ -281,6 +281,7 @@ enum px_reply {
 	PX_REPLY_NO_ROUTE,
 	PX_REPLY_NO_HOST,
 	PX_REPLY_CONNECT_FAILURE,
+	PX_REPLY_NO_PORT, /* no source port towards the endpoint is free */
 	PX_REPLY_CONNECT_TIMEOUT,
 	PX_REPLY_OVERFLOW,
 	PX_REPLY_UPSTREAM_RESET,
@@ -314,9 +315,10 @@ struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot 
 void px_l4_begin(struct px_down *d);
 void px_l4_run(struct px_l4 *l);
 void px_l4_up_event(struct px_l4 *l, uint32_t ev);
-/* Both sides are aborted if still there. lost: one of them failed, and has counted why. */
+/* Both sides are aborted if still there; the client's counts why. lost: one of them failed, and has
+ * counted why it did. */
 void px_l4_end(struct px_l4 *l, enum tg_why why);
-void px_l4_lost(struct px_l4 *l, enum tg_why why);
+void px_l4_lost(struct px_l4 *l);
 uint64_t px_l4_next_deadline(const struct px_l4 *l);
 void px_l4_deadline(struct px_l4 *l, uint64_t now);
 

@@ -53,18 +53,17 @@ static void free_l4(struct px_l4 *l)
 
 void px_l4_end(struct px_l4 *l, enum tg_why why)
 {
-	px_why(proxy_of(l), why);
-	px_l4_lost(l, why);
-}
-
-void px_l4_lost(struct px_l4 *l, enum tg_why why)
-{
 	struct px_down *d = l->down;
 
 	if (l->up)
 		px_up_abort(l->up, TG_WHY_conn_peer_gone);
 	free_l4(l);
 	px_down_abort(d, why);
+}
+
+void px_l4_lost(struct px_l4 *l)
+{
+	px_l4_end(l, TG_WHY_conn_peer_gone);
 }
 
 uint64_t px_l4_next_deadline(const struct px_l4 *l)
@@ -125,11 +124,8 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 		l->open = true;
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	if (ev & TG_EV_FAILED) {
-		struct tg_conn_info info;
-
-		tg_conn_info(u->conn, &info);
 		l->flags |= TG_FLAG(UC);
-		px_l4_lost(l, info.why);
+		px_l4_lost(l);
 		return;
 	}
 	px_l4_run(l);
@@ -146,7 +142,8 @@ static void refuse(struct px_l4 *l, uint32_t flag, enum tg_why why, const char *
 {
 	l->flags |= flag;
 	l->details = details;
-	px_l4_end(l, why);
+	px_why(proxy_of(l), why);
+	px_l4_lost(l);
 }
 
 void px_l4_begin(struct px_down *d)
@@ -187,7 +184,9 @@ void px_l4_begin(struct px_down *d)
 	}
 	l->up = px_up_dial(ep, c, l, &err);
 	if (!l->up) {
-		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure, "upstream_connect_failure");
+		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure,
+			err == TG_ENOPORT ? "upstream_connect_failure{no_free_source_port}"
+					  : "upstream_connect_failure");
 		return;
 	}
 	px_down_arm(d);

@@ -33,6 +33,10 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"upstream_reset_before_response_started{connection_failure}",
 		"upstream connect error or disconnect/reset before headers. "
 		"reset reason: connection failure"},
+	[PX_REPLY_NO_PORT] = {TG_WHY_req_connect_failure, 503, TG_FLAG(UF),
+		"upstream_reset_before_response_started{connection_failure|no_free_source_port}",
+		"upstream connect error or disconnect/reset before headers. reset reason: "
+		"connection failure, transport failure reason: no free source port"},
 	[PX_REPLY_CONNECT_TIMEOUT] = {TG_WHY_req_connect_failure, 503, TG_FLAG(UF),
 		"upstream_reset_before_response_started{connection_timeout}",
 		"upstream connect error or disconnect/reset before headers. "

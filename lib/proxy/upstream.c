@@ -450,11 +450,18 @@ static int dial_for_queue(struct px_endpoint *ep)
 	return 0;
 }
 
+/* What a request is told that could not be dialled for. */
+static enum px_reply reply_for(int err)
+{
+	return err == TG_ENOPORT ? PX_REPLY_NO_PORT : PX_REPLY_CONNECT_FAILURE;
+}
+
 /* Gives waiting requests to idle connections, and dials for the rest. */
 static void pump_queue(struct px_endpoint *ep)
 {
 	struct px_exch *ex;
 	struct px_up *u;
+	int err;
 
 	ep->refs++;
 	while ((ex = first_pending(ep)) && (u = take_idle(ep))) {
@@ -464,8 +471,8 @@ static void pump_queue(struct px_endpoint *ep)
 	}
 	/* One that cannot be dialled for is told so: the others may hold their connections for
 	 * days. */
-	while ((ex = first_pending(ep)) && dial_for_queue(ep)) {
-		px_reply(ex, PX_REPLY_CONNECT_FAILURE);
+	while ((ex = first_pending(ep)) && (err = dial_for_queue(ep))) {
+		px_reply(ex, reply_for(err));
 		px_down_run(ex->down);
 	}
 	px_endpoint_put(ep);
@@ -491,6 +498,7 @@ void px_up_request(struct px_exch *ex)
 	struct tg_cluster_stats *cs = &ex->cluster->stats[p->conf.worker];
 	struct px_endpoint *ep;
 	struct px_up *u;
+	int err;
 
 	if (!choose_endpoint(ex)) {
 		cs->upstream_cx_none_healthy++;
@@ -517,9 +525,10 @@ void px_up_request(struct px_exch *ex)
 	tg_list_push(&ep->pending, &ex->link);
 	ep->n_pending++;
 	cs->upstream_rq_pending_active++;
-	if (dial_for_queue(ep)) {
+	err = dial_for_queue(ep);
+	if (err) {
 		cs->upstream_rq_total++;
-		px_reply(ex, PX_REPLY_CONNECT_FAILURE);
+		px_reply(ex, reply_for(err));
 	} else if (!ep->n_conns) {
 		/* Other endpoints of the cluster hold all the connections that it may have. */
 		cs->upstream_cx_overflow++;
@@ -544,7 +553,7 @@ static void connect_failed(struct px_up *u)
 		struct px_l4 *l = u->l4;
 
 		l->flags |= TG_FLAG(UF);
-		px_l4_lost(l, info.why);
+		px_l4_lost(l);
 		return;
 	}
 	ep->refs++;

@@ -6,7 +6,7 @@
 
 static const char full[] =
 	"dataplane: { workers = 2; cpus = [3, 1]; idle = \"spin\"; eal = \"-v\"; user = \"nobody\";"
-	"  max_connections = 5000; drain_time = \"30s\"; };\n"
+	"  max_connections = 5000; source_ports = [2000, 2999]; drain_time = \"30s\"; };\n"
 	"admin: { socket = \"/run/x\"; address = \"127.0.0.1:9901\"; access_log = \"-\"; };\n"
 	"ports: ( { name = \"a\"; device = \"d\"; addresses = [\"10.0.0.1/24\", \"fd00::1/64\"];"
 	"  mtu = 9000; vlan = 5; queues = 2; },\n"
@@ -82,6 +82,7 @@ void snapshot_values(void)
 		s->dataplane.n_cpus == 2 && s->dataplane.cpus[0] == 3 && s->dataplane.cpus[1] == 1);
 	CU_ASSERT_EQUAL(s->dataplane.idle, TG_IDLE_SPIN);
 	CU_ASSERT_EQUAL(s->dataplane.max_connections, 5000);
+	CU_ASSERT(s->dataplane.port_first == 2000 && s->dataplane.port_last == 2999);
 	CU_ASSERT_STRING_EQUAL(s->dataplane.user, "nobody");
 	CU_ASSERT(s->admin.has_address && s->admin.address.port == 9901);
 	CU_ASSERT_STRING_EQUAL(s->admin.access_log, "-");
@@ -247,6 +248,8 @@ void snapshot_diff(void)
 			"restart\n"},
 		{"cpus = [3, 1]", "cpus = [1, 3]",
 			"dataplane.cpus changed; this takes a restart\n"},
+		{"[2000, 2999]", "[2000, 3000]",
+			"dataplane.source_ports changed; this takes a restart\n"},
 		{"idle = \"spin\"", "idle = \"adaptive\"",
 			"dataplane.idle changed from \"spin\" to \"adaptive\"; this takes a "
 			"restart\n"},

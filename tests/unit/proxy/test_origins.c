@@ -137,7 +137,9 @@ static void does_not_replay_what_may_have_been_delivered(void)
 
 static void connect_failures(void)
 {
+	const struct tg_log_record *log;
 	struct bench_peer *c;
+	const char *got;
 
 	bench_start(4096);
 	b.connect_fails = TG_WHY_conn_refused;
@@ -148,8 +150,13 @@ static void connect_failures(void)
 	b.connect_fails = TG_WHY_none;
 	b.connect_error = TG_ENOPORT;
 	bench_send(c, GET);
-	CU_ASSERT(starts(bench_got(c), "HTTP/1.1 503 "));
-	CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(UF));
+	got = bench_got(c);
+	CU_ASSERT(starts(got, "HTTP/1.1 503 ") && has(got, "no free source port"));
+	log = bench_log();
+	CU_ASSERT_EQUAL(log->flags, TG_FLAG(UF));
+	CU_ASSERT_STRING_EQUAL(log->details,
+		"upstream_reset_before_response_started{connection_failure|"
+		"no_free_source_port}");
 	b.connect_error = 0;
 	bench_send(c, GET);
 	bench_send(b.origin[b.n_origins - 1], OK5);
