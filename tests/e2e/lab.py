@@ -158,6 +158,36 @@ NORTH = [f'{GATE4}/24', f'{GATE6}/64']
 SOUTH = ['10.77.2.1/24', 'fd77:2::1/64']
 
 
+class Reasons(dict):
+    """{reason: count} of the drop reasons that were counted. To ask for one that does not exist is an error:
+    a misspelt name would never be counted."""
+
+    def __init__(self, every):
+        super().__init__({k: v for k, v in every.items() if v})
+        self._known = frozenset(every)
+
+    def must_exist(self, names):
+        unknown = sorted(set(names) - self._known)
+        check(not unknown, f'there is no drop reason {unknown}')
+
+    def of(self, names):
+        """Those of these that were counted."""
+        self.must_exist(names)
+        return {k: v for k, v in self.items() if k in names}
+
+    def get(self, key, default=None):
+        self.must_exist([key])
+        return super().get(key, default)
+
+    def __contains__(self, key):
+        self.must_exist([key])
+        return super().__contains__(key)
+
+    def __missing__(self, key):
+        self.must_exist([key])
+        return 0
+
+
 class Admin(http.client.HTTPConnection):
     """HTTP over the admin's unix socket."""
 
@@ -387,9 +417,9 @@ class Lab:
         return s[name]
 
     def drops(self):
-        """(ledger, {reason: count}) with what was counted only."""
+        """(ledger, Reasons)"""
         d = self.json('/drops')
-        return d['ledger'], {r['reason']: r['count'] for r in d['reasons'] if r['count']}
+        return d['ledger'], Reasons({r['reason']: r['count'] for r in d['reasons']})
 
     def pools(self):
         """{(pool, worker): in use}."""
@@ -540,6 +570,7 @@ class Lab:
         if self.allowed is None:
             return
         got = self.drops()[1]
+        got.must_exist(self.allowed)
         odd = {k: v for k, v in got.items() if k not in self.allowed}
         check(not odd, f'drop reasons that this test does not expect: {odd}')
 

@@ -16,7 +16,7 @@ TEXT = b'no free source port'
 
 
 def refused(lab):
-    return lab.drops()[1].get('conn_no_port', 0)
+    return lab.drops()[1]['conn_no_port']
 
 
 def hold(lab, stack, host, ip):
@@ -91,7 +91,7 @@ def carried(lab, stack):
 def l4_and_ports_in_time_wait(lab):
     """Tidegate closes first, so the ports are in TIME-WAIT: taken again after a second (RFC 6191)."""
     before = refused(lab)
-    failures = lab.drops()[1].get('req_connect_failure', 0)
+    failures = lab.drops()[1]['req_connect_failure']
     with contextlib.ExitStack() as stack:
         good = [c for c in (carried(lab, stack) for _ in range(CLIENTS)) if c]
         equal((len(good), refused(lab) - before), (N, CLIENTS - N), 'carried, refused')
