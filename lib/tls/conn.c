@@ -55,8 +55,26 @@ static void release(struct tls_conn *c)
 	c->peer = c->own = NULL;
 }
 
+/* Reads and forgets. */
+static void forget_rest(struct tls_conn *c)
+{
+	struct tg_view v[16];
+	uint32_t cnt;
+
+	while ((cnt = tg_conn_peek(c->lower, v, TG_ARRAY_LEN(v)))) {
+		uint32_t n = 0;
+
+		for (uint32_t i = 0; i < cnt; i++)
+			n += v[i].n;
+		tg_conn_consume(c->lower, n);
+	}
+}
+
 static void end(struct tls_conn *c)
 {
+	/* Behind our FIN unread bytes would mean a RST, which could destroy an alert. */
+	if (c->flags & F_FINISHED)
+		forget_rest(c);
 	tg_conn_detach(c->lower);
 	release(c);
 	tg_pool_put(&c->tls->conns, c);
@@ -73,19 +91,9 @@ static bool last_words(const struct tls_conn *c)
 	return c->flags & F_FINISHED && !(c->flags & (F_LOWER_FAILED | F_LOWER_EOF));
 }
 
-/* Reads and forgets. */
 static void discard(struct tls_conn *c)
 {
-	struct tg_view v[16];
-	uint32_t cnt;
-
-	while ((cnt = tg_conn_peek(c->lower, v, TG_ARRAY_LEN(v)))) {
-		uint32_t n = 0;
-
-		for (uint32_t i = 0; i < cnt; i++)
-			n += v[i].n;
-		tg_conn_consume(c->lower, n);
-	}
+	forget_rest(c);
 	if (c->flags & (F_LOWER_EOF | F_LOWER_FAILED))
 		end(c);
 }

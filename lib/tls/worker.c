@@ -7,6 +7,7 @@
 
 #define HANDSHAKE_BUDGET 2
 #define HANDSHAKE_TIMEOUT (15 * TG_SEC)
+#define RESUMES 64   /* each keeps OpenSSL's object until its first ticket */
 #define LOG_LINES 64 /* a power of two */
 
 /* Lines for the control core: one writer, one reader. */
@@ -108,7 +109,7 @@ struct tg_tls *tg_tls_create(const struct tg_tls_worker_conf *conf, struct tg_er
 	struct tg_hs_worker_conf hs = {.worker = conf->worker,
 		.max_handshakes = conf->max_handshakes,
 		.max_conns = conf->max_conns,
-		.max_resumes = conf->sessions,
+		.max_resumes = RESUMES,
 		.sessions = conf->sessions};
 	struct tg_tls *t = aligned_alloc(64, (sizeof(*t) + 63) / 64 * 64);
 	int kind;

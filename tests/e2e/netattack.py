@@ -151,19 +151,19 @@ class Good:
         out, _ = self.proc.communicate(input='', timeout=60)
         r = json.loads(out.splitlines()[-1])
         note(f'good client: {r["connects"]} connects, median {r["median_ms"]:.2f} ms, longest '
-             f'{r["max_ms"]:.1f} ms (by its kernel {r["kernel_max_ms"]:.1f} ms), '
+             f'{r["max_ms"]:.1f} ms ({r["prompt_max_ms"]:.1f} ms without a retransmission), '
              f'{r["requests"]} requests, {len(r["failures"])} failures')
         check(not r['failures'], f'the good client saw failures: {r["failures"][:3]}')
         check(r['connects'] >= least, f'only {r["connects"]} connects in that time')
+        check(r['prompt_max_ms'] <= CONNECT_MS, f'a connect took {r["prompt_max_ms"]:.0f} ms')
         # What a device loses while the machine gives the worker's CPU to others is not the worker's.
         waited, gone = self.lab.waited_ms() - self.waited, lost(self.lab) - self.lost
-        if r['retransmitted'] and waited > 5 and gone:
-            note(f'the worker waited {waited:.0f} ms for its CPU, and {gone} frames were lost by then')
-        else:
-            check(r['retransmitted'] == 0, f'{r["retransmitted"]} retransmissions in handshakes')
-        # A connect that was late by its own clock but not by its kernel's waited for a CPU.
-        check(min(r['max_ms'], r['kernel_max_ms']) <= CONNECT_MS,
-              f'a connect took {r["max_ms"]:.0f} ms')
+        excused = r['connects'] // 50 + 1 if waited > 5 and gone else 0
+        if r['retransmitted']:
+            note(f'{r["retransmitted"]} handshakes with a retransmission; the worker waited '
+                 f'{waited:.0f} ms for its CPU, the device lost {gone} frames')
+        check(r['retransmitted'] <= excused,
+              f'{r["retransmitted"]} of {r["connects"]} handshakes had a retransmission')
         return r
 
     def kill(self):
