@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -279,6 +280,70 @@ def a_broken_record_gets_its_alert(lab):
     check(got.endswith(got[-24:]) and got[-24:-19] == b'\x17\x03\x03\x00\x13', f'{got[-40:]!r}')
 
 
+def mutate(rng, b):
+    b = bytearray(b)
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(b) + 1)
+        how = rng.randrange(4)
+        if how == 0:
+            b[at:at + 1] = rng.randbytes(1)
+        elif how == 1:
+            del b[at:at + rng.randrange(1, 20)]
+        elif how == 2:
+            b[at:at] = rng.randbytes(rng.randrange(1, 20))
+        else:
+            del b[at:]
+    return bytes(b)
+
+
+def spoil(lab, rng, ctx, s):
+    """A handshake and some requests, spoiled at one place; the client's FIN follows."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    obj = ctx.wrap_bio(incoming, outgoing, server_hostname='nginx.test')
+    where = rng.randrange(4)
+    if where == 0:
+        s.sendall(rng.randbytes(rng.randrange(1, 3000)))
+        return
+    while True:
+        try:
+            obj.do_handshake()
+            break
+        except ssl.SSLWantReadError:
+            flight = outgoing.read()
+            s.sendall(mutate(rng, flight) if where == 1 else flight)
+            if where == 1:
+                return
+            incoming.write(s.recv(65536))
+    flight = outgoing.read()
+    s.sendall(mutate(rng, flight) if where == 2 else flight)
+    if where == 2:
+        return
+    for _ in range(rng.randrange(1, 5)):
+        obj.write(rng.choice((b'x', b'GET /hello HTTP/1.1\r\nHost: nginx.test\r\n\r\n',
+                              rng.randbytes(rng.randrange(1, 20000)))))
+    s.sendall(mutate(rng, outgoing.read()))
+
+
+@case
+def whatever_a_client_sends_it_ends(lab):
+    seed = int(os.environ.get('TG_SEED', '1'))
+    rng, ctx = random.Random(seed), context(lab, 'client')
+    for n in range(400):
+        with lab.connect((GATE4, rng.choice((443, 8443, 9443)))) as s:
+            s.settimeout(20)
+            try:
+                spoil(lab, rng, ctx, s)
+                s.shutdown(socket.SHUT_WR)
+                while s.recv(65536):
+                    pass
+            except TimeoutError:
+                raise AssertionError(f'seed {seed}, connection {n}: no end') from None
+            except (OSError, ssl.SSLError):
+                pass  # refused one way or another
+    with secure(lab, 443) as s:
+        equal(ask(s)[1], b'hello from nginx\n')
+
+
 @case
 def origins_by_mutual_tls(lab):
     with lab.connect((GATE4, 8081)) as s:
@@ -346,7 +411,9 @@ def make_lab():
                extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
                extra_vhosts=VHOST, extra_clusters=CLUSTERS,
                allowed=('tls_no_certificate', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
-                        'tls_record', 'tls_wrong_name', 'tls_closed', 'req_connect_failure',
+                        'tls_record', 'tls_wrong_name', 'tls_closed', 'tls_not_tls', 'tls_malformed',
+                        'tls_bad_mac', 'tls_version', 'tls_cipher', 'tls_bad_proof', 'tls_peer_alert',
+                        'tls_alert', 'tls_alpn', 'req_malformed', 'req_connect_failure',
                         'conn_reset_by_peer', 'conn_idle', 'req_downstream_gone'))
 
 
