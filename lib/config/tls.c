@@ -152,6 +152,10 @@ void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_grou
 		cfg_error(c, cfg_line_of(t->h.at),
 			"%s: tls: \"client_ca\" is missing: nobody could be believed to be anybody",
 			who);
+	if (t->trust_domains.n && !t->c.spiffe && !t->match_spiffe_ids.n)
+		cfg_error(c, cfg_key_line(&t->h, "trust_domains"),
+			"%s: tls: \"trust_domains\" are looked at only with %s", who,
+			server ? "\"require_spiffe_id\" = true" : "\"match_spiffe_ids\"");
 	if (!server && !t->c.sni && !t->match_spiffe_ids.n && !t->h.meant)
 		cfg_error(c, cfg_line_of(t->h.at),
 			"%s: tls: say who the origin must be: \"sni\" or \"match_spiffe_ids\"",
