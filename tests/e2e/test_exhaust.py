@@ -4,13 +4,16 @@ import contextlib
 import select
 import socket
 import struct
+import threading
 
-from lab import GATE4, GATE6, Lab, wait_for
+from lab import GATE4, GATE6, Background, Lab
+from netattack import AttackLab, good_client
 from origin import pattern
-from tap import case, check, equal, main, note
+from tap import case, check, equal, main, note, wait_for
 from wire import Client, Closed, request
 
-FIRST, N = 40000, 16
+N = 16
+SOURCE_PORTS = f'source_ports = [40000, {40000 + N - 1}];'
 CLIENTS = 60  # so many that either worker gets more of them than it has ports: 8
 TEXT = b'no free source port'
 
@@ -109,7 +112,35 @@ def l4_and_ports_in_time_wait(lab):
     note(f'conn_no_port: {refused(lab)}')
 
 
+@case
+def a_good_client_notices_nothing(_):
+    """While an attacker keeps every port taken, and asks on and on for more."""
+    def more(unlucky, stop):
+        n = 0
+        while not stop.wait(0.001):
+            c = unlucky[n % len(unlucky)]
+            c.send(request('GET', '/hang', 'py.test'))
+            equal(c.response().status, 503)
+            n += 1
+        return n
+
+    with AttackLab(dataplane=SOURCE_PORTS) as lab:
+        with contextlib.ExitStack() as stack:
+            unlucky = hold(lab, stack, 'py.test', GATE4)
+            check(all(c.response().status == 503 for c in unlucky), 'not a 503')
+            stop = threading.Event()
+            attack = Background(more, unlucky, stop)
+            try:
+                with good_client(lab, seconds=2):
+                    pass
+            finally:
+                stop.set()
+            note(f'{attack.result()} more requests were refused meanwhile')
+            check(refused(lab) >= CLIENTS - N + 100, 'the attack was none')
+        lab.check_end()
+
+
 if __name__ == '__main__':
-    main(lambda: Lab(workers=2, dataplane=f'source_ports = [{FIRST}, {FIRST + N - 1}];', allowed={
+    main(lambda: Lab(workers=2, dataplane=SOURCE_PORTS, allowed={
         'conn_no_port', 'req_connect_failure', 'req_downstream_gone', 'conn_reset_by_peer',
         'tcp_rst_blind'}))
