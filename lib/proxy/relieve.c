@@ -3,8 +3,8 @@
 
 #define CLOSE_A_CALL 16 /* idle connections */
 #define LOOK_A_CALL 64  /* connections looked at for one that stands still */
-#define PATIENCE (5 * TG_SEC)
-#define PATIENCE_BADLY TG_SEC
+#define PATIENCE TG_SEC
+#define PATIENCE_BADLY (250 * TG_MS)
 
 static bool conn_holds(struct tg_conn *c)
 {

@@ -17,6 +17,7 @@ from tap import check, note
 
 FLOOD = os.path.join(BUILD, 'tests', 'e2e', 'tg_flood')
 LONG = os.environ.get('TG_TEST_MODE') == 'long'
+CALM_MS = 50.0  # a worker that waited longer for its CPU does not have one
 CONNECT_MS = 100.0  # what a well-behaved client waits for a connection at most
 FIN, SYN, RST, PSH, ACK, URG, ECE, CWR = (1 << i for i in range(8))
 CPUS = sorted(os.sched_getaffinity(0))
@@ -154,14 +155,17 @@ class Good:
              f'{r["max_ms"]:.1f} ms ({r["prompt_max_ms"]:.1f} ms without a retransmission), '
              f'{r["requests"]} requests, {len(r["failures"])} failures')
         check(not r['failures'], f'the good client saw failures: {r["failures"][:3]}')
+        waited, gone = self.lab.waited_ms() - self.waited, lost(self.lab) - self.lost
+        if r['retransmitted'] or waited > CALM_MS:
+            note(f'{r["retransmitted"]} handshakes with a retransmission; the worker waited '
+                 f'{waited:.0f} ms for its CPU, the device lost {gone} frames')
+        if waited > CALM_MS:
+            note('the machine gave the CPU of the worker to others: no judgement on milliseconds')
+            return r
         check(r['connects'] >= least, f'only {r["connects"]} connects in that time')
         check(r['prompt_max_ms'] <= CONNECT_MS, f'a connect took {r["prompt_max_ms"]:.0f} ms')
         # What a device loses while the machine gives the worker's CPU to others is not the worker's.
-        waited, gone = self.lab.waited_ms() - self.waited, lost(self.lab) - self.lost
         excused = r['connects'] // 50 + 1 if waited > 5 and gone else 0
-        if r['retransmitted']:
-            note(f'{r["retransmitted"]} handshakes with a retransmission; the worker waited '
-                 f'{waited:.0f} ms for its CPU, the device lost {gone} frames')
         check(r['retransmitted'] <= excused,
               f'{r["retransmitted"]} of {r["connects"]} handshakes had a retransmission')
         return r

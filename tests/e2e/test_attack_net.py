@@ -11,7 +11,7 @@ import struct
 import time
 
 import netns
-from netattack import (ACK, FIN, LONG, PSH, RST, SYN, SYN_OPTIONS, URG, AttackLab, Side, counted,
+from netattack import (CALM_MS, ACK, FIN, LONG, PSH, RST, SYN, SYN_OPTIONS, URG, AttackLab, Side, counted,
                        dialled, good_client, mbufs, parse_tcp, pool_size, unguessable)
 from lab import CLIENT4, CLIENT6, GATE4, GATE6, ROUTES, quick, wait_for
 from tap import case, check, equal, main, note
@@ -60,7 +60,7 @@ def syn_flood_established_keep_their_throughput(lab):
     the CPU that the sender takes from the load's own programs is the same in both."""
     with Side(lab) as side, dead_end(lab) as dead:
         frames = list(syns(side))
-        rps = {'eth0': [], dead: []}
+        rps, waited = {'eth0': [], dead: []}, lab.waited_ms()
         for _ in range(5 if LONG else quick(3, 2)):
             for dev in rps:
                 flood = side.flood(frames, 2.6, iface=dev)
@@ -72,6 +72,10 @@ def syn_flood_established_keep_their_throughput(lab):
                 note(f'{dev}: {r["rps"]:.0f} requests/s beside {rate:.0f} frames/s')
         kept = statistics.median(rps['eth0']) / statistics.median(rps[dead])
         note(f'established connections keep {100 * kept:.0f}% of their throughput')
+        waited = lab.waited_ms() - waited
+        if waited > CALM_MS:
+            note(f'the worker waited {waited:.0f} ms for its CPU: no judgement on throughput')
+            return
         check(kept >= 0.8, f'only {100 * kept:.0f}% of the throughput')
 
 
@@ -422,4 +426,4 @@ def ports_and_isns_are_unpredictable(lab):
 
 
 if __name__ == '__main__':
-    main(lambda: AttackLab(routes=IP_ROUTES + ROUTES))
+    main(lambda: AttackLab(routes=IP_ROUTES + ROUTES), tries=3)
