@@ -30,7 +30,8 @@
 #define TG_ND_RETRANS TG_SEC
 #define TG_ND_REACHABLE (30 * TG_SEC) /* times 0.5 .. 1.5 */
 #define TG_ND_DELAY (5 * TG_SEC)
-#define TG_ND_PROBES 3
+#define TG_ND_PROBES 3             /* to the known address, and as many to all */
+#define TG_ND_LATE (100 * TG_MS)   /* a timer that fires later says nothing of the neighbour */
 #define TG_ND_DOUBT (200 * TG_MS)  /* from a claim to the question whether it is true ... */
 #define TG_ND_VERIFY (250 * TG_MS) /* ... and between those questions */
 #define TG_ND_GC (600 * TG_SEC)    /* an unused STALE entry is forgotten after this */
@@ -85,11 +86,17 @@ struct tg_pend {
  *        +-- unanswered <-- PROBE <-- 5 s -- DELAY <-- send --+        | TCP progress
  *                             +----------------+-----------------------+
  *
+ * PROBE asks the known address three times, then three times all, and uses what it knows until
+ * then: three lost packets are no proof on a busy link (RFC 7048), and a stream that had to wait
+ * for the answer would lose all of its window but TG_NET_PENDING_EACH packets. Nor is anybody
+ * silent whom a worker had no CPU to hear: a question whose time was over long before its timer
+ * fired does not count, because the answer may lie unread in the device's ring.
+ *
  * Anybody on the link can say that an address is his. So what is known is not given up for a claim
  * (RFC 4861 section 7.2.5 would, for an advertisement with O): the claim makes us ask the known
  * address, in DELAY and PROBE at a quicker pace, unless TCP's progress shows meanwhile that it is
- * good. Only when it is silent is the question put to all again. A neighbour that did move is
- * followed within about a second.
+ * good. Only when it is silent is the question put to all, and then who answers has it. A neighbour
+ * that did move is followed within about a second.
  */
 enum tg_nud {
 	TG_NUD_FREE,

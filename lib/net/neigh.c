@@ -132,7 +132,7 @@ static void start(struct tg_net *n, struct tg_neigh *e, enum tg_nud state, uint6
 
 static void solicit(struct tg_net *n, struct tg_neigh *e)
 {
-	bool unicast = e->state == TG_NUD_PROBE;
+	bool unicast = e->state == TG_NUD_PROBE && e->probes < TG_ND_PROBES;
 
 	e->probes++;
 	if (tg_ip_is_v4(&e->ip))
@@ -211,6 +211,13 @@ static void set_reachable(struct tg_net *n, struct tg_neigh *e)
 	start(n, e, TG_NUD_REACHABLE, reachable_time(n));
 }
 
+/* Has the question whose address it is been put to all, so that whoever answers has it? */
+static bool asked_all(const struct tg_neigh *e)
+{
+	return e->state == TG_NUD_INCOMPLETE ||
+	       (e->state == TG_NUD_PROBE && e->probes > TG_ND_PROBES);
+}
+
 static void set_mac(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac)
 {
 	memcpy(e->mac, mac, 6);
@@ -237,19 +244,21 @@ static void doubt(struct tg_net *n, struct tg_neigh *e)
 /* RFC 4861 section 7.2.5, but for what overrides. */
 void tg_neigh_advert(struct tg_net *n, struct tg_neigh *e, const uint8_t *mac, bool solicited)
 {
-	bool known = e->state != TG_NUD_INCOMPLETE;
+	bool open = asked_all(e);
 
-	if (!known && !mac)
+	if (e->state == TG_NUD_INCOMPLETE && !mac)
 		return;
-	if (known && mac && memcmp(mac, e->mac, 6) != 0) {
+	if (!open && mac && memcmp(mac, e->mac, 6) != 0) {
 		doubt(n, e);
 		return;
 	}
-	if (solicited)
+	if (solicited) {
 		set_reachable(n, e);
-	else if (!known)
+	} else if (open && mac) {
+		e->doubted = false;
 		start(n, e, TG_NUD_STALE, TG_ND_GC);
-	if (!known)
+	}
+	if (open && mac)
 		set_mac(n, e, mac);
 }
 
@@ -268,6 +277,21 @@ static bool older(struct tg_net *n, struct tg_neigh *e, uint64_t since, uint64_t
 		return true;
 	tg_timer_start(n->wheel, &e->timer, n->neigh.timer_kind, span - age);
 	return false;
+}
+
+/* INCOMPLETE, PROBE: no answer so far. */
+static void unanswered(struct tg_net *n, struct tg_neigh *e)
+{
+	uint32_t most = e->state == TG_NUD_PROBE ? 2 * TG_ND_PROBES : TG_ND_PROBES;
+
+	if (n->wheel->now - tg_timer_deadline(&e->timer) > TG_ND_LATE)
+		e->probes--;
+	if (e->probes >= most) {
+		release(n, e, TG_WHY_tx_no_neighbour);
+		return;
+	}
+	start(n, e, e->state, e->doubted ? TG_ND_VERIFY : TG_ND_RETRANS);
+	solicit(n, e);
 }
 
 static void on_timer(void *ctx, struct tg_timer *timer)
@@ -289,13 +313,8 @@ static void on_timer(void *ctx, struct tg_timer *timer)
 		start(n, e, TG_NUD_PROBE, e->doubted ? TG_ND_VERIFY : TG_ND_RETRANS);
 		solicit(n, e);
 		return;
-	default: /* INCOMPLETE, PROBE */
-		if (e->probes >= TG_ND_PROBES) {
-			release(n, e, TG_WHY_tx_no_neighbour);
-			return;
-		}
-		start(n, e, e->state, e->doubted ? TG_ND_VERIFY : TG_ND_RETRANS);
-		solicit(n, e);
+	default:
+		unanswered(n, e);
 	}
 }
 

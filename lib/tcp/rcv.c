@@ -93,6 +93,9 @@ void rcv_ack_policy(struct tg_tcp *t, struct tg_tcb *c, uint32_t len, bool psh)
 {
 	uint32_t now = now_tick(t);
 
+	/* Who sends on has got the ACKs before: a stream that only comes in needs no probes
+	 * (RFC 4861 section 7.3.1). */
+	tg_net_confirm(t->conf.net, &c->flow.remote, &c->dst);
 	/* The estimate of a full segment (Linux: tcp_measure_rcv_mss). */
 	if (len >= c->rcv_mss)
 		c->rcv_mss = (uint16_t)len;

@@ -68,6 +68,16 @@ static void catch_segments(struct tg_seg *segs, uint32_t n)
 	}
 }
 
+/* A question for the peer's MAC address: an ARP request, a neighbour solicitation. */
+static bool asks(const struct rte_mbuf *m)
+{
+	const uint8_t *d = rte_pktmbuf_mtod(m, const uint8_t *);
+
+	if (tg_load_be16(d + 12) == 0x0806)
+		return tg_load_be16(d + 20) == 1;
+	return tg_load_be16(d + 12) == 0x86dd && d[20] == 58 && d[54] == 135;
+}
+
 uint16_t script_dut_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 {
 	struct tg_seg out[TG_NET_BURST];
@@ -76,6 +86,7 @@ uint16_t script_dut_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 	for (uint16_t i = 0; i < n; i++) {
 		struct rte_mbuf *copy = rte_pktmbuf_copy(pkts[i], r.pool, 0, UINT32_MAX);
 
+		r.asked += asks(pkts[i]);
 		rte_pktmbuf_free(pkts[i]);
 		if (copy)
 			catch_segments(out, tg_net_input(r.peer, 0, &copy, 1, out));
@@ -523,6 +534,15 @@ static void check_info(const char *p)
 	}
 }
 
+static void check_asked(const char *p)
+{
+	uint32_t n = script_number(&p);
+
+	if (r.asked != n)
+		script_fail("the peer's address was asked for %u times", r.asked);
+	r.asked = 0;
+}
+
 static void check_state(const char *p)
 {
 	struct tg_flow f = {.local = r.flow.remote,
@@ -651,6 +671,8 @@ static void command(const char *p)
 		check_events(p);
 	else if (script_word(&p, "stat"))
 		check_stat(p);
+	else if (script_word(&p, "asked"))
+		check_asked(p);
 	else if (script_word(&p, "state"))
 		check_state(p);
 	else if (script_word(&p, "icmp"))

@@ -34,6 +34,7 @@
  *   why NAME, acked N, written N, final 0|1, readable N, space N   what the conn says
  *   stat NAME N   the counter or reason has grown by N since the script's begin; with _now behind a
  *           gauge's name: is N
+ *   asked N   so often was the peer asked for its MAC address since the last such line
  *   state gone | time_wait | embryonic | open   where the flow is in the table
  *   # a comment
  *

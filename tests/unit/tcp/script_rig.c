@@ -123,6 +123,7 @@ void script_set_up(const struct script *s)
 	tg_net_announce(r.peer);
 	script_flush();
 	r.before = r.stats;
+	r.asked = 0;
 }
 
 /* Received = accepted + refused, TCP's part of the ledger. */

@@ -35,6 +35,7 @@ struct rig {
 	struct tg_dst dst;
 	struct tg_flow flow; /* from the peer: local = peer */
 	uint32_t events;
+	uint32_t asked;         /* questions for the peer's MAC address, since "asked" */
 	uint32_t iss, irs, ts0; /* ours, the peer's ISN; our first TSval */
 	bool iss_known, ts_known;
 	uint64_t segments;    /* that came in */

@@ -9,6 +9,24 @@
 	"+0 < P. " #from ":" #to "(1000) ack 1 win 512\n" \
 	"+0 > . 1:1(0) ack " #to "\n"
 
+/* After a pause the first segment is acknowledged at once. */
+#define LATER(from, to) \
+	"+10 < P. " #from ":" #to "(100) ack 1 win 512\n" \
+	"+0 > . 1:1(0) ack " #to "\n"
+#define TWO_MINUTES \
+	LATER(1, 101) \
+	LATER(101, 201) \
+	LATER(201, 301) \
+	LATER(301, 401) \
+	LATER(401, 501) \
+	LATER(501, 601) \
+	LATER(601, 701) \
+	LATER(701, 801) \
+	LATER(801, 901) \
+	LATER(901, 1001) \
+	LATER(1001, 1101) \
+	LATER(1101, 1201)
+
 static const struct script scripts[] = {
 	{"the first data are acknowledged at once", 0,
 		OPEN "+.1 < P. 1:1001(1000) ack 1 win 512\n"
@@ -35,6 +53,14 @@ static const struct script scripts[] = {
 		     "+0  > P. 201:401(200) ack 201\n"
 		     "+.1 < P. 201:301(100) ack 401 win 512\n"
 		     "+.04 > . 401:401(0) ack 301\n"},
+	{"new data confirm the neighbour: it is not probed (RFC 4861 section 7.3.1)", 0,
+		OPEN "+0 asked 1\n" TWO_MINUTES "+0 asked 0\n"},
+	{"new data confirm the neighbour, IPv6", CONF_V6,
+		"0    listen\n"
+		"+0   < S 0:0(0) win 65535 <mss 1440>\n"
+		"+0   > S. 0:0(0) ack 1\n"
+		"+.1  < . 1:1(0) ack 1 win 512\n"
+		"+0   asked 1\n" TWO_MINUTES "+0 asked 0\n"},
 	{"reading all of a short segment acknowledges it", 0,
 		OPEN QUICK16 "+.01 < P. 17:27(10) ack 1 win 512\n"
 			     "+0   read 26\n"
