@@ -638,10 +638,11 @@ static void on_up_ready(struct tg_conn *c, uint32_t ev)
 	} else if (u->state == PX_UP_BUSY) {
 		busy_event(u, ev);
 	} else if (ev & (TG_EV_READABLE | TG_EV_EOF | TG_EV_FAILED)) {
-		/* Nobody asked: the origin closes, or sends what nobody may get. */
-		if (ev & (TG_EV_READABLE | TG_EV_FAILED))
+		/* Nobody asked: the origin closes, or sends what nobody may get. READABLE alone
+		 * proves nothing: the client's event may have come first and taken the response. */
+		if (ev & TG_EV_FAILED || tg_conn_peek(u->conn, &(struct tg_view){0}, 1))
 			px_up_abort(u, TG_WHY_conn_aborted);
-		else
+		else if (ev & TG_EV_EOF)
 			close_up(u);
 	}
 }

@@ -46,6 +46,24 @@ static void hostile_responses_are_502(void)
 	}
 }
 
+/* The client's event came first and took the response: what the origin's event is about is gone
+ * when its turn comes, and the connection rests in the pool. */
+static void a_late_event_ends_no_idle_connection(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[0], OK5);
+	tg_ready_raise(&b.ready, b.dialled[0], TG_EV_READABLE);
+	bench_run();
+	CU_ASSERT_FALSE(b.origin[0]->failed || b.origin[0]->eof);
+	bench_send(c, GET);
+	CU_ASSERT_EQUAL(b.n_origins, 1);
+	bench_end();
+}
+
 static void nothing_behind_a_response_reaches_anyone(void)
 {
 	struct bench_peer *c;
@@ -660,6 +678,7 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"bad chunks of the client reset the origin", bad_chunks_of_the_client_reset_the_origin},
 	{"answer during an upload goes on", answer_during_an_upload_goes_on},
 	{"early answer to an upload", early_answer_to_an_upload},
+	{"a late event ends no idle connection", a_late_event_ends_no_idle_connection},
 	{"absolute form and paths", absolute_form_and_paths},
 	{"forwarded fields", forwarded_fields}, {"limits of the cluster", limits_of_the_cluster},
 	{"too many connections shed the idle", too_many_connections_shed_the_idle},
