@@ -57,8 +57,9 @@ struct tg_tls_conf {
 	bool server;
 	uint32_t n_pairs; /* servers choose by SNI: exact, then wildcard, then the first */
 	struct tg_tls_pair *pairs;
-	const char *ca; /* client_ca of listeners, ca of clusters: PEM bundle; NULL: none, or the
-			   Workload API's */
+	const char *ca;  /* client_ca of listeners, ca of clusters: PEM bundle; NULL: none, or the
+			    Workload API's */
+	const char *crl; /* PEM: revocation lists of all CAs that vouch for peers; NULL: none */
 	uint32_t n_bundles; /* spiffe: bundles of further (federated) trust domains */
 	const struct tg_tls_bundle *bundles;
 	bool require_client_certificate; /* servers: without one the handshake fails */

@@ -108,6 +108,9 @@
 	X(tls_expired, CONN, "certificate has expired (certificate_expired)") \
 	X(tls_not_yet_valid, CONN, "certificate is not yet valid (bad_certificate)") \
 	X(tls_cert_bad, CONN, "certificate's signature, purpose or constraints do not hold") \
+	X(tls_revoked, CONN, "certificate is on its CA's revocation list (certificate_revoked)") \
+	X(tls_no_crl, CONN, \
+		"no valid revocation list of the certificate's CA, although lists are configured") \
 	X(tls_svid_bad, CONN, "certificate is no valid X.509-SVID (bad_certificate)") \
 	X(tls_wrong_name, CONN, \
 		"certificate of somebody else: name or SPIFFE ID (bad_certificate)") \

@@ -12,6 +12,8 @@ static const char *const refused_version[] = {"1.0", "1.1", "1.2", NULL};
 		.group = &cfg_trust_domain, \
 		.example = "( { name = \"mesh.example\"; ca = \"mesh.crt\"; } )", \
 		.doc = "SPIFFE trust domains beside our own, each with its bundle (federation)"), \
+		KEY(raw_tls, c.crl, "crl", .type = CFG_PATH, .example = "\"revoked.crl\"", \
+			.doc = "PEM file: the CAs' revocation lists, of every CA of a chain"), \
 		KEY(raw_tls, alpn, "alpn_protocols", .type = CFG_NAMES, .max = 255, \
 			.example = "[\"http/1.1\"]", \
 			.doc = "application protocols (ALPN), best first; without it http/1.1 " \
@@ -75,7 +77,7 @@ static const struct cfg_key trust_domain_keys[] = {
 	END};
 
 static const struct cfg_refused refused_tls[] = {{"common_tls_context"}, {"cipher_suites"},
-	{"max_version"}, {"crl"}, {"ocsp_staple_policy"}, {"session_ticket_keys"},
+	{"max_version"}, {"ocsp_staple_policy"}, {"session_ticket_keys"},
 	{"verify_certificate_hash"}, {"verify_certificate_spki"}, {"match_typed_subject_alt_names"},
 	{"insecure_skip_verify"}, {"key_log"}, {"ecdh_curves"}, {"signature_algorithms"},
 	{"allow_renegotiation"}, {"early_data"}, {"workload_api"}, {NULL}};
@@ -152,6 +154,9 @@ void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_grou
 		cfg_error(c, cfg_line_of(t->h.at),
 			"%s: tls: \"client_ca\" is missing: nobody could be believed to be anybody",
 			who);
+	if (server && t->c.crl && !t->c.ca && !t->trust_domains.n)
+		cfg_error(c, cfg_key_line(&t->h, "crl"),
+			"%s: tls: \"crl\" without \"client_ca\": there is nobody to revoke", who);
 	if (t->trust_domains.n && !t->c.spiffe && !t->match_spiffe_ids.n)
 		cfg_error(c, cfg_key_line(&t->h, "trust_domains"),
 			"%s: tls: \"trust_domains\" are looked at only with %s", who,

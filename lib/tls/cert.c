@@ -53,7 +53,7 @@ bool tg_cert_digest(const X509 *x, const EVP_MD *md, uint8_t out[static TG_DIGES
 	return X509_digest(x, md, out, NULL) == 1;
 }
 
-static int64_t seconds(const ASN1_TIME *t)
+int64_t tg_cert_time(const ASN1_TIME *t)
 {
 	struct tm tm;
 
@@ -62,12 +62,20 @@ static int64_t seconds(const ASN1_TIME *t)
 
 int64_t tg_cert_not_before(const X509 *x)
 {
-	return seconds(X509_get0_notBefore(x));
+	return tg_cert_time(X509_get0_notBefore(x));
 }
 
 int64_t tg_cert_not_after(const X509 *x)
 {
-	return seconds(X509_get0_notAfter(x));
+	return tg_cert_time(X509_get0_notAfter(x));
+}
+
+void tg_cert_date(char out[static 32], int64_t t)
+{
+	time_t tt = (time_t)t;
+	struct tm tm;
+
+	strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&tt, &tm));
 }
 
 /* What was written to b, as a string; frees b. */

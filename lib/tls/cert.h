@@ -25,8 +25,11 @@ void tg_cert_names_free(struct tg_cert_names *n);
 /* SHA-256 of the certificate's DER; false: no memory. md: SHA-256, fetched. */
 bool tg_cert_digest(const X509 *x, const EVP_MD *md, uint8_t out[static TG_DIGEST]);
 /* Seconds since 1970; times that cannot be read are in 1970. */
+int64_t tg_cert_time(const ASN1_TIME *t);
 int64_t tg_cert_not_before(const X509 *x);
 int64_t tg_cert_not_after(const X509 *x);
+/* "2026-01-31 12:00:00 UTC", for complaints. */
+void tg_cert_date(char out[static 32], int64_t t);
 /* RFC 2253. NULL: no memory. */
 char *tg_cert_subject(const X509 *x);
 /* Hexadecimal. */

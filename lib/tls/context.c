@@ -281,6 +281,16 @@ static bool open_trust(struct making *k, struct tg_ctx_worker *w)
 	return ok;
 }
 
+/* Lists are read once for all workers: they may be long. */
+static bool open_crls(struct making *k, const struct tg_ctx_worker *w)
+{
+	struct tg_tls_ctx *x = k->x;
+
+	x->crls = tg_crls_read(&k->m->crl, k->lib->ctx, x->n_workers, k->now, k->c);
+	return x->crls &&
+	       tg_crls_signed(x->crls, &k->m->crl, w->trust, x->n_trust, k->lib->sha256, k->c);
+}
+
 /* --- our own certificates -----------------------------------------------------------------------
  */
 
@@ -436,6 +446,8 @@ static bool make_worker(struct making *k, struct tg_ctx_worker *w)
 
 	w->lib = k->lib;
 	ok &= open_trust(k, w);
+	if (ok && k->first && k->m->crl.p)
+		ok = open_crls(k, w);
 	ok = ok && (!k->first || group_pairs(k)) && make_contexts(k, w);
 	close_pairs(k);
 	memset(k->pair, 0, sizeof(k->pair));
@@ -457,6 +469,8 @@ static bool check_conf(
 		tg_complain(c, "SPIFFE identities need a trust bundle: ca or trust_bundles");
 	if (!f->server && m->n_trust == 0)
 		tg_complain(c, "a cluster with TLS needs ca: origins are always verified");
+	if (f->crl && m->n_trust == 0)
+		tg_complain(c, "%s: whose list is this? There is no CA here", f->crl);
 	if (f->n_match && !f->spiffe)
 		tg_complain(c, "match_spiffe_ids without spiffe");
 	for (uint32_t i = 0; i < f->n_match; i++)
@@ -516,7 +530,7 @@ struct tg_tls_ctx *tg_ctx_create(const struct tg_tls_conf *conf, const struct tg
 	x->refs = 1;
 	x->serial = ++last_serial;
 	memcpy(x->digest, m->digest, TG_DIGEST);
-	tg_conf_digest(conf, x->policy);
+	tg_material_policy(conf, m, x->policy);
 	x->conf = tg_conf_copy(conf);
 	x->trust = calloc(m->n_trust + 1u, sizeof(*x->trust));
 	x->worker = calloc(workers, sizeof(*x->worker));
@@ -555,6 +569,7 @@ void tg_ctx_drop(struct tg_tls_ctx *x)
 		free(x->trust[i].trust_domain);
 		free(x->trust[i].digest);
 	}
+	tg_crls_free(x->crls);
 	for (uint32_t i = 0; i < x->n_names; i++)
 		free(x->names[i].name);
 	for (uint32_t i = 0; i < x->n_certs; i++) {

@@ -23,6 +23,7 @@
 #include <tidegate/tls.h>
 
 #include "cert.h"
+#include "crl.h"
 #include "material.h"
 #include "ticket.h"
 
@@ -65,10 +66,11 @@ struct tg_tls_ctx {
 	uint32_t refs;             /* sets that have it */
 	uint64_t serial;           /* never that of another */
 	uint8_t digest[TG_DIGEST]; /* of the configuration and its files */
-	uint8_t policy[TG_DIGEST]; /* of the configuration alone */
+	uint8_t policy[TG_DIGEST]; /* of the configuration, and of what is revoked */
 	struct tg_tls_conf *conf;  /* a copy */
 	struct tg_trust *trust;
 	uint32_t n_trust;
+	struct tg_crls *crls;      /* NULL: revocation is not looked at */
 	struct tg_own_name *names; /* sorted */
 	uint32_t n_names;
 	/* Certificates that a server may show, in groups: those of a group are for the same names

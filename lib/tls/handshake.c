@@ -173,7 +173,8 @@ static bool begin_client(struct tg_hs *h, const struct tg_sockaddr *origin)
 	SSL_set_connect_state(f->ssl);
 	if (sni && !is_address(sni)) /* addresses are no server names (RFC 6066 section 3) */
 		ok = SSL_set_tlsext_host_name(f->ssl, sni);
-	if (!f->w->sessions || !f->ctx->conf->session_tickets)
+	if (!f->w->sessions || !f->ctx->conf->session_tickets ||
+		f->now >= tg_crls_end(f->ctx->crls))
 		return ok;
 	s = tg_session_take(f->w->sessions, f->ctx->serial, origin, f->now, &f->peer);
 	if (s) {

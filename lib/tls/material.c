@@ -108,6 +108,7 @@ static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
 		add_text(md, f->pairs[i].private_key);
 	}
 	add_text(md, f->ca);
+	add_text(md, f->crl);
 	for (uint32_t i = 0; i < f->n_bundles; i++) {
 		add_text(md, f->bundles[i].trust_domain);
 		add_text(md, f->bundles[i].ca);
@@ -122,13 +123,20 @@ static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
 	add_bytes(md, counts, sizeof(counts));
 }
 
-void tg_conf_digest(const struct tg_tls_conf *conf, uint8_t out[static TG_DIGEST])
+static void add_crl(EVP_MD_CTX *md, const struct tg_material *m)
+{
+	add_bytes(md, m->crl.p ? m->crl.p : (const uint8_t *)"", m->crl.n);
+}
+
+void tg_material_policy(
+	const struct tg_tls_conf *conf, const struct tg_material *m, uint8_t out[static TG_DIGEST])
 {
 	EVP_MD_CTX *md = EVP_MD_CTX_new();
 
 	memset(out, 0, TG_DIGEST);
 	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)) {
 		add_conf(md, conf);
+		add_crl(md, m);
 		EVP_DigestFinal_ex(md, out, NULL);
 	}
 	EVP_MD_CTX_free(md);
@@ -147,6 +155,7 @@ static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
 		}
 		for (uint32_t i = 0; i < m->n_trust; i++)
 			add_bytes(md, m->trust[i].pem.p, m->trust[i].pem.n);
+		add_crl(md, m);
 		ok = EVP_DigestFinal_ex(md, m->digest, NULL);
 	}
 	EVP_MD_CTX_free(md);
@@ -179,6 +188,8 @@ struct tg_material *tg_material_read(const struct tg_tls_conf *conf, struct tg_c
 		m->trust[m->n_trust].trust_domain = conf->bundles[i].trust_domain;
 		read_file(conf->bundles[i].ca, &m->trust[m->n_trust++].pem, c);
 	}
+	if (conf->crl)
+		read_file(conf->crl, &m->crl, c);
 	if (c->n == before && !digest_all(m, conf))
 		tg_complain(c, "no digest could be made: %s", tg_ssl_reason());
 	if (c->n == before)
@@ -197,6 +208,7 @@ void tg_material_free(struct tg_material *m)
 	}
 	for (uint32_t i = 0; i < m->n_trust; i++)
 		blob_free(&m->trust[i].pem);
+	blob_free(&m->crl);
 	free(m->trust);
 	free(m);
 }
@@ -212,6 +224,8 @@ void tg_material_files(
 	}
 	if (conf->ca)
 		each(arg, conf->ca);
+	if (conf->crl)
+		each(arg, conf->crl);
 	for (uint32_t i = 0; i < conf->n_bundles; i++)
 		each(arg, conf->bundles[i].ca);
 }
@@ -273,6 +287,7 @@ static void copy_into(struct carver *v, const struct tg_tls_conf *f)
 			match[i] = s;
 	}
 	to->ca = carve_text(v, f->ca);
+	to->crl = carve_text(v, f->crl);
 	to->sni = carve_text(v, f->sni);
 	for (uint32_t i = 0; i < f->n_alpn; i++)
 		to->alpn[i] = carve_text(v, f->alpn[i]);

@@ -38,6 +38,7 @@ struct tg_material {
 		const char *trust_domain; /* NULL: `ca` */
 		struct tg_blob pem;
 	} * trust;
+	struct tg_blob crl;        /* .p NULL: none */
 	uint8_t digest[TG_DIGEST]; /* of the configuration and all content */
 };
 
@@ -50,7 +51,8 @@ void tg_material_files(
 
 /* A deep copy in one block, to be given to free(). NULL: no memory. */
 struct tg_tls_conf *tg_conf_copy(const struct tg_tls_conf *conf);
-/* Digest of what the configuration says, without the content of files. */
-void tg_conf_digest(const struct tg_tls_conf *conf, uint8_t out[static TG_DIGEST]);
+/* Digest of what the configuration says, and of the revocation lists, but of no other content. */
+void tg_material_policy(
+	const struct tg_tls_conf *conf, const struct tg_material *m, uint8_t out[static TG_DIGEST]);
 
 #endif

@@ -72,7 +72,8 @@ static bool set_server(SSL_CTX *c, struct tg_tls_ctx *x)
 	SSL_CTX_set_tlsext_servername_arg(c, x);
 	if (x->n_alpn)
 		SSL_CTX_set_alpn_select_cb(c, choose_alpn, x);
-	/* Sessions of another policy are not ours to resume. */
+	/* Sessions of another policy, or from before a change of the revocation lists, are not ours
+	 * to resume. */
 	return SSL_CTX_set_session_id_context(c, x->policy, sizeof(x->policy));
 }
 

@@ -86,14 +86,6 @@ static const char *key_fault(EVP_PKEY *key)
 	return NULL;
 }
 
-static void date(char out[static 32], int64_t t)
-{
-	time_t tt = (time_t)t;
-	struct tm tm;
-
-	strftime(out, 32, "%Y-%m-%d %H:%M:%S UTC", gmtime_r(&tt, &tm));
-}
-
 void tg_pair_check(X509 *leaf, EVP_PKEY *key, const char *cert_file, const char *key_file,
 	int64_t now, struct tg_complaints *c)
 {
@@ -105,10 +97,10 @@ void tg_pair_check(X509 *leaf, EVP_PKEY *key, const char *cert_file, const char 
 	else if (X509_check_private_key(leaf, key) != 1)
 		tg_complain(c, "%s: the key does not belong to the certificate in %s", key_file,
 			cert_file);
-	date(when, tg_cert_not_after(leaf));
+	tg_cert_date(when, tg_cert_not_after(leaf));
 	if (tg_cert_not_after(leaf) <= now)
 		tg_complain(c, "%s: the certificate expired on %s", cert_file, when);
-	date(when, tg_cert_not_before(leaf));
+	tg_cert_date(when, tg_cert_not_before(leaf));
 	if (tg_cert_not_before(leaf) > now + CLOCK_SKEW)
 		tg_complain(c, "%s: the certificate is not valid before %s", cert_file, when);
 	ERR_clear_error();

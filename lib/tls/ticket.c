@@ -130,7 +130,8 @@ static bool still_trusted(const struct tg_tls_ctx *x, const struct tg_ticket_say
 }
 
 /* A ticket is worth what a full handshake with the same certificate would be worth now: the
- * certificate and its chain have not expired, its CA has not been withdrawn, and the policy is met.
+ * certificate and its chain have not expired, its CA has not been withdrawn, nothing was revoked
+ * since (the policy's digest would be another), and the policy is met.
  */
 static bool still_good(const struct tg_facts *f, const SSL_SESSION *s)
 {
@@ -143,7 +144,7 @@ static bool still_good(const struct tg_facts *f, const SSL_SESSION *s)
 	if (!says.peer)
 		return !leaf && !conf->require_client_certificate;
 	return leaf && says.svid == conf->spiffe && f->now < says.expires &&
-	       still_trusted(f->ctx, &says, leaf);
+	       f->now < tg_crls_end(f->ctx->crls) && still_trusted(f->ctx, &says, leaf);
 }
 
 static SSL_TICKET_RETURN open_ticket(SSL *ssl, SSL_SESSION *s, const unsigned char *name,

@@ -20,6 +20,13 @@ static enum tg_why why_of(int error)
 		return TG_WHY_tls_not_yet_valid;
 	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
 		return TG_WHY_tls_self_signed;
+	case X509_V_ERR_CERT_REVOKED:
+		return TG_WHY_tls_revoked;
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+		return TG_WHY_tls_no_crl;
 	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
 	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
@@ -68,6 +75,24 @@ static bool check_chain(struct tg_facts *f, X509_STORE_CTX *sc, STACK_OF(X509) *
 	where = X509_STORE_CTX_get_current_cert(sc);
 	tg_refuse_cert(f, why_of(error), where ? where : X509_STORE_CTX_get0_cert(sc),
 		X509_verify_cert_error_string(error));
+	return false;
+}
+
+/* After the chain, so that only whom a CA vouches for makes us look into long lists. */
+static bool check_revoked(struct tg_facts *f, X509_STORE_CTX *sc)
+{
+	const EVP_MD *md = f->ctx->worker[f->w->index].lib->sha256;
+	X509 *where = NULL;
+	int error;
+
+	if (!f->ctx->crls)
+		return true;
+	error = tg_crls_check(
+		f->ctx->crls, f->w->index, X509_STORE_CTX_get0_chain(sc), f->now, md, &where);
+	if (error == X509_V_OK)
+		return true;
+	X509_STORE_CTX_set_error(sc, error);
+	tg_refuse_cert(f, why_of(error), where, X509_verify_cert_error_string(error));
 	return false;
 }
 
@@ -149,7 +174,8 @@ int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
 		return fail(sc, X509_V_ERR_OUT_OF_MEM);
 	/* The same certificate was found good with this very trust and policy: what is left is the
 	 * proof that the peer has its key, which OpenSSL takes in any case. */
-	if (tg_ident_recall(f->w->idents, digest, f->ctx, f->now, &f->peer)) {
+	if (f->now < tg_crls_end(f->ctx->crls) &&
+		tg_ident_recall(f->w->idents, digest, f->ctx, f->now, &f->peer)) {
 		X509_STORE_CTX_set_error(sc, X509_V_OK);
 		return 1;
 	}
@@ -162,7 +188,7 @@ int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
 	t = choose_trust(f, leaf, &names);
 	if (t < 0)
 		error = -t;
-	else if (!check_chain(f, sc, cw->trust[t]))
+	else if (!check_chain(f, sc, cw->trust[t]) || !check_revoked(f, sc))
 		error = X509_STORE_CTX_get_error(sc);
 	else if (!is_meant(f, leaf, &names))
 		error = X509_V_ERR_HOSTNAME_MISMATCH;

@@ -61,3 +61,21 @@ class CA:
                          '-set_serial', '0x' + os.urandom(8).hex(), '-days', str(days),
                          '-extfile', files['ext'], '-out', crt)
         return crt, pem
+
+    def crl(self, path, revoked=(), hours=24):
+        """Writes this CA's revocation list: revoked are paths of certificates."""
+        with tempfile.TemporaryDirectory() as tmp:
+            files = {x: os.path.join(tmp, x) for x in ('db', 'number', 'conf', 'out')}
+            open(files['db'], 'w', encoding='ascii').close()
+            with open(files['number'], 'w', encoding='ascii') as f:
+                f.write(os.urandom(8).hex() + '\n')
+            with open(files['conf'], 'w', encoding='ascii') as f:
+                f.write(f'[ca]\ndefault_ca=c\n[c]\ndatabase={files["db"]}\ncrlnumber={files["number"]}\n'
+                        'default_md=sha256\n')
+            common = ['ca', '-batch', '-config', files['conf'], '-cert', self.path, '-keyfile', self.key]
+            for crt in revoked:
+                _openssl(*common, '-revoke', crt)
+            _openssl(*common, '-gencrl', '-crlhours', str(hours), '-out', files['out'])
+            with open(files['out'], 'rb') as f, open(path + '.new', 'wb') as to:
+                to.write(f.read())
+        os.replace(path + '.new', path)

@@ -25,7 +25,7 @@ LISTENERS = '''
   , { name = "tls6"; address = "[fd77:1::1]:443"; protocol = "http"; virtual_hosts = [$vhosts];
       tls: { certificate = "server.crt"; private_key = "server.key"; }; }
   , { name = "mtls"; address = "10.77.1.1:8443"; protocol = "http"; virtual_hosts = [$vhosts];
-      tls: { certificate = "rsa.crt"; private_key = "rsa.key"; client_ca = "ca.crt";
+      tls: { certificate = "rsa.crt"; private_key = "rsa.key"; client_ca = "ca.crt"; crl = "ca.crl";
              require_client_certificate = true; };
       forward_client_cert_details = "append_forward";
       set_current_client_cert_details: { subject = true; uri = true; cert = true; dns = true; }; }
@@ -72,6 +72,8 @@ def make_certs(lab):
     ca.issue('client', ['URI:spiffe://mesh.example/ns/a/sa/b'])
     ca.issue('expired', ['URI:spiffe://mesh.example/ns/a/sa/b'], start='20200101000000Z',
              end='20200102000000Z')
+    revoked, _ = ca.issue('revoked', ['URI:spiffe://mesh.example/ns/a/sa/b'])
+    ca.crl(f'{lab.dir}/ca.crl', [revoked])
     certs.CA(lab.dir, 'stranger', 'Stranger CA').issue('unknown', ['DNS:a'])
     conf = os.path.join(lab.dir, 'tls-nginx.conf')
     with open(conf, 'w', encoding='ascii') as f:
@@ -163,6 +165,7 @@ def client_certificates(lab):
         equal(ask(s)[1], b'hello from nginx\n')
     for cert, alert, why in ((None, 'certificate required', 'tls_no_certificate'),
                              ('expired', 'certificate expired', 'tls_expired'),
+                             ('revoked', 'certificate revoked', 'tls_revoked'),
                              ('unknown', 'unknown ca', 'tls_unknown_ca')):
         before = lab.stat(f'drop.{why}')
         try:
@@ -382,6 +385,35 @@ def certificates_rotate(lab):
 
 
 @case
+def a_new_revocation_list(lab):
+    """Who was let in before, and even has a ticket, is refused once the list says so; not before."""
+    ca = certs.CA.__new__(certs.CA)
+    ca.dir, ca.path, ca.key = lab.dir, f'{lab.dir}/ca.crt', f'{lab.dir}/ca.key'
+    later, _ = ca.issue('later', ['URI:spiffe://mesh.example/later'])
+    ctx = context(lab, 'later')
+    with secure(lab, 8443, ctx=ctx) as s:
+        ask(s)
+        session = s.session
+    with secure(lab, 8443, ctx=ctx, session=session) as s:
+        ask(s)
+        check(s.session_reused, 'the ticket was not taken')
+        session = s.session
+    ca.crl(f'{lab.dir}/ca.crl', [f'{lab.dir}/revoked.crt', later])
+
+    def refused():
+        try:
+            with secure(lab, 8443, ctx=ctx, session=session) as s:
+                ask(s)
+                return False
+        except ssl.SSLError as e:
+            check('certificate revoked' in str(e), str(e))
+            return True
+    wait_for(refused, 'the new list', 15, 0.2)
+    with secure(lab, 8443, cert='client') as s:
+        equal(ask(s)[1], b'hello from nginx\n')
+
+
+@case
 def certs_are_shown(lab):
     certs_ = lab.json('/certs')['certificates']
     ours = [c for c in certs_ if c['kind'] == 'cert_chain' and c['path'].endswith('/server.crt')]
@@ -410,7 +442,7 @@ def make_lab():
     return Lab(before=make_certs, workers=1,
                extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
                extra_vhosts=VHOST, extra_clusters=CLUSTERS,
-               allowed=('tls_no_certificate', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
+               allowed=('tls_no_certificate', 'tls_revoked', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
                         'tls_record', 'tls_wrong_name', 'tls_closed', 'tls_not_tls', 'tls_malformed',
                         'tls_bad_mac', 'tls_version', 'tls_cipher', 'tls_bad_proof', 'tls_peer_alert',
                         'tls_alert', 'tls_alpn', 'req_malformed', 'req_connect_failure',

@@ -161,6 +161,63 @@ const char *pki_write_key(const char *name, const struct pki_cert *c, const char
 	return path;
 }
 
+static X509_CRL *make_crl(const struct pki_crl *s)
+{
+	int64_t from = s->from || s->to ? s->from : -3600, to = s->from || s->to ? s->to : 86400;
+	ASN1_TIME *start = X509_gmtime_adj(NULL, (long)from),
+		  *end = X509_gmtime_adj(NULL, (long)to);
+	X509_CRL *c = X509_CRL_new();
+
+	must(c && start && end && X509_CRL_set_version(c, X509_CRL_VERSION_2), "CRL");
+	X509_CRL_set_issuer_name(c, X509_get_subject_name(s->issuer->x));
+	X509_CRL_set1_lastUpdate(c, start);
+	if (!s->endless)
+		X509_CRL_set1_nextUpdate(c, end);
+	for (uint32_t i = 0; i < s->n; i++) {
+		X509_REVOKED *r = X509_REVOKED_new();
+
+		must(r && X509_REVOKED_set_serialNumber(r, X509_get_serialNumber(s->revoked[i]->x)),
+			"entry");
+		X509_REVOKED_set_revocationDate(r, start);
+		must(X509_CRL_add0_revoked(c, r), "entry");
+	}
+	if (s->ext == NID_delta_crl) { /* not known to X509V3_EXT_conf_nid */
+		ASN1_INTEGER *base = ASN1_INTEGER_new();
+
+		must(base && ASN1_INTEGER_set_int64(base, 1) &&
+				X509_CRL_add1_ext_i2d(c, s->ext, base, 1, 0),
+			"delta");
+		ASN1_INTEGER_free(base);
+	} else if (s->ext) {
+		X509V3_CTX ctx;
+		X509_EXTENSION *e;
+
+		X509V3_set_ctx(&ctx, s->issuer->x, NULL, NULL, c, 0);
+		e = X509V3_EXT_conf_nid(NULL, &ctx, s->ext, s->ext_value);
+		must(e && X509_CRL_add_ext(c, e, -1), s->ext_value);
+		X509_EXTENSION_free(e);
+	}
+	must(X509_CRL_sign(c, (s->signer ? s->signer : s->issuer)->key, EVP_sha256()) > 0, "sign");
+	ASN1_TIME_free(start);
+	ASN1_TIME_free(end);
+	return c;
+}
+
+const char *pki_write_crls(const char *name, const struct pki_crl *crls, uint32_t n)
+{
+	const char *path = pki_path(name);
+	FILE *f = create(path);
+
+	for (uint32_t i = 0; i < n; i++) {
+		X509_CRL *c = make_crl(&crls[i]);
+
+		must(PEM_write_X509_CRL(f, c), path);
+		X509_CRL_free(c);
+	}
+	fclose(f);
+	return path;
+}
+
 const char *pki_write_text(const char *name, const char *text)
 {
 	const char *path = pki_path(name);

@@ -30,6 +30,17 @@ void pki_free(struct pki_cert *c);
  * Returns their path, which stays valid. */
 const char *pki_write_certs(const char *name, const struct pki_cert *const *certs, uint32_t n);
 const char *pki_write_key(const char *name, const struct pki_cert *c, const char *password);
+
+struct pki_crl {
+	const struct pki_cert *issuer, *signer; /* signer NULL: the issuer */
+	const struct pki_cert *const *revoked;
+	uint32_t n;
+	int64_t from, to;      /* seconds from now; 0, 0: -3600 to +86400 */
+	bool endless;          /* without nextUpdate */
+	int ext;               /* NID of one more extension, 0: none */
+	const char *ext_value; /* as in openssl's config */
+};
+const char *pki_write_crls(const char *name, const struct pki_crl *crls, uint32_t n);
 const char *pki_write_text(const char *name, const char *text);
 const char *pki_path(const char *name);
 
