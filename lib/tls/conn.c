@@ -114,7 +114,7 @@ static void open_event(struct tls_conn *c, uint32_t ev)
 	uint32_t up = ev & (TG_EV_WRITABLE | TG_EV_DRAINED);
 
 	if (ev & TG_EV_WRITABLE && tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
-		tls_tx_control(c);
+		tls_tx_control(c, false);
 	up |= tls_rx_open(c);
 	if (ev & TG_EV_FAILED && !(up & TG_EV_FAILED)) {
 		struct tg_conn_info info;

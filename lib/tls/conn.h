@@ -156,7 +156,8 @@ uint32_t tls_tx_space(const struct tg_conn *c);
 uint32_t tls_tx_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt);
 uint32_t tls_tx_fill(struct tg_conn *c, uint32_t least, uint32_t most, tg_fill_fn *fill, void *ctx);
 void tls_tx_finish(struct tg_conn *c);
-/* Sends what post has to say. False: lower has no room now, WRITABLE will come. */
-bool tls_tx_control(struct tls_conn *c);
+/* Sends what post has to say; data_left: what must go before data, too. False: lower has no room
+ * now, WRITABLE will come. */
+bool tls_tx_control(struct tls_conn *c, bool data_left);
 
 #endif

@@ -235,14 +235,16 @@ static bool open_next(struct look *k)
 	return !(k->events & (TG_EV_EOF | TG_EV_FAILED));
 }
 
-/* Headers and tags with no content before them are dropped at once. */
+/* Headers, tags and padding with no content before them are dropped at once, lest content stand
+ * behind more pieces than a user looks at. The header of the first content alone is worth no call.
+ */
 static void drop_skipped(struct tls_conn *c, struct tls_act *a)
 {
-	uint32_t n = a->tail_skip;
+	uint32_t *skip = a->n_regions ? &a->region[0].skip : &a->tail_skip, n = *skip;
 
-	if (a->n_regions || !n)
+	if (!n || (a->n_regions && n == TG_REC_HEADER))
 		return;
-	a->tail_skip = 0;
+	*skip = 0;
 	tg_conn_consume(c->lower, n);
 }
 
@@ -290,7 +292,7 @@ uint32_t tls_rx_open(struct tls_conn *c)
 		c->flags |= F_STOPPED;
 	drop_skipped(c, k.a);
 	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
-		tls_tx_control(c);
+		tls_tx_control(c, false);
 	if (!(c->flags & F_STOPPED))
 		return check_end(c, k.events);
 	return k.events;

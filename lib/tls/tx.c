@@ -49,7 +49,7 @@ static void finish_lower(struct tls_conn *c)
 	tg_conn_finish(c->lower);
 }
 
-bool tls_tx_control(struct tls_conn *c)
+bool tls_tx_control(struct tls_conn *c, bool data_left)
 {
 	struct tg_post_msg m;
 
@@ -59,13 +59,13 @@ bool tls_tx_control(struct tls_conn *c)
 		struct tg_view v = {m.b, 0};
 		struct sealing s = {.c = c, .v = &v, .cnt = 1};
 
-		if (!tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
+		if (!tg_post_wants_tx(&c->post, &c->tx, &c->rx, data_left))
 			break;
 		if (tg_conn_space(c->lower) < sizeof(m.b) + TG_REC_OVERHEAD) {
 			tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
 			return false;
 		}
-		if (!tg_post_tx(&c->post, &c->tx, &c->rx, false, &m))
+		if (!tg_post_tx(&c->post, &c->tx, &c->rx, data_left, &m))
 			break;
 		v.n = m.n;
 		s.type = m.type;
@@ -148,6 +148,13 @@ static void advance(struct sealing *s, uint32_t n)
 	}
 }
 
+/* What must go before n bytes of data, a KeyUpdate that the peer asked for or that worn keys need
+ * (RFC 8446 sections 4.6.3 and 5.5), has gone. */
+static bool ready_for_data(struct tls_conn *c, uint32_t n)
+{
+	return !tg_post_wants_tx(&c->post, &c->tx, &c->rx, n > 0) || tls_tx_control(c, n > 0);
+}
+
 uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
 {
 	struct tls_conn *c = tls_of(conn);
@@ -156,7 +163,7 @@ uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cn
 
 	if (!tx_open(c) || !tls_wake(c))
 		return 0;
-	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false) && !tls_tx_control(c))
+	if (!ready_for_data(c, wanted))
 		return 0;
 	while (done < wanted) {
 		struct sealing part = s;
@@ -204,7 +211,7 @@ uint32_t tls_tx_fill(
 
 	if (!tx_open(c) || !tls_wake(c))
 		return 0;
-	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false) && !tls_tx_control(c))
+	if (!ready_for_data(c, most))
 		return 0;
 	room = record_room(c, most);
 	if (room && room >= least)
@@ -222,5 +229,5 @@ void tls_tx_finish(struct tg_conn *conn)
 	if (!tx_open(c))
 		return;
 	tg_post_finish(&c->post);
-	tls_tx_control(c); /* if not now, then when lower is WRITABLE */
+	tls_tx_control(c, false); /* if not now, then when lower is WRITABLE */
 }

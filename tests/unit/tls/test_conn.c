@@ -1,0 +1,277 @@
+/* TLS connections end to end in memory: what passes between records and their user. */
+#include <stdlib.h>
+
+#include <tidegate/memconn.h>
+#include <tidegate/stats.h>
+
+#include "../tgtest.h"
+#include "conn.h"
+#include "lab.h"
+
+#define PIECE 1000 /* bytes in one piece of the server's receive queue, as packets bring them */
+#define QUEUE 65536
+
+static struct lab lab;
+static struct pki_cert ca, server_cert;
+static struct tg_wheel wheel;
+static struct tg_ready ready;
+static struct tg_core_stats *stats;
+static struct tg_tls *tls;
+static uint32_t client_events, server_events;
+static struct tg_conn *client, *server;
+
+static void on_client(struct tg_conn *c, uint32_t ev)
+{
+	client_events |= ev;
+}
+
+static void on_server(struct tg_conn *c, uint32_t ev)
+{
+	server_events |= ev;
+}
+
+static const struct tg_conn_user client_user = {on_client}, server_user = {on_server};
+
+/* --- a receive queue of small pieces ------------------------------------------------------------
+ */
+
+static const struct tg_conn_ops *whole;
+
+static uint32_t peek_pieces(struct tg_conn *c, struct tg_view *v, uint32_t cnt)
+{
+	struct tg_view w[2];
+	uint32_t n = whole->rx_peek(c, w, 2), k = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t at = 0; at < w[i].n && k < cnt; at += PIECE)
+			v[k++] = tg_view_of(w[i].p + at, w[i].n - at < PIECE ? w[i].n - at : PIECE);
+	return k;
+}
+
+/* --- the two ends -------------------------------------------------------------------------------
+ */
+
+static void run(void)
+{
+	uint32_t moved;
+
+	do {
+		moved = tg_tls_turn(tls);
+		moved += tg_ready_drain(&ready, 0, tg_memconn_reap, NULL);
+	} while (moved);
+}
+
+static void load(void)
+{
+	static struct tg_tls_pair pair[1];
+	static struct tg_tls_conf confs[2];
+	const struct tg_tls_conf *list[2] = {&confs[0], &confs[1]};
+
+	ca = pki_issue(&(struct pki_spec){.cn = "Root", .ca = true}, NULL);
+	server_cert = pki_issue(&(struct pki_spec){.cn = "s", .san = "DNS:s.example"}, &ca);
+	pair[0] = (struct tg_tls_pair){
+		pki_write_certs("s.crt", (const struct pki_cert *[]){&server_cert}, 1),
+		pki_write_key("s.key", &server_cert, NULL)};
+	confs[0] = (struct tg_tls_conf){
+		.id = 0, .server = true, .n_pairs = 1, .pairs = pair, .min_version = 13};
+	confs[1] = (struct tg_tls_conf){.id = 1,
+		.ca = pki_write_certs("ca.crt", (const struct pki_cert *[]){&ca}, 1),
+		.sni = "s.example",
+		.min_version = 13};
+	CU_ASSERT_EQUAL_FATAL(lab_load(&lab, list, 2), 0);
+}
+
+static void open_pair(void)
+{
+	static struct tg_conn_ops pieces;
+	const struct tg_sockaddr a = {.port = 1}, b = {.port = 2};
+	struct tg_memconn_pair p = tg_memconn_open(&ready, QUEUE, &a, &b);
+
+	whole = p.b->ops;
+	pieces = *whole;
+	pieces.rx_peek = peek_pieces;
+	p.b->ops = &pieces;
+	client_events = server_events = 0;
+	client = tg_tls_connect(tls, 1, p.a, 0, &client_user, NULL);
+	server = tg_tls_accept(tls, 0, p.b, 0, &server_user, NULL);
+	CU_ASSERT_FATAL(client && server);
+	tg_ready_raise(&ready, p.a, TG_EV_OPEN | TG_EV_WRITABLE);
+	run();
+	CU_ASSERT_FATAL((client_events & server_events & TG_EV_OPEN) != 0);
+}
+
+static void close_pair(void)
+{
+	tg_conn_detach(client);
+	tg_conn_detach(server);
+	run();
+	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
+}
+
+/* A record that the client's end would never make by itself. */
+static void client_sends(uint8_t type, const void *p, uint32_t n, uint32_t padding)
+{
+	static uint8_t rec[TG_REC_BODY_MAX + TG_REC_HEADER], content[TG_REC_BODY_MAX];
+	struct tls_conn *c = tls_of(client);
+	uint32_t body = n + 1 + padding + TG_AEAD_TAG;
+	uint8_t header[TG_REC_HEADER] = {TG_REC_DATA, 3, 3, (uint8_t)(body >> 8), (uint8_t)body};
+	uint8_t nonce[TG_AEAD_NONCE];
+	struct tg_view v = {rec, TG_REC_HEADER + body};
+
+	CU_ASSERT_FATAL(tls_wake(c) != NULL);
+	memset(content, 0, sizeof(content));
+	memcpy(content, p, n);
+	content[n] = type;
+	memcpy(nonce, c->tx.iv, sizeof(nonce));
+	nonce[TG_AEAD_NONCE - 1] ^= (uint8_t)c->tx.seq++;
+	memcpy(rec, header, sizeof(header));
+	tg_aead_get(TG_AEAD_AES_128_GCM)
+		->seal(c->tx.key, nonce, (struct tg_view){header, sizeof(header)}, content,
+			rec + TG_REC_HEADER, n + 1 + padding,
+			rec + TG_REC_HEADER + n + 1 + padding);
+	CU_ASSERT_EQUAL(tg_conn_write(c->lower, &v, 1), v.n);
+}
+
+static bool reads(struct tg_conn *c, const char *text)
+{
+	uint32_t n = (uint32_t)strlen(text);
+	struct tg_view v;
+	bool same;
+
+	if (!tg_conn_peek(c, &v, 1))
+		return false;
+	same = v.n == n && memcmp(v.p, text, n) == 0;
+	tg_conn_consume(c, v.n);
+	return same;
+}
+
+static void server_writes(const char *text)
+{
+	struct tg_view v = tg_view_str(text);
+
+	CU_ASSERT_EQUAL(tg_conn_write(server, &v, 1), v.n);
+}
+
+static void fill_x(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
+{
+	for (uint32_t i = 0; i < cnt; i++)
+		memset(to[i].p, 'x', to[i].n);
+}
+
+/* --- cases --------------------------------------------------------------------------------------
+ */
+
+static void ask_for_new_keys(void)
+{
+	static const uint8_t update[] = {24, 0, 0, 1, 1};
+
+	client_sends(TG_REC_HANDSHAKE, update, sizeof(update), 0);
+	CU_ASSERT(tg_rec_next_key(&tls_of(client)->tx));
+	run();
+}
+
+/* RFC 8446 section 4.6.3: our own KeyUpdate goes before our next data. */
+static void key_update_is_answered_before_data(void)
+{
+	ask_for_new_keys();
+	CU_ASSERT_EQUAL(stats->tls_key_updates, 1);
+	server_writes("abc");
+	run();
+	CU_ASSERT_EQUAL(stats->tls_key_updates, 2);
+	CU_ASSERT(reads(client, "abc"));
+	ask_for_new_keys();
+	CU_ASSERT_EQUAL(tg_conn_fill(server, 3, 3, fill_x, NULL), 3);
+	run();
+	CU_ASSERT_EQUAL(stats->tls_key_updates, 4);
+	CU_ASSERT(reads(client, "xxx"));
+	server_writes("once");
+	run();
+	CU_ASSERT_EQUAL(stats->tls_key_updates, 4);
+	CU_ASSERT(reads(client, "once"));
+}
+
+/* Section 5.5: keys that have sealed much are changed before the next data. */
+static void worn_keys_are_changed_before_data(void)
+{
+	uint64_t max = tg_aead_get(TG_AEAD_AES_128_GCM)->max_records;
+
+	tls_of(server)->tx.seq = tls_of(client)->rx.seq = max - max / 8;
+	server_writes("abc");
+	run();
+	/* The server's own, then what the client asks for, its keys for receiving being worn. */
+	CU_ASSERT(stats->tls_key_updates >= 1);
+	CU_ASSERT(tls_of(server)->tx.seq < 4);
+	CU_ASSERT(reads(client, "abc"));
+}
+
+/* Much padding in a record without content: what comes next is found all the same. */
+static void content_is_found_behind_padding(void)
+{
+	for (uint32_t padding = 0; padding < TG_REC_CONTENT_MAX; padding += 5000) {
+		client_sends(TG_REC_DATA, "", 0, padding);
+		client_sends(TG_REC_DATA, "abc", 3, 0);
+		server_events = 0;
+		run();
+		CU_ASSERT((server_events & TG_EV_READABLE) != 0);
+		CU_ASSERT(reads(server, "abc"));
+	}
+	client_sends(TG_REC_DATA, "def", 3, 15000);
+	client_sends(TG_REC_DATA, "ghi", 3, 15000);
+	run();
+	CU_ASSERT(reads(server, "defghi"));
+}
+
+static void begin(void)
+{
+	struct tg_errbuf e;
+	struct tg_tls_worker_conf conf = {.max_conns = 8,
+		.max_handshakes = 8,
+		.max_active = 4,
+		.wheel = &wheel,
+		.ready = &ready};
+
+	lab_open(&lab);
+	load();
+	tg_wheel_init(&wheel, TG_SEC);
+	tg_ready_init(&ready);
+	stats = calloc(1, sizeof(*stats));
+	CU_ASSERT_FATAL(stats != NULL);
+	conf.stats = stats;
+	conf.realtime_offset = (uint64_t)lab.now * TG_SEC;
+	tls = tg_tls_create(&conf, &e);
+	CU_ASSERT_FATAL(tls != NULL);
+	tg_tls_adopt(tls, tg_tls_store_current(lab.store));
+}
+
+static void finish(void)
+{
+	tg_tls_destroy(tls);
+	free(stats);
+	pki_free(&ca);
+	pki_free(&server_cert);
+	lab_close(&lab);
+}
+
+static void in_lab(void (*fn)(void))
+{
+	begin();
+	open_pair();
+	stats->tls_key_updates = 0;
+	fn();
+	close_pair();
+	finish();
+}
+
+#define LAB_TEST(fn) \
+	static void fn##_in_lab(void) \
+	{ \
+		in_lab(fn); \
+	}
+LAB_TEST(key_update_is_answered_before_data)
+LAB_TEST(worn_keys_are_changed_before_data)
+LAB_TEST(content_is_found_behind_padding)
+
+TG_TEST_MAIN("tls_conn",
+	{"KeyUpdate is answered before data", key_update_is_answered_before_data_in_lab},
+	{"worn keys are changed before data", worn_keys_are_changed_before_data_in_lab},
+	{"content is found behind padding", content_is_found_behind_padding_in_lab})
