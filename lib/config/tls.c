@@ -212,7 +212,9 @@ bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct t
 	out->min_version = 13;
 	for (uint32_t i = 0; i < t->alpn.n; i++)
 		out->alpn[out->n_alpn++] = cfg_items(&t->alpn, raw_item)[i].s;
-	if (!t->alpn.at && http)
+	if (!t->alpn.at && http) {
 		out->alpn[out->n_alpn++] = "http/1.1";
+		out->alpn[out->n_alpn++] = "http/1.0";
+	}
 	return true;
 }

@@ -262,6 +262,8 @@ enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io)
 	h->state = state_of(f, SSL_do_handshake(f->ssl));
 	OSSL_LIB_CTX_set0_default(before);
 	tg_wire_end(&f->wire);
+	if (h->state == TG_HS_FAILED && !io->made)
+		io->made = tg_refuse_http(f, io->out);
 	return h->state;
 }
 

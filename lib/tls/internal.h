@@ -120,6 +120,9 @@ void tg_refuse(struct tg_facts *f, enum tg_why why, const char *fmt, ...)
 void tg_refuse_cert(struct tg_facts *f, enum tg_why why, X509 *x, const char *what);
 /* From OpenSSL's error queue and the alert. */
 void tg_refuse_ssl(struct tg_facts *f);
+/* Who speaks plain HTTP to a server is told so, in plain HTTP. Bytes put into out; 0: it is no
+ * HTTP, or there is no room. */
+uint32_t tg_refuse_http(const struct tg_facts *f, struct tg_span out);
 
 /* verify.c */
 int tg_verify_peer(X509_STORE_CTX *sc, void *arg); /* SSL_CTX_set_cert_verify_callback */

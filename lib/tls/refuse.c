@@ -91,3 +91,32 @@ void tg_refuse_ssl(struct tg_facts *f)
 			text ? text : "the TLS library gives no reason");
 	ERR_clear_error();
 }
+
+/* The first five bytes of an HTTP/1 request: as much as is read before it is no TLS. */
+static bool begins_http(const uint8_t head[static TG_REC_HEADER])
+{
+	static const char methods[][TG_REC_HEADER + 1] = {
+		"GET /", "HEAD ", "POST ", "PUT /", "DELET", "OPTIO", "PATCH", "TRACE", "CONNE"};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(methods); i++)
+		if (memcmp(head, methods[i], TG_REC_HEADER) == 0)
+			return true;
+	return false;
+}
+
+uint32_t tg_refuse_http(const struct tg_facts *f, struct tg_span out)
+{
+	static const char answer[] = "HTTP/1.1 400 Bad Request\r\n"
+				     "Content-Type: text/plain\r\n"
+				     "Content-Length: 46\r\n"
+				     "Connection: close\r\n"
+				     "\r\n"
+				     "A plain HTTP request was sent to a TLS port.\r\n";
+	uint32_t n = sizeof(answer) - 1;
+
+	if (f->why != TG_WHY_tls_not_tls || f->alert || !SSL_is_server(f->ssl) ||
+		!begins_http(f->wire.head) || out.n < n)
+		return 0;
+	memcpy(out.p, answer, n);
+	return n;
+}

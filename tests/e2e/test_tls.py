@@ -124,6 +124,10 @@ def ask(s, path='/hello', host='nginx.test', more=''):
 def curl_verifies_and_keeps_alive(lab):
     rc, out, err = curl(lab, 'https://nginx.test/hello', 'https://nginx.test/hello', '-w', '%{num_connects} %{http_code}\n')
     equal((rc, out), (0, b'hello from nginx\n1 200\nhello from nginx\n0 200\n'), err)
+    rc, out, err = curl(lab, '--http1.0', 'https://nginx.test/hello')  # which asks for http/1.0 by ALPN
+    equal((rc, out), (0, b'hello from nginx\n'), err)
+    rc, out, err = curl(lab, 'http://nginx.test:443/hello', '--resolve', f'nginx.test:443:{GATE4}', '-w', '%{http_code}')
+    check(rc == 0 and out.endswith(b'400'), f'plain HTTP to a TLS port: {rc} {out} {err}')
     rc, out, err = curl(lab, '-6', '--resolve', f'py.test:443:[{GATE6}]', 'https://py.test/headers')
     equal(rc, 0, err)
 

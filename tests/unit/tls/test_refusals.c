@@ -376,8 +376,11 @@ static void no_handshake(void)
 		uint32_t n;
 		enum tg_why why;
 		int alert;
+		bool http; /* answered in plain HTTP */
 	} t[] = {
-		{"GET / HTTP/1.1\r\n\r\n", 18, TG_WHY_tls_not_tls, -1},
+		{"GET / HTTP/1.1\r\n\r\n", 18, TG_WHY_tls_not_tls, -1, true},
+		{"OPTIONS * HTTP/1.1\r\n\r\n", 22, TG_WHY_tls_not_tls, -1, true},
+		{"GETTY", 5, TG_WHY_tls_not_tls, -1},
 		{"\x00\x00\x00\x00\x00\x00\x00\x00", 8, TG_WHY_tls_not_tls, -1},
 		{"SSH-2.0-OpenSSH_9.2\r\n", 21, TG_WHY_tls_not_tls, -1},
 		{"\x17\x03\x03\x00\x05hello", 10, TG_WHY_tls_malformed, 10},
@@ -405,8 +408,12 @@ static void no_handshake(void)
 				f.alert, f.text);
 		CU_ASSERT_EQUAL(f.why, t[i].why);
 		CU_ASSERT_EQUAL(f.alert ? f.alert : -1, t[i].alert);
-		/* What goes out is that alert, or nothing. */
-		CU_ASSERT_EQUAL(us->n_out, !f.alert || f.alert_by_peer ? 0 : 7);
+		/* What goes out is that alert, or HTTP to whom speaks it, or nothing. */
+		if (t[i].http) {
+			CU_ASSERT(us->n_out > 7 && memcmp(us->out, "HTTP/1.1 400 ", 13) == 0);
+		} else {
+			CU_ASSERT_EQUAL(us->n_out, !f.alert || f.alert_by_peer ? 0 : 7);
+		}
 		if (us->n_out == 7)
 			CU_ASSERT_EQUAL(us->out[6], f.alert);
 		lab_end(us);
