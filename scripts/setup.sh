@@ -34,6 +34,7 @@ test_pkgs=(
 	tcpdump tshark     # reading what dpdk-dumpcap wrote
 	dpdk dpdk-dev      # dpdk-dumpcap, dpdk-testpmd (the peer of memif ports)
 	python3-scapy python3-websockets
+	python3-cryptography # TLS by hand, to spoil it anywhere
 	nodejs node-llhttp # an independent HTTP parser to compare with
 	clang clang-format-14 llvm shellcheck
 )
