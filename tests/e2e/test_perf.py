@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""perf/run.sh, for short: every answer that tg_load gets over memif is right, in plain text and with TLS on both
+legs, over kept and new connections; and tg_load notices answers that are not. Nothing is timed here."""
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+from tap import case, check, equal, main
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, 'perf', 'harness'))
+# pylint: disable=wrong-import-position
+import netns  # noqa: E402
+from place import LOAD, Place  # noqa: E402
+
+SHORT = ['--quick', '--json', '--runs', '1', '--seconds', '0.5']
+
+
+class PerfLab(Place):
+    """run.sh makes places of its own; this one is for tg_load alone."""
+
+    def is_dead(self):
+        return False
+
+    def explain(self):
+        pass
+
+    def check_end(self):
+        """Nothing is left of what run.sh made."""
+        left = netns.run(None, ['ip', 'netns', 'list']).stdout.split()
+        check(not [x for x in left if x.startswith(f'tge{os.getpid()}') and self.name not in x], f'left: {left}')
+
+
+def run_sh(*args):
+    p = subprocess.run([os.path.join(ROOT, 'perf', 'run.sh'), *args], capture_output=True, text=True, check=False,
+                       timeout=100)
+    equal(p.returncode, 0, f'exit of run.sh {" ".join(args)}:\n{p.stderr[-3000:]}\n')
+    return json.loads(p.stdout)
+
+
+@case
+def plain_text_beside_nginx_and_haproxy(_):
+    r = run_sh('plain', *SHORT)
+    equal(r['scenario'], 'plain', 'scenario')
+    equal(sorted(r['systems']), ['haproxy', 'nginx', 'tidegate'], 'systems')
+    for name, s in r['systems'].items():
+        for key in ('requests_per_second', 'cpu_ns_per_request', 'p50_us', 'p99_us'):
+            check(s[key] > 0, f'{name}: {key} is {s[key]}')
+        check(s['requests'] > 100, f'{name}: {s["requests"]} requests')
+
+
+@case
+def tls_on_both_legs_and_new_connections(_):
+    for scenario in ('mtls', 'connections', 'handshakes', 'bulk-mtls'):
+        s = run_sh(scenario, *SHORT, '--systems', 'tidegate')['systems']['tidegate']
+        check(s['requests'] > 0 and s['cpu_ns_per_request'] > 0, f'{scenario}: {s}')
+
+
+@case
+def kernel_clients_over_virtual_cables(_):
+    r = run_sh('mtls', *SHORT, '--systems', 'tidegate', '--table', 'veth')
+    check(r['tables']['veth']['tidegate']['requests'] > 0, 'requests')
+    check('best' not in r['tables'], 'one table alone')
+
+
+def lie(listener, change):
+    """Answers one request after another, each answer changed."""
+    while True:
+        try:
+            s, _ = listener.accept()
+        except OSError:
+            return
+        with s, contextlib.suppress(OSError):  # whoever notices resets
+            got = b''
+            while b'\r\n\r\n' not in got:
+                b = s.recv(4096)
+                if not b:
+                    break
+                got += b
+            number = got[len(b'GET /load/'):][:8]
+            if len(number) < 8:
+                continue
+            head = b'HTTP/1.1 200 OK\r\nX-Load: ' + number + b'\r\nContent-Length: 4\r\n\r\n'
+            s.sendall(change(head + right(int(number), 4)))
+            s.recv(1)
+
+
+PATTERN = {}
+
+
+def right(number, n):
+    """The content that tg_load expects is what its own origin sends."""
+    return bytes(PATTERN['bytes'][(number + i) % 65536] for i in range(n))
+
+
+def learn(lab):
+    """All 65,536 bytes of the pattern, from tg_load's origin itself."""
+    p = netns.popen(None, [LOAD, '--target', '127.0.0.1:9', '--origin', '127.0.0.1:9002', '--client-netns', lab.gate,
+                           '--origin-netns', lab.gate, '--body', '65536'], stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL)
+    try:
+        with netns.inside(lab.gate):
+            s = socket.socket()
+        with s:
+            from systems import wait_for  # pylint: disable=import-outside-toplevel
+            wait_for(lambda: s.connect_ex(('127.0.0.1', 9002)) == 0, 'origin')
+            s.sendall(b'GET /load/00000000/item HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+            got = b''
+            while b := s.recv(65536):
+                got += b
+        PATTERN['bytes'] = got.partition(b'\r\n\r\n')[2]
+        equal(len(PATTERN['bytes']), 65536, 'content')
+    finally:
+        netns.stop(p)
+
+
+@case
+def wrong_answers_are_noticed(lab):
+    learn(lab)
+    lies = {
+        'none': (lambda a: a, None),
+        'a flipped bit in the content': (lambda a: a[:-2] + bytes([a[-2] ^ 1]) + a[-1:], 'bad_body'),
+        'the answer to another request': (lambda a: a.replace(b'X-Load: ', b'X-Load: 9'), 'bad_head'),
+        'another length': (lambda a: a.replace(b'Length: 4', b'Length: 3'), 'bad_head'),
+        'another status': (lambda a: a.replace(b'200 OK', b'503 No'), 'bad_status'),
+        'a byte too many': (lambda a: a + b'x', 'bad_body'),
+        'cut short': (lambda a: a[:-1], 'unanswered'),
+    }
+    for what, (change, count) in lies.items():
+        with netns.inside(lab.gate):
+            listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(('127.0.0.1', 9001))
+        listener.listen(64)
+        threading.Thread(target=lie, args=(listener, change), daemon=True).start()
+        # One request for the one connection; what is never right ends it after its patience.
+        p = netns.run(None, [LOAD, '--target', '127.0.0.1:9001', '--client-netns', lab.gate, '--body', '4', '--hold',
+                             '1', '--patience', '1'], check=False, stdin=subprocess.DEVNULL)
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        r = json.loads(p.stdout.splitlines()[-1])['all']
+        if count:
+            check(r[count] > 0 and p.returncode == 1, f'{what}: exit {p.returncode}, {r}')
+        else:
+            check(r['responses'] == 1 and p.returncode == 0, f'{what}: exit {p.returncode}, {r}')
+
+
+if __name__ == '__main__':
+    main(PerfLab)
