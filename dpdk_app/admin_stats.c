@@ -6,6 +6,7 @@
 
 #include "admin_req.h"
 #include "sink.h"
+#include "tls.h"
 
 #define EXTRAS_MAX 512
 
@@ -104,6 +105,17 @@ static void put_log(struct extras *x, const struct tg_admin_req *q)
 	put(x, "access_log", "", "reopen_failed", "times that this failed", c.reopen_failed, false);
 }
 
+static void put_tls(struct extras *x, const struct tg_admin_req *q)
+{
+	struct tg_tls_counts c;
+
+	tg_tls_counts(q->app, &c);
+	put(x, "tls", "", "rotations", "changes of certificates, keys and CAs taken into use",
+		c.rotations, false);
+	put(x, "tls", "", "rotation_failures", "tries that found files which cannot be used",
+		c.rotation_failures, false);
+}
+
 /* A listener's protocol may change at a reload: said anew each time. */
 static void mark_protocols(struct tg_app *app)
 {
@@ -137,6 +149,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 	n = tg_admin_pools(q, pools, POOLS_MAX);
 	put_pools(x, q, pools, n < POOLS_MAX ? n : POOLS_MAX);
 	put_log(x, q);
+	put_tls(x, q);
 	rc = tg_stats_render(q->app->stats,
 		&(struct tg_stats_query){
 			.format = format,

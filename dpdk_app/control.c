@@ -117,11 +117,11 @@ static uint32_t take_commands(struct tg_app *app, int timeout_ms)
 {
 	struct tg_control *c = app->control;
 	struct signalfd_siginfo info;
-	struct epoll_event ev[2];
+	struct epoll_event ev[8];
 	uint32_t commands = 0;
 	uint64_t n;
 
-	if (epoll_wait(c->epoll, ev, 2, timeout_ms) < 0 && errno != EINTR)
+	if (epoll_wait(c->epoll, ev, 8, timeout_ms) < 0 && errno != EINTR)
 		return TG_CMD_QUIT;
 	while (read(c->signals, &info, sizeof(info)) == sizeof(info)) {
 		uint32_t one = command_of(info.ssi_signo);
@@ -327,12 +327,16 @@ static int go_live(struct tg_app *app, struct tg_errbuf *e)
 int tg_control_run(struct tg_app *app, struct tg_errbuf *e)
 {
 	struct tg_control *c = app->control;
-	int rc = go_live(app, e);
+	int rc = go_live(app, e), tls_ms;
 
+	if (!rc)
+		tg_tls_attach(app, c->epoll);
 	while (!rc && !c->done) {
 		bool draining = atomic_load(&app->state) == TG_STATE_DRAINING;
+		int ms = draining ? DRAIN_LOOK_MS : HOUSEKEEPING_MS;
 
-		obey(app, take_commands(app, draining ? DRAIN_LOOK_MS : HOUSEKEEPING_MS));
+		tls_ms = tg_tls_poll(app);
+		obey(app, take_commands(app, tls_ms >= 0 && tls_ms < ms ? tls_ms : ms));
 		if (draining && !c->done)
 			look_at_drain(app);
 		housekeep(app);

@@ -1,14 +1,24 @@
 #include "tls.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
+#include "watch.h"
 #include "worker.h"
 
 /* Lines about failed handshakes that are logged a second; the others are only counted. */
 #define LINES_A_SECOND 10
+/* After a change of files it is waited until they are quiet, since more changes belong to it. */
+#define QUIET_NS (50 * TG_MS)
+#define QUIET_MAX_NS TG_SEC
+/* A file that is being written is not read before it is closed, unless that takes too long. */
+#define WRITING_MAX_NS (10 * TG_SEC)
+/* File systems of other machines do not tell what others do with them. */
+#define COMPARE_NS (60 * TG_SEC)
 
 struct live {
 	struct live *next;
@@ -23,6 +33,13 @@ struct tg_tls_control {
 	uint32_t n;
 	uint32_t lines; /* said in this second */
 	uint64_t unsaid;
+	struct tg_watch *watch; /* NULL: not yet */
+	bool blind;             /* said so: files are compared each second */
+	uint64_t changed_at;    /* ns: the first change that was not looked at yet; 0: none */
+	uint64_t quiet_at;      /* ns: then it is, if nothing more happens */
+	uint64_t compared_at;   /* ns */
+	_Atomic uint64_t rotations, rotation_failures;
+	char *fault; /* why the files were not loaded; NULL: they were */
 };
 
 /* Where complaints go. */
@@ -46,6 +63,14 @@ static void complain(void *arg, const char *text)
 static int64_t seconds(void)
 {
 	return (int64_t)time(NULL);
+}
+
+static uint64_t monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec;
 }
 
 /* --- ids ---------------------------------------------------------------------------------------
@@ -133,6 +158,30 @@ static void rebuild(struct tg_tls_control *c)
 			c->confs[l->s->tls[i].id] = &l->s->tls[i];
 }
 
+/* --- watching ----------------------------------------------------------------------------------
+ */
+
+static void add_file(void *arg, const char *path)
+{
+	tg_watch_add(arg, path);
+}
+
+/* Before the files are read, so that no change is missed. */
+static void watch_files(struct tg_tls_control *c)
+{
+	const char *why;
+
+	if (!c->watch)
+		return;
+	tg_watch_begin(c->watch);
+	tg_tls_store_files(c->store, add_file, c->watch);
+	tg_watch_end(c->watch);
+	why = tg_watch_blind(c->watch);
+	if (why && !c->blind)
+		tg_say(TG_WARN, "TLS: %s: files are compared each second instead", why);
+	c->blind = why != NULL;
+}
+
 /* --- loading -----------------------------------------------------------------------------------
  */
 
@@ -156,6 +205,10 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 	pthread_mutex_lock(&c->lock);
 	rc = tg_tls_store_load(c->store, c->confs, c->n, seconds(), complain, &to);
 	pthread_mutex_unlock(&c->lock);
+	if (!rc) {
+		watch_files(c);
+		c->changed_at = c->quiet_at = monotonic(); /* what changed before is read again */
+	}
 	if (rc) {
 		free(l);
 		rebuild(c);
@@ -199,6 +252,12 @@ void tg_tls_certs(
 	if (s)
 		tg_tls_set_certs(s, each, arg);
 	pthread_mutex_unlock(&c->lock);
+}
+
+void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out)
+{
+	out->rotations = atomic_load(&app->tls->rotations);
+	out->rotation_failures = atomic_load(&app->tls->rotation_failures);
 }
 
 bool tg_tls_check(const char *path, const struct tg_snapshot *s, FILE *err)
@@ -251,6 +310,8 @@ void tg_tls_stop(struct tg_app *app)
 	}
 	if (c->store)
 		tg_tls_store_destroy(c->store);
+	tg_watch_close(c->watch);
+	free(c->fault);
 	free(c->confs);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -283,27 +344,132 @@ static void say_failures(struct tg_app *app)
 	c->unsaid = 0;
 }
 
-void tg_tls_look(struct tg_app *app)
+/* --- what has changed --------------------------------------------------------------------------
+ */
+
+static void take_fault(void *arg, const char *text)
+{
+	fprintf(arg, "%s\n", text);
+}
+
+static void say_lines(char *text)
+{
+	char *at = text;
+
+	for (char *line; (line = strsep(&at, "\n"));)
+		if (*line)
+			tg_say(TG_ERROR, "TLS: %s", line);
+}
+
+/* A fault that stays is said once. */
+static void say_outcome(struct tg_tls_control *c, int rc, char *fault)
+{
+	atomic_fetch_add(rc > 0 ? &c->rotations : &c->rotation_failures, rc != 0);
+	if (rc >= 0) {
+		if (rc > 0)
+			tg_say(TG_INFO, "TLS: certificates were read again: used from the next "
+					"handshake on");
+		else if (c->fault)
+			tg_say(TG_INFO, "TLS: the files are again what is in use");
+		free(c->fault);
+		c->fault = NULL;
+		free(fault);
+		return;
+	}
+	if (fault && c->fault && strcmp(fault, c->fault) == 0) {
+		free(fault);
+		return;
+	}
+	free(c->fault);
+	c->fault = fault ? strdup(fault) : NULL;
+	if (fault)
+		say_lines(fault);
+	free(fault);
+	tg_say(TG_ERROR,
+		"TLS: the files were not loaded, the old ones stay in use until they are right");
+}
+
+/* Reads the files again. True: there is a new set. */
+static bool refresh(struct tg_tls_control *c)
+{
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	int rc = TG_ENOMEM;
+
+	watch_files(c);
+	c->changed_at = 0;
+	c->compared_at = monotonic();
+	if (f) {
+		pthread_mutex_lock(&c->lock);
+		rc = tg_tls_store_refresh(c->store, seconds(), take_fault, f);
+		pthread_mutex_unlock(&c->lock);
+		fclose(f);
+	}
+	say_outcome(c, rc, text);
+	return rc > 0;
+}
+
+static void hand_out(struct tg_app *app)
 {
 	static struct tg_order order = {.kind = TG_ORDER_TLS};
+
+	order.tls = tg_tls_store_current(app->tls->store);
+	tg_workers_order(app, &order);
+}
+
+void tg_tls_look(struct tg_app *app)
+{
 	struct tg_tls_control *c = app->tls;
-	struct complaints to = {.err = NULL};
 	bool fresh;
-	int rc;
 
 	pthread_mutex_lock(&c->lock);
-	rc = tg_tls_store_refresh(c->store, seconds(), complain, &to);
-	fresh = tg_tls_store_tick(c->store, seconds()) || rc > 0;
+	fresh = tg_tls_store_tick(c->store, seconds());
 	pthread_mutex_unlock(&c->lock);
 	say_failures(app);
-	if (rc < 0)
-		tg_say(TG_ERROR,
-			"TLS: the files were not loaded, the old ones stay in use: correct them");
-	if (rc > 0)
-		tg_say(TG_INFO,
-			"TLS: certificates were read again: used from the next handshake on");
-	if (!fresh)
+	/* Also while something is wrong: a certificate may only have to become valid. */
+	if (c->blind || c->fault || monotonic() - c->compared_at >= COMPARE_NS)
+		fresh |= refresh(c);
+	if (fresh)
+		hand_out(app);
+}
+
+void tg_tls_attach(struct tg_app *app, int epoll)
+{
+	struct tg_tls_control *c = app->tls;
+	struct epoll_event ev = {.events = EPOLLIN};
+
+	c->watch = tg_watch_open();
+	if (!c->watch) {
+		c->blind = true;
 		return;
-	order.tls = tg_tls_store_current(c->store);
-	tg_workers_order(app, &order);
+	}
+	ev.data.fd = tg_watch_fd(c->watch);
+	if (ev.data.fd >= 0)
+		epoll_ctl(epoll, EPOLL_CTL_ADD, ev.data.fd, &ev);
+	watch_files(c);
+	c->changed_at = c->quiet_at = monotonic(); /* they were read before they were watched */
+}
+
+int tg_tls_poll(struct tg_app *app)
+{
+	struct tg_tls_control *c = app->tls;
+	uint64_t now = monotonic();
+
+	if (c->watch && tg_watch_changed(c->watch)) {
+		if (!c->changed_at)
+			c->changed_at = now;
+		c->quiet_at = now + QUIET_NS;
+		if (tg_watch_writing(c->watch))
+			c->quiet_at = c->changed_at + WRITING_MAX_NS;
+		else if (c->quiet_at > c->changed_at + QUIET_MAX_NS)
+			c->quiet_at = c->changed_at + QUIET_MAX_NS;
+	}
+	if (!c->changed_at)
+		return -1;
+	if (now < c->quiet_at)
+		return (int)((c->quiet_at - now) / TG_MS) + 1;
+	if (refresh(c))
+		hand_out(app);
+	return -1;
 }

@@ -30,7 +30,19 @@ struct tg_tls_set *tg_tls_current(struct tg_app *app);
 void tg_tls_certs(
 	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg);
 
-/* Every second or so: files that changed, tickets' keys, lines for the log. */
+/* Changes of certificates that were taken into use, and tries that were not; any thread. */
+struct tg_tls_counts {
+	uint64_t rotations, rotation_failures;
+};
+void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out);
+
+/* Every second or so: tickets' keys, lines for the log, files where nobody tells of changes. */
 void tg_tls_look(struct tg_app *app);
+
+/* Files are watched from now on: epoll wakes the caller when tg_tls_poll() has something to do. */
+void tg_tls_attach(struct tg_app *app, int epoll);
+/* Never waits, except for workers that adopt what changed. Returns in how many ms it wants to be
+ * called again; -1: when epoll says so. */
+int tg_tls_poll(struct tg_app *app);
 
 #endif

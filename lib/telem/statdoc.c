@@ -87,6 +87,10 @@ static const char program[] =
 	"`tidegate_pool_in_use{pool=\"tcb\"}` ... |\n"
 	"| `port.<port>.link_up`, `.missed`, `.rx_errors`, `.tx_errors` | what the device says | "
 	"`tidegate_port_missed_total{port=\"north\"}` ... |\n"
+	"| `tls.rotations`, `.rotation_failures` | changes of certificates, keys and CAs taken "
+	"into "
+	"use; tries that found files "
+	"which cannot be used | `tidegate_tls_rotations_total` ... |\n"
 	"| `access_log.lines`, `.bytes`, `.lines_lost`, `.writes_failed`, `.reopened`, "
 	"`.reopen_failed` | the sink; lines are "
 	"lost when the disk is full | `tidegate_access_log_lines_total` ... |\n";

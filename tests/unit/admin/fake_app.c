@@ -51,6 +51,11 @@ void tg_tls_certs(
 	each(arg, &cert);
 }
 
+void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out)
+{
+	*out = (struct tg_tls_counts){.rotations = 3, .rotation_failures = 1};
+}
+
 uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n)
 {
 	(void)t;

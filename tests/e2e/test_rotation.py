@@ -1,0 +1,314 @@
+#!/usr/bin/python3
+"""Certificate, key and CA files change under load: used from the next handshake on, and no request fails."""
+import contextlib
+import os
+import shutil
+import ssl
+import string
+import threading
+import time
+
+import certs
+from lab import GATE4, VHOSTS, Lab
+from tap import case, check, equal, main, wait_for
+
+# Each listener has its files in another kind of place.
+LISTENERS = """
+  , { name = "plain"; address = "10.77.1.1:443"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "plain/tls.crt"; private_key = "plain/tls.key"; client_ca = "plain/ca.crt"; }; }
+  , { name = "swapped"; address = "10.77.1.1:444"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "k8s/tls.crt"; private_key = "k8s/tls.key"; }; }
+"""
+SANS = ['DNS:nginx.test']
+
+
+class Files:
+    """The lab's certificates."""
+
+    def __init__(self, folder):
+        self.dir = folder
+        self.ca = certs.CA(folder)
+        self.other = certs.CA(folder, 'other', 'Other CA')
+        self.n = 0
+        self.ca.issue('client', ['DNS:client'])
+        self.other.issue('stranger', ['DNS:stranger'])
+
+    def issue(self):
+        """A new pair: (certificate, key, serial)."""
+        self.n += 1
+        crt, key = self.ca.issue(f'new{self.n}', SANS)
+        with open(crt, encoding='ascii') as f:
+            der = ssl.PEM_cert_to_DER_cert(f.read())
+        return crt, key, der
+
+    def bytes(self, *names):
+        got = b''
+        for name in names:
+            with open(os.path.join(self.dir, name), 'rb') as f:
+                got += f.read()
+        return got
+
+
+def write(path, data):
+    """In place: truncated, then written."""
+    with open(path, 'wb') as f:
+        f.write(data)
+
+
+def rename_over(path, data):
+    write(path + '.tmp', data)
+    os.replace(path + '.tmp', path)
+
+
+def generation(lab, crt, key):
+    """A new folder of Kubernetes' kind, swapped in at once."""
+    root = f'{lab.dir}/k8s'
+    new = f'..{time.monotonic_ns()}'
+    os.mkdir(f'{root}/{new}')
+    shutil.copy(crt, f'{root}/{new}/tls.crt')
+    shutil.copy(key, f'{root}/{new}/tls.key')
+    old = os.readlink(f'{root}/..data') if os.path.islink(f'{root}/..data') else None
+    os.symlink(new, f'{root}/..data_tmp')
+    os.rename(f'{root}/..data_tmp', f'{root}/..data')
+    if old:
+        shutil.rmtree(f'{root}/{old}')
+
+
+def before(lab):
+    lab.files = f = Files(lab.dir)
+    os.mkdir(f'{lab.dir}/plain')
+    os.mkdir(f'{lab.dir}/k8s')
+    crt, key, _ = f.issue()
+    shutil.copy(crt, f'{lab.dir}/plain/tls.crt')
+    shutil.copy(key, f'{lab.dir}/plain/tls.key')
+    shutil.copy(f'{lab.dir}/ca.crt', f'{lab.dir}/plain/ca.crt')
+    generation(lab, crt, key)
+    for name in ('tls.crt', 'tls.key'):
+        os.symlink(f'..data/{name}', f'{lab.dir}/k8s/{name}')
+
+
+def context(lab, cert=None):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.load_verify_locations(f'{lab.dir}/ca.crt')
+    if cert:
+        c.load_cert_chain(f'{lab.dir}/{cert}.crt', f'{lab.dir}/{cert}.key')
+    return c
+
+
+def handshake(lab, port=443, cert=None):
+    return context(lab, cert).wrap_socket(lab.connect((GATE4, port)), server_hostname='nginx.test')
+
+
+def ask(s):
+    s.sendall(b'GET /hello HTTP/1.1\r\nHost: nginx.test\r\n\r\n')
+    got = b''
+    while not got.endswith(b'hello from nginx\n'):
+        b = s.recv(4096)
+        check(b, f'closed after {got!r}')
+        got += b
+    check(got.startswith(b'HTTP/1.1 200'), str(got))
+
+
+def shown(lab, port):
+    with handshake(lab, port) as s:
+        ask(s)
+        return s.getpeercert(True)
+
+
+class Load:
+    """One connection that stays, and new ones without end; every request must be answered."""
+
+    def __init__(self, lab, port):
+        self.lab, self.port, self.done, self.failed, self.n = lab, port, False, None, 0
+        self.threads = [threading.Thread(target=self._run, args=(fn,), daemon=True)
+                        for fn in (self._stay, self._come)]
+
+    def _run(self, fn):
+        try:
+            fn()
+        except BaseException as e:  # pylint: disable=broad-except
+            self.failed = e
+
+    def _stay(self):
+        with handshake(self.lab, self.port) as s:
+            while not self.done:
+                ask(s)
+                self.n += 1
+                time.sleep(0.002)
+
+    def _come(self):
+        while not self.done:
+            shown(self.lab, self.port)
+            self.n += 1
+
+    def __enter__(self):
+        for t in self.threads:
+            t.start()
+        wait_for(lambda: self.n > 20 or self.failed, 'the load')
+        return self
+
+    def __exit__(self, *exc):
+        self.done = True
+        for t in self.threads:
+            t.join(30)
+        if exc[0] is None and self.failed:
+            raise self.failed
+
+
+def becomes(lab, port, der, load=None):
+    """Until the certificate is shown; the load must have gone on meanwhile."""
+    wait_for(lambda: shown(lab, port) == der, 'the new certificate', 20, 0.02)
+    if load:
+        seen = load.n
+        wait_for(lambda: load.n > seen + 20 or load.failed, 'more requests')
+        check(not load.failed, f'a request failed: {load.failed!r}')
+
+
+def logged(lab, text, n):
+    wait_for(lambda: lab.log_text().count(text) >= n, f'the log to say {text!r} {n} times', 20)
+
+
+@case
+def files_are_watched(lab):
+    check('compared each second' not in lab.log_text(), 'inotify is not used')
+
+
+@case
+def written_in_place(lab):
+    with Load(lab, 443) as load:
+        for _ in range(3):
+            crt, key, der = lab.files.issue()
+            write(f'{lab.dir}/plain/tls.key', lab.files.bytes(key))
+            write(f'{lab.dir}/plain/tls.crt', lab.files.bytes(crt))
+            becomes(lab, 443, der, load)
+
+
+@case
+def renamed_over(lab):
+    with Load(lab, 443) as load:
+        for _ in range(3):
+            crt, key, der = lab.files.issue()
+            rename_over(f'{lab.dir}/plain/tls.crt', lab.files.bytes(crt))
+            rename_over(f'{lab.dir}/plain/tls.key', lab.files.bytes(key))
+            becomes(lab, 443, der, load)
+
+
+@case
+def links_are_swapped(lab):
+    with Load(lab, 444) as load:
+        for _ in range(3):
+            crt, key, der = lab.files.issue()
+            generation(lab, crt, key)
+            becomes(lab, 444, der, load)
+
+
+@case
+def the_key_comes_long_before_the_certificate(lab):
+    fault = 'the key does not belong to the certificate'
+    before_ = lab.log_text().count(fault)
+    crt, key, der = lab.files.issue()
+    with Load(lab, 443) as load:
+        old = shown(lab, 443)
+        rename_over(f'{lab.dir}/plain/tls.key', lab.files.bytes(key))
+        logged(lab, fault, before_ + 1)
+        equal(shown(lab, 443), old, 'the old pair stays in use')
+        # Each second it is tried again; that is not said again.
+        tries = lab.stat('tls.rotation_failures')
+        wait_for(lambda: lab.stat('tls.rotation_failures') >= tries + 2, 'two more tries', 20)
+        equal(lab.log_text().count(fault), before_ + 1, 'lines about it')
+        rename_over(f'{lab.dir}/plain/tls.crt', lab.files.bytes(crt))
+        becomes(lab, 443, der, load)
+
+
+@case
+def half_a_file_is_not_read(lab):
+    """A bundle of two CAs is written slowly, cut between the two, while another file changes."""
+    both = lab.files.bytes('other.crt'), lab.files.bytes('ca.crt')
+
+    def let_in(cert):
+        with contextlib.suppress(ssl.SSLError):
+            with handshake(lab, 443, cert) as s:
+                ask(s)
+                return True
+        return False
+    check(let_in('client') and not let_in('stranger'), 'whom the old bundle lets in')
+    failures, done = lab.stat('tls.rotation_failures'), lab.stat('tls.rotations')
+    with Load(lab, 443) as load, open(f'{lab.dir}/plain/ca.crt', 'wb', buffering=0) as f:
+        f.write(both[0])
+        crt, key, der = lab.files.issue()
+        generation(lab, crt, key)
+        seen = load.n
+        wait_for(lambda: load.n > seen + 50 or load.failed, 'more requests')
+        check(let_in('client'), 'the CA that was not written yet is still believed')
+        f.write(both[1])
+        f.close()
+        becomes(lab, 444, der, load)
+    check(let_in('client') and let_in('stranger'), 'whom the new bundle lets in')
+    equal((lab.stat('tls.rotation_failures'), lab.stat('tls.rotations')), (failures, done + 1))
+
+
+@case
+def a_file_that_is_no_certificate(lab):
+    old = shown(lab, 443)
+    before_ = lab.log_text().count('holds no certificate in PEM form')
+    good = lab.files.bytes('plain/tls.crt')
+    with Load(lab, 443):
+        write(f'{lab.dir}/plain/tls.crt', b'not a certificate\n')
+        logged(lab, 'holds no certificate in PEM form', before_ + 1)
+        equal(shown(lab, 443), old)
+        write(f'{lab.dir}/plain/tls.crt', good)
+        logged(lab, 'the files are again what is in use', 1)
+    equal(shown(lab, 443), old)
+
+
+@case
+def a_directory_goes_and_comes_back(lab):
+    crt, key, der = lab.files.issue()
+    gone = lab.log_text().count('plain/tls.crt: cannot be opened')
+    with Load(lab, 443) as load:
+        old = shown(lab, 443)
+        shutil.copy(f'{lab.dir}/plain/ca.crt', f'{lab.dir}/kept.crt')
+        shutil.rmtree(f'{lab.dir}/plain')
+        logged(lab, 'plain/tls.crt: cannot be opened', gone + 1)
+        equal(shown(lab, 443), old)
+        os.mkdir(f'{lab.dir}/plain')
+        shutil.copy(f'{lab.dir}/kept.crt', f'{lab.dir}/plain/ca.crt')
+        shutil.copy(crt, f'{lab.dir}/plain/tls.crt')
+        shutil.copy(key, f'{lab.dir}/plain/tls.key')
+        becomes(lab, 443, der, load)
+
+
+@case
+def a_ca_that_is_withdrawn(lab):
+    """New handshakes are refused with unknown_ca, counted and logged; who was let in stays until it expires."""
+    s = handshake(lab, 443, 'stranger')
+    ask(s)
+    before_ = lab.stat('drop.tls_unknown_ca')
+    rename_over(f'{lab.dir}/plain/ca.crt', lab.files.bytes('ca.crt'))
+
+    def refused():
+        try:
+            with handshake(lab, 443, 'stranger') as other:
+                ask(other)
+                return False
+        except ssl.SSLError as e:
+            check('unknown ca' in str(e), str(e))
+            return True
+    wait_for(refused, 'the refusal', 20, 0.02)
+    check(lab.stat('drop.tls_unknown_ca') > before_, 'counted')
+    logged(lab, 'peer "CN=stranger": unable to get local issuer certificate', 1)
+    ask(s)
+    s.close()
+    with handshake(lab, 443, 'client') as s:
+        ask(s)
+
+
+def make_lab():
+    vhosts = ', '.join(f'"{v}"' for v in VHOSTS)
+    return Lab(before=before, extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
+               allowed=('tls_unknown_ca', 'tls_truncated', 'tls_closed', 'conn_reset_by_peer',
+                        'req_downstream_gone'))
+
+
+if __name__ == '__main__':
+    main(make_lab)
