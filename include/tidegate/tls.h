@@ -1,12 +1,14 @@
-/* tls.h: TLS 1.3 (RFC 8446) over a tg_conn, as a tg_conn.
+/* tls.h: TLS 1.3 (RFC 8446), and 1.2 (RFC 5246) where it is asked for, over a tg_conn, as a
+ * tg_conn.
  *
  *   TCP's conn --bytes--> [ handshake: OpenSSL, memory BIOs ] --secrets--> [ records: Tidegate ]
  * --tg_conn--> proxy
  *
  * OpenSSL does the handshake; then the traffic secrets and sequence numbers are taken over, its
  * object is freed, and records are opened in place in received packets and sealed straight into
- * outgoing ones (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake are ours. A
- * TLS 1.2 connection (only where min_version asks for it) keeps its OpenSSL object to the end.
+ * outgoing ones (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake are ours. So
+ * it is with TLS 1.2 (only where min_version asks for it): ECDHE and AEAD suites alone, no
+ * renegotiation, no compression.
  *
  * Three parts:
  *   tg_tls_conf   what the configuration says of one listener or cluster: immutable, in a snapshot
@@ -63,7 +65,6 @@ struct tg_tls_conf {
 	uint32_t n_bundles; /* spiffe: bundles of further (federated) trust domains */
 	const struct tg_tls_bundle *bundles;
 	bool require_client_certificate; /* servers: without one the handshake fails */
-	bool keep_pem;                   /* of peers' certificates: somebody wants it (XFCC) */
 	bool spiffe; /* the peer's certificate must be an X.509-SVID of a known trust domain */
 	bool workload_api;             /* own certificate and bundles come from the Workload API */
 	uint32_t n_match;              /* clusters: who the origin must be */
@@ -138,8 +139,7 @@ struct tg_identity {
 	struct tg_view spiffe_id; /* "spiffe://domain/path"; .n 0: no SVID */
 	struct tg_view uri, dns;  /* first URI and DNS subject alternative names; .n 0: none */
 	struct tg_view subject;   /* RFC 2253 text */
-	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert; .n 0: no
-				     configuration that keeps it (keep_pem) has seen this peer */
+	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert */
 	struct tg_view hash;      /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
 	int64_t not_after;        /* seconds since 1970: the SVID's end */
 	uint32_t refs;            /* this worker's */
@@ -181,17 +181,15 @@ struct tg_conn *tg_tls_connect(struct tg_tls *t, uint32_t conf_id, struct tg_con
 struct tg_tls_info {
 	const struct tg_identity *peer; /* NULL: no certificate */
 	const struct tg_identity *own;  /* the certificate we showed; NULL: none */
-	const char *version, *cipher;   /* "TLSv1.3", "TLS_AES_128_GCM_SHA256" */
+	const char *version, *cipher;   /* "TLSv1.3" or "TLSv1.2", "TLS_AES_128_GCM_SHA256" */
 	struct tg_view sni, alpn;
 	bool resumed;
 };
 bool tg_tls_info(const struct tg_conn *c, struct tg_tls_info *out);
-/* When what authenticated the connection is at its end: the first certificate of the peer's
- * verified chain, or our own SVID, if we showed one. ns of the wheel's clock; UINT64_MAX: never, or
- * c is no open TLS conn. Nobody must be served on it any longer. */
+/* When the first certificate of the peer's verified chain expires: ns of the wheel's clock.
+ * UINT64_MAX: never, or c is no TLS conn with a verified peer. Whoever authenticated by it must not
+ * be served any longer. */
 uint64_t tg_tls_expires(const struct tg_conn *c);
-/* Which of the two it is: tls_peer_expired or tls_own_expired. Of a conn that expires. */
-enum tg_why tg_tls_expires_why(const struct tg_conn *c);
 
 /* Ends every handshake under way: their users get FAILED. */
 void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why);

@@ -4,8 +4,8 @@
 
 #include "keys.h"
 
-static const char *const words_version[] = {"1.3", NULL};
-static const char *const refused_version[] = {"1.0", "1.1", "1.2", NULL};
+static const char *const words_version[] = {"1.3", "1.2", NULL};
+static const char *const refused_version[] = {"1.0", "1.1", NULL};
 
 #define COMMON_KEYS \
 	KEY(raw_tls, trust_domains, "trust_domains", .type = CFG_GROUPS, \
@@ -21,7 +21,8 @@ static const char *const refused_version[] = {"1.0", "1.1", "1.2", NULL};
 			       "HTTP is spoken, else none"), \
 		KEY(raw_tls, min_version, "min_version", .type = CFG_ENUM, .words = words_version, \
 			.refused_words = refused_version, .dflt = "1.3", .example = "\"1.3\"", \
-			.doc = "oldest TLS version that is spoken"), \
+			.doc = "oldest TLS version that is spoken; 1.2 is spoken with ECDHE and " \
+			       "AEAD suites only, and without renegotiation"), \
 		KEY(raw_tls, c.session_tickets, "session_tickets", .type = CFG_BOOL, \
 			.dflt = "true", .example = "true", .doc = "resumption by tickets")
 
@@ -209,7 +210,7 @@ bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct t
 	out->n_match = t->match_spiffe_ids.n;
 	out->match_spiffe_ids = ids;
 	out->spiffe |= out->n_match > 0;
-	out->min_version = 13;
+	out->min_version = (uint8_t)(13 - t->min_version);
 	for (uint32_t i = 0; i < t->alpn.n; i++)
 		out->alpn[out->n_alpn++] = cfg_items(&t->alpn, raw_item)[i].s;
 	if (!t->alpn.at && http) {

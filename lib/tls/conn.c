@@ -224,7 +224,7 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 	*out = (struct tg_tls_info){
 		.peer = c->peer,
 		.own = c->own,
-		.version = "TLSv1.3",
+		.version = tg_rec_is12(&c->rx) ? "TLSv1.2" : "TLSv1.3",
 		.cipher = c->cipher,
 		.sni = name_of(c->sni),
 		.alpn = name_of(c->alpn),
@@ -233,30 +233,13 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 	return true;
 }
 
-/* A certificate that is no SVID may outlive its end: whether the peer still takes it is the peer's
- * affair. */
-static int64_t own_expires(const struct tls_conn *c)
-{
-	return c->own && c->own->spiffe_id.n ? c->own->not_after : INT64_MAX;
-}
-
 uint64_t tg_tls_expires(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	int64_t at, ns;
+	int64_t ns;
 
-	if (conn->ops != &tls_ops)
+	if (conn->ops != &tls_ops || c->peer_expires >= INT64_MAX / (int64_t)TG_SEC)
 		return UINT64_MAX;
-	at = own_expires(c) < c->peer_expires ? own_expires(c) : c->peer_expires;
-	if (at >= INT64_MAX / (int64_t)TG_SEC)
-		return UINT64_MAX;
-	ns = at * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
+	ns = c->peer_expires * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
 	return ns > 0 ? (uint64_t)ns : 0;
-}
-
-enum tg_why tg_tls_expires_why(const struct tg_conn *conn)
-{
-	const struct tls_conn *c = tls_of(conn);
-
-	return own_expires(c) < c->peer_expires ? TG_WHY_tls_own_expired : TG_WHY_tls_peer_expired;
 }

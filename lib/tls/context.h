@@ -93,7 +93,7 @@ struct tg_tls_set {
 	uint32_t n;
 	struct tg_tls_ctx **ctx; /* n, some NULL; by conf_id */
 	struct tg_ticket_keys keys;
-	uint32_t *users; /* a worker: its adoption, handshakes, TLS 1.2 connections; only its own */
+	uint32_t *users; /* a worker: its adoption, handshakes, resumes; only its own */
 };
 
 /* --- context.c ----------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ static void on_message(
 	if (!f)
 		return;
 	if (type == SSL3_RT_HEADER) {
-		if (sent)
-			f->tx_seq++;
-		else
-			f->rx_seq++;
+		uint64_t *seq = sent ? &f->tx_seq : &f->rx_seq;
+
+		/* TLS 1.2 changes keys behind a ChangeCipherSpec; TLS 1.3 tells by on_secret. */
+		*seq = b[0] == TG_REC_CCS && SSL_version(ssl) == TLS1_2_VERSION ? 0 : *seq + 1;
 	} else if (type == SSL3_RT_ALERT && n == 2 && b[1] != SSL_AD_CLOSE_NOTIFY &&
 		   b[1] != SSL_AD_USER_CANCELLED) {
 		f->alert = b[1];
@@ -104,8 +104,6 @@ static bool open_pools(struct tg_hs_worker *w, const struct tg_hs_worker_conf *c
 {
 	return tg_pool_init(&w->handshakes, "tls_handshakes", sizeof(struct tg_hs),
 		       c->max_handshakes) == 0 &&
-	       (c->max_tls12 == 0 || tg_pool_init(&w->tls12, "tls12", sizeof(struct tg_tls12),
-					     c->max_tls12) == 0) &&
 	       (c->max_resumes == 0 || tg_pool_init(&w->resumes, "tls_resumes",
 					       sizeof(struct tg_hs_resume), c->max_resumes) == 0);
 }
@@ -135,7 +133,6 @@ void tg_hs_worker_destroy(struct tg_hs_worker *w)
 	tg_sessions_destroy(w->sessions);
 	tg_idents_destroy(w->idents);
 	tg_pool_fini(&w->handshakes);
-	tg_pool_fini(&w->tls12);
 	tg_pool_fini(&w->resumes);
 	BIO_meth_free(w->bio);
 	free(w);
@@ -322,7 +319,7 @@ static bool take_identities(struct tg_facts *f, struct tg_hs_result *out)
 	if (peer && f->peer.known) {
 		out->peer_expires = f->peer.expires;
 		out->peer = identity_of(f, peer, f->peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
-		if (!out->peer || (f->ctx->conf->keep_pem && !tg_ident_keep_pem(out->peer, peer)))
+		if (!out->peer)
 			return false;
 	}
 	if (!own || !(SSL_is_server(f->ssl) || f->asked || out->resumed))
@@ -343,19 +340,82 @@ static bool take_names(struct tg_facts *f, struct tg_hs_result *out)
 	return n == 0 || (out->alpn = tg_name_of(f->w->idents, (const char *)alpn, n));
 }
 
-static bool take_secrets(struct tg_facts *f, struct tg_hs_result *out)
+static bool take_keys13(struct tg_facts *f, struct tg_hs_result *out)
 {
 	int rx = SSL_is_server(f->ssl) ? 0 : 1;
 	uint32_t id = SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(f->ssl));
+	enum tg_suite suite;
 
 	if (id < 0x1301 || id > 0x1303 || !f->n_secret[0] || !f->n_secret[1])
 		return false;
-	out->suite = (enum tg_suite)(id - 0x1301 + TG_SUITE_AES_128_GCM_SHA256);
-	memcpy(out->rx_secret, f->secret[rx], sizeof(out->rx_secret));
-	memcpy(out->tx_secret, f->secret[!rx], sizeof(out->tx_secret));
-	out->rx_seq = f->rx_seq;
-	out->tx_seq = f->tx_seq;
+	suite = (enum tg_suite)(id - 0x1301 + TG_SUITE_AES_128_GCM_SHA256);
+	tg_rec_init(&out->rx, suite, f->secret[rx], f->rx_seq);
+	tg_rec_init(&out->tx, suite, f->secret[!rx], f->tx_seq);
 	return true;
+}
+
+static bool suite12_of(uint32_t id, enum tg_suite *suite)
+{
+	static const struct {
+		uint16_t id[2]; /* with ECDSA, with RSA */
+		enum tg_suite suite;
+	} all[] = {
+		{{0xc02b, 0xc02f}, TG_SUITE12_AES_128_GCM_SHA256},
+		{{0xc02c, 0xc030}, TG_SUITE12_AES_256_GCM_SHA384},
+		{{0xcca9, 0xcca8}, TG_SUITE12_CHACHA20_POLY1305_SHA256},
+	};
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(all); i++)
+		if (all[i].id[0] == id || all[i].id[1] == id) {
+			*suite = all[i].suite;
+			return true;
+		}
+	return false;
+}
+
+/* The explicit nonce that OpenSSL would have given record 0 of ours: that of our Finished, the last
+ * record that we sent, less what was counted since. False: it was not the last. */
+static bool first_nonce(const struct tg_facts *f, uint64_t *nonce)
+{
+	static const uint8_t finished[TG_REC_HEADER] = {
+		TG_REC_HANDSHAKE, 3, 3, 0, TG_WIRE_SENT - TG_REC_HEADER};
+	const uint8_t *p = f->wire.sent + TG_REC_HEADER;
+
+	*nonce = (uint64_t)tg_load_be32(p) << 32 | tg_load_be32(p + 4);
+	*nonce -= f->tx_seq - 1;
+	return f->tx_seq > 0 && memcmp(f->wire.sent, finished, sizeof(finished)) == 0;
+}
+
+static bool take_keys12(struct tg_facts *f, struct tg_hs_result *out)
+{
+	uint8_t master[48], random[2][32];
+	const SSL_SESSION *s = SSL_get0_session(f->ssl);
+	int rx = SSL_is_server(f->ssl) ? 0 : 1;
+	struct tg_keys12 k;
+	enum tg_suite suite;
+	uint64_t nonce;
+
+	if (!suite12_of(SSL_CIPHER_get_protocol_id(SSL_get_current_cipher(f->ssl)), &suite) ||
+		SSL_SESSION_get_master_key(s, master, sizeof(master)) != sizeof(master) ||
+		SSL_get_client_random(f->ssl, random[0], 32) != 32 ||
+		SSL_get_server_random(f->ssl, random[1], 32) != 32 ||
+		(!first_nonce(f, &nonce) && tg_suite12_iv_size(suite) < TG_AEAD_NONCE))
+		return false;
+	tg_keys12(suite, master, random[0], random[1], &k);
+	tg_rec_init12(&out->rx, suite, k.key[rx], k.iv[rx], 0, f->rx_seq);
+	tg_rec_init12(&out->tx, suite, k.key[!rx], k.iv[!rx], nonce, f->tx_seq);
+	OPENSSL_cleanse(master, sizeof(master));
+	OPENSSL_cleanse(&k, sizeof(k));
+	return true;
+}
+
+/* RFC 6066 section 4: a client with little memory wants short records, both ways. */
+static void take_max_fragment(struct tg_facts *f, struct tg_hs_result *out)
+{
+	uint8_t code = SSL_SESSION_get_max_fragment_length(SSL_get0_session(f->ssl));
+
+	if (code >= TLSEXT_max_fragment_length_512 && code <= TLSEXT_max_fragment_length_4096)
+		out->rx.max_log2 = out->tx.max_log2 = (uint8_t)(8 + code);
 }
 
 static bool take_all(struct tg_hs *h, struct tg_hs_result *out)
@@ -367,11 +427,12 @@ static bool take_all(struct tg_hs *h, struct tg_hs_result *out)
 	out->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(f->ssl));
 	if (!take_identities(f, out) || !take_names(f, out))
 		return false;
-	if (out->version == 12)
-		return (out->tls12 = tg_tls12_create(f)) != NULL;
-	if (!take_secrets(f, out))
+	if (!(out->version == 12 ? take_keys12(f, out) : take_keys13(f, out)))
 		return false;
-	if (!SSL_is_server(f->ssl) && f->w->sessions && f->ctx->conf->session_tickets)
+	take_max_fragment(f, out);
+	out->trailing = SSL_has_pending(f->ssl);
+	if (out->version == 13 && !SSL_is_server(f->ssl) && f->w->sessions &&
+		f->ctx->conf->session_tickets)
 		out->resume = tg_resume_create(f);
 	return true;
 }

@@ -10,12 +10,11 @@
  * is kept between steps but what OpenSSL keeps. It never reads beyond the record that it needs, and
  * a step ends after one record: bytes of the application stay where they are.
  *
- * After `take` of a TLS 1.3 handshake OpenSSL's object is gone: what is left is the result's
- * secrets and counts for record.h. After one of TLS 1.2 the result holds a tg_tls12, which keeps
- * OpenSSL's object and carries the connection to its end.
+ * After `take` OpenSSL's object is gone, in TLS 1.2 as in TLS 1.3: what is left are the keys and
+ * counts of both directions, for record.h.
  *
  * Owner: each tg_hs_worker and all that it hands out belong to one worker. Bounds: max_handshakes
- * max_tls12 and max_resumes OpenSSL connections; identities and names at most one a connection,
+ * and max_resumes OpenSSL connections; identities and names at most one a connection,
  * shared where equal; `sessions` entries of the client's resumption cache. Secrets are wiped when
  * their holder ends. Not here: files and certificates (store.c), records (record.h), timeouts
  * (conn.c).
@@ -32,7 +31,6 @@
 struct tg_hs;
 struct tg_hs_resume;
 struct tg_hs_worker;
-struct tg_tls12;
 
 /* --- a worker's part ----------------------------------------------------------------------------
  */
@@ -40,7 +38,6 @@ struct tg_tls12;
 struct tg_hs_worker_conf {
 	uint32_t worker;         /* index of its contexts in a set */
 	uint32_t max_handshakes; /* under way at one time */
-	uint32_t max_tls12;      /* established connections of TLS 1.2; 0: none */
 	uint32_t max_conns;      /* bound of identities and names */
 	uint32_t sessions;       /* client: sessions kept for resumption; 0: none */
 	uint32_t max_resumes;    /* client: connections that keep OpenSSL's object for their first
@@ -100,9 +97,6 @@ struct tg_hs_fail {
 };
 void tg_hs_failure(const struct tg_hs *h, struct tg_hs_fail *out);
 
-/* "certificate expired"; static. */
-const char *tg_alert_name(uint8_t alert);
-
 /* A short text that connections of a worker share: server name, protocol. */
 struct tg_name {
 	uint32_t refs;
@@ -110,8 +104,8 @@ struct tg_name {
 	char s[]; /* n bytes, and a 0 */
 };
 
-/* Everything that stays of a handshake. Whoever takes it owns it: wipe the secrets after
- * tg_rec_init, and hand back names and identities when the connection ends. */
+/* Everything that stays of a handshake. Whoever takes it owns it: wipe the keys (tg_rec_wipe), and
+ * hand back names and identities when the connection ends. */
 struct tg_hs_result {
 	uint8_t version; /* 12 or 13 */
 	bool resumed;
@@ -120,16 +114,16 @@ struct tg_hs_result {
 	struct tg_identity *peer, *own; /* NULL: no certificate */
 	int64_t peer_expires; /* the earliest end in the peer's verified chain; INT64_MAX: no peer
 			       */
-	/* TLS 1.3: */
-	enum tg_suite suite;
-	uint8_t rx_secret[48], tx_secret[48]; /* application traffic secrets, generation 0 */
-	uint64_t rx_seq, tx_seq;              /* records done under them already (tickets) */
-	struct tg_hs_resume *resume; /* clients: takes the first ticket; NULL: none is wanted */
-	/* TLS 1.2: */
-	struct tg_tls12 *tls12;
+	struct tg_rec rx,
+		tx; /* at rest; the records done already are counted (tickets, Finished) */
+	/* More stood behind the peer's Finished in its record: a renegotiation, or nonsense. It is
+	 * lost, so the connection must end with unexpected_message. */
+	bool trailing;
+	/* TLS 1.3, clients: takes the first ticket; NULL: none is wanted. */
+	struct tg_hs_resume *resume;
 };
 
-/* After DONE, once. h is gone. 0, or TG_ENOMEM (max_tls12, max_conns): h has FAILED now. */
+/* After DONE, once. h is gone. 0, or TG_ENOMEM (max_conns): h has FAILED now. */
 int tg_hs_take(struct tg_hs *h, struct tg_hs_result *out);
 /* Ends a handshake in any state. h is gone. */
 void tg_hs_abandon(struct tg_hs *h);
@@ -141,29 +135,5 @@ void tg_hs_identity_drop(struct tg_hs_worker *w, struct tg_identity *id); /* NUL
  * go of r if no more are wanted; false then. */
 bool tg_hs_ticket(struct tg_hs_resume *r, const struct tg_ticket *t, int64_t now);
 void tg_hs_resume_drop(struct tg_hs_resume *r); /* NULL: nothing */
-
-/* --- TLS 1.2 connections ------------------------------------------------------------------------
- */
-
-enum tg_tls12_state {
-	TG_TLS12_OK,     /* go on when there is more input, or more room */
-	TG_TLS12_CLOSED, /* the peer's close_notify: no more to read */
-	TG_TLS12_FAILED, /* as TG_HS_FAILED; out may hold an alert */
-};
-
-/* Opens records: plain (room of 16 KiB or more: a record's worth) gets the content of at most one.
- * io as for a handshake. *n: bytes of content. */
-enum tg_tls12_state tg_tls12_read(
-	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_span plain, uint32_t *n);
-#define TG_TLS12_OVERHEAD 64 /* the most that a record adds */
-
-/* Seals 1 to 16384 bytes as one record, if io->out has room for them and TG_TLS12_OVERHEAD; else *n
- * is 0. */
-enum tg_tls12_state tg_tls12_write(
-	struct tg_tls12 *t, struct tg_hs_io *io, struct tg_view plain, uint32_t *n);
-/* close_notify into io->out (room: TG_TLS12_OVERHEAD). */
-void tg_tls12_finish(struct tg_tls12 *t, struct tg_hs_io *io);
-void tg_tls12_failure(const struct tg_tls12 *t, struct tg_hs_fail *out);
-void tg_tls12_free(struct tg_tls12 *t);
 
 #endif

@@ -161,14 +161,20 @@ static void open(struct tls_conn *c)
 	c->resume = r.resume;
 	c->cipher = r.cipher;
 	c->flags |= r.resumed ? F_RESUMED : 0;
-	tg_post_init(&c->post, c->flags & F_SERVER);
-	tg_rec_init(&c->rx, r.suite, r.rx_secret, r.rx_seq);
-	tg_rec_init(&c->tx, r.suite, r.tx_secret, r.tx_seq);
-	explicit_bzero(r.rx_secret, sizeof(r.rx_secret));
-	explicit_bzero(r.tx_secret, sizeof(r.tx_secret));
+	tg_post_init(&c->post, c->flags & F_SERVER, r.version == 12);
+	c->rx = r.rx;
+	c->tx = r.tx;
+	tg_rec_wipe(&r.rx);
+	tg_rec_wipe(&r.tx);
 	c->conn.impl[I_MODE] = TLS_OPEN;
 	s->tls_handshakes++;
 	s->tls_resumed += r.resumed;
+	if (r.trailing) {
+		tg_post_fail(&c->post, -TG_ALERT_UNEXPECTED_MESSAGE);
+		c->conn.impl[I_WHY] = TG_WHY_tls_record;
+		tls_tx_control(c, false);
+		ev |= TG_EV_FAILED;
+	}
 	ev |= tls_rx_open(c);
 	tls_deliver(c, ev);
 }

@@ -1,4 +1,5 @@
-/* hkdf.c: HKDF-Expand-Label of RFC 8446 section 7.1 over HMAC (RFC 2104, RFC 5869).
+/* hkdf.c: how keys come from secrets: HKDF-Expand-Label of TLS 1.3 (RFC 8446 section 7.1) and the
+ * PRF of TLS 1.2 (RFC 5246 section 5), over HMAC (RFC 2104, RFC 5869).
  *
  * HMAC is spelled out over OpenSSL's SHA functions of old, whose state is a plain struct on the
  * stack: EVP_MAC, EVP_KDF and EVP_MD allocate at each use, and a KeyUpdate is handled on a worker,
@@ -13,6 +14,7 @@
 #define BLOCK_MAX 128
 #define HASH_MAX 48
 #define INFO_MAX (2 + 1 + 6 + 12 + 1 + 64)
+#define SEED_MAX (32 + 64) /* the PRF's, with its label */
 
 /* SHA-256 or SHA-384. */
 struct hash {
@@ -71,9 +73,25 @@ static void hmac_init(struct hmac *m, bool wide, const uint8_t *key, uint32_t n)
 	OPENSSL_cleanse(pad, sizeof(pad));
 }
 
+/* What m, keyed, says of n bytes and then more. */
+static void hmac_of(const struct hmac *keyed, struct tg_view a, struct tg_view more, uint8_t *out)
+{
+	struct hmac m = *keyed;
+	uint32_t size = m.inner.wide ? 48 : 32;
+
+	hash_update(&m.inner, a.p, a.n);
+	if (more.n)
+		hash_update(&m.inner, more.p, more.n);
+	hash_final(&m.inner, out);
+	hash_update(&m.outer, out, size);
+	hash_final(&m.outer, out);
+	OPENSSL_cleanse(&m, sizeof(m));
+}
+
 uint32_t tg_suite_hash_size(enum tg_suite suite)
 {
-	return suite == TG_SUITE_AES_256_GCM_SHA384 ? 48 : 32;
+	return suite == TG_SUITE_AES_256_GCM_SHA384 || suite == TG_SUITE12_AES_256_GCM_SHA384 ? 48
+											      : 32;
 }
 
 /* struct HkdfLabel; returns its length. */
@@ -122,4 +140,46 @@ void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char
 	OPENSSL_cleanse(t, sizeof(t));
 	OPENSSL_cleanse(&m, sizeof(m));
 	OPENSSL_cleanse(&keyed, sizeof(keyed));
+}
+
+void tg_prf12(enum tg_suite suite, struct tg_view secret, const char *label, struct tg_view seed,
+	uint8_t *out, uint32_t n)
+{
+	uint32_t size = tg_suite_hash_size(suite), n_label = (uint32_t)strlen(label), part;
+	uint8_t text[SEED_MAX], a[HASH_MAX], t[HASH_MAX];
+	struct tg_view all = {text, n_label + seed.n};
+	struct hmac keyed;
+
+	memcpy(text, label, n_label);
+	memcpy(text + n_label, seed.p, seed.n);
+	hmac_init(&keyed, size == 48, secret.p, secret.n);
+	hmac_of(&keyed, all, TG_VIEW_NONE, a);
+	while (n) {
+		hmac_of(&keyed, (struct tg_view){a, size}, all, t);
+		hmac_of(&keyed, (struct tg_view){a, size}, TG_VIEW_NONE, a);
+		part = n < size ? n : size;
+		memcpy(out, t, part);
+		out += part;
+		n -= part;
+	}
+	OPENSSL_cleanse(a, sizeof(a));
+	OPENSSL_cleanse(t, sizeof(t));
+	OPENSSL_cleanse(&keyed, sizeof(keyed));
+}
+
+void tg_keys12(enum tg_suite suite, const uint8_t *master, const uint8_t *client_random,
+	const uint8_t *server_random, struct tg_keys12 *out)
+{
+	uint32_t key = tg_suite_key_size(suite), iv = tg_suite12_iv_size(suite);
+	uint8_t seed[64], block[2 * (TG_AEAD_KEY_MAX + TG_AEAD_NONCE)];
+
+	memcpy(seed, server_random, 32);
+	memcpy(seed + 32, client_random, 32);
+	tg_prf12(suite, (struct tg_view){master, 48}, "key expansion",
+		(struct tg_view){seed, sizeof(seed)}, block, 2 * (key + iv));
+	for (uint32_t i = 0; i < 2; i++) {
+		memcpy(out->key[i], block + i * key, key);
+		memcpy(out->iv[i], block + 2 * key + i * iv, iv);
+	}
+	OPENSSL_cleanse(block, sizeof(block));
 }

@@ -18,14 +18,18 @@
 /* --- bytes: wire.c ------------------------------------------------------------------------------
  */
 
+/* TLS 1.2, GCM: a Finished as a record, which is the last thing that a handshake sends. */
+#define TG_WIRE_SENT (TG_REC_FRONT_MAX + 16 + TG_AEAD_TAG)
+
 /* The BIO below an SSL object stands on the caller's io for the length of one call. */
 struct tg_wire {
 	struct tg_hs_io *io; /* NULL between calls: nothing to read, no room to write */
 	uint32_t view, off;  /* where reading stands in io->in */
 	uint8_t head[TG_REC_HEADER];
-	uint8_t n_head; /* bytes of the current record's header that have been read */
-	uint32_t left;  /* bytes of its body still to be read */
-	bool ended;     /* a record has ended in this call: no more is given out */
+	uint8_t n_head;             /* bytes of the current record's header that have been read */
+	uint32_t left;              /* bytes of its body still to be read */
+	bool ended;                 /* a record has ended in this call: no more is given out */
+	uint8_t sent[TG_WIRE_SENT]; /* the last bytes that went out */
 };
 
 BIO_METHOD *tg_wire_method(void); /* one a worker; NULL: no memory */
@@ -77,10 +81,6 @@ struct tg_hs_resume {
 	struct tg_rec rec; /* the server's keys, at the record that OpenSSL expects */
 };
 
-struct tg_tls12 {
-	struct tg_facts f;
-};
-
 static inline struct tg_facts *tg_facts_of(const SSL *ssl)
 {
 	return SSL_get_app_data(ssl);
@@ -96,7 +96,7 @@ struct tg_hs_worker {
 	uint32_t index, max_conns;
 	struct tg_tls_set *set; /* adopted and held; NULL: none */
 	BIO_METHOD *bio;
-	struct tg_pool handshakes, tls12, resumes;
+	struct tg_pool handshakes, resumes;
 	struct tg_ident_table *idents;
 	struct tg_session_table *sessions; /* NULL: none */
 };
@@ -137,8 +137,6 @@ enum tg_ident_kind { TG_IDENT_PLAIN, TG_IDENT_SVID, TG_IDENT_OWN };
  * the certificate cannot be read. */
 struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
 	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
-/* Makes its cert_pem, if it has none. False: no memory. */
-bool tg_ident_keep_pem(struct tg_identity *id, X509 *x);
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id);
 /* Whether a chain for this leaf was verified under x, and holds now; then *out is what came out.
  * Remembered as long as the identity is there. */
@@ -159,8 +157,5 @@ bool tg_session_wanted(
 	const struct tg_session_table *t, uint64_t serial, const struct tg_sockaddr *origin);
 int tg_session_new(SSL *ssl, SSL_SESSION *s); /* SSL_CTX_sess_set_new_cb */
 struct tg_hs_resume *tg_resume_create(struct tg_facts *f);
-
-/* tls12.c */
-struct tg_tls12 *tg_tls12_create(struct tg_facts *f);
 
 #endif

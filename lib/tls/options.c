@@ -5,7 +5,9 @@
  * preferring ChaCha20, and gets it. */
 static const char suites13[] =
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256";
-static const char suites12[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
+static const char suites12[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"
+			       "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"
+			       "ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305";
 static const char groups[] = "X25519:P-256";
 
 #define CHAIN_MAX 8 /* certificates between a leaf and its anchor */

@@ -35,21 +35,49 @@
  *                        there, or twice                          illegal_parameter
  *                        early_data that is not four bytes        decode_error
  *
- * Ours alone: the 1025th KeyUpdate in a row is unexpected_message (OpenSSL counts none); tickets
- * that are longer than TG_POST_TICKET_MAX or find the gathering buffer taken are skipped unchecked.
+ * In TLS 1.2:
+ *
+ *   header (record.c)    version                                  protocol_version
+ *                        length > 16704                           record_overflow
+ *   record (record.c)    shorter than nonce and tag; wrong tag    bad_record_mac
+ *                        content > 16384                          record_overflow
+ *                        type not 21, 22, 23                      unexpected_message
+ *   data                 the 33rd empty record in a row           unexpected_message
+ *                        in the body of a handshake message       unexpected_message
+ *   alert                not two bytes                            unexpected_message
+ *                        the 5th warning in a row                 unexpected_message
+ *                        close_notify as a warning                TG_POST_CLOSED
+ *                        no_renegotiation as a warning            handshake_failure
+ *                        another warning                          ignored
+ *                        fatal, also close_notify                 TG_POST_ALERT
+ *                        another level                            illegal_parameter
+ *   handshake            behind our close_notify                  ignored
+ *                        not a ClientHello to a server,
+ *                        HelloRequest to a client: as soon as
+ *                        its head is there                        unexpected_message
+ *                        ClientHello of more than 131396,
+ *                        HelloRequest of more than 0              illegal_parameter
+ *                        complete, whatever it says               no_renegotiation, as a warning
+ *
+ * Ours alone: the 1025th KeyUpdate or refused renegotiation in a row is unexpected_message
+ * (OpenSSL counts none); a record of TLS 1.2 that is shorter than nonce and tag is bad_record_mac
+ * (OpenSSL 3.0: internal_error); in the middle of a ClientHello we write on (OpenSSL waits);
+ * tickets that are longer than TG_POST_TICKET_MAX or find the gathering buffer taken are skipped
+ * unchecked.
  */
 #include "post.h"
 
 /* HandshakeType */
-enum { NEW_SESSION_TICKET = 4, KEY_UPDATE = 24 };
+enum { HELLO_REQUEST = 0, CLIENT_HELLO = 1, NEW_SESSION_TICKET = 4, KEY_UPDATE = 24 };
 enum { UPDATE_NOT_REQUESTED = 0, UPDATE_REQUESTED = 1 };
 enum { LEVEL_WARNING = 1, LEVEL_FATAL = 2 };
 
 #define ANSWERS_MAX UINT8_MAX
+#define HEAD sizeof(((struct tg_post *)0)->head)
 
-void tg_post_init(struct tg_post *p, bool server)
+void tg_post_init(struct tg_post *p, bool server, bool tls12)
 {
-	*p = (struct tg_post){.server = server};
+	*p = (struct tg_post){.server = server, .tls12 = tls12};
 }
 
 static void gather_release(const struct tg_post *p, struct tg_post_gather *g)
@@ -88,7 +116,7 @@ int32_t tg_post_data(struct tg_post *p, uint32_t n)
 {
 	if (!n && ++p->empty > TG_POST_EMPTY_MAX)
 		return fail(p, TG_ALERT_UNEXPECTED_MESSAGE);
-	if (p->n_head)
+	if (p->tls12 ? p->n_head == HEAD : p->n_head > 0)
 		return fail(p, TG_ALERT_UNEXPECTED_MESSAGE);
 	if (n) {
 		p->empty = 0;
@@ -121,6 +149,32 @@ static enum tg_post_ev take_alert(
 	/* Section 6: whatever its level says, it ends the connection, and nothing answers it. */
 	p->tx_closed = true;
 	return TG_POST_ALERT;
+}
+
+static enum tg_post_ev take_alert12(
+	struct tg_post *p, struct tg_view *content, struct tg_post_out *out)
+{
+	const uint8_t *b = content->p;
+	uint32_t n = content->n;
+
+	*content = TG_VIEW_NONE;
+	if (n != 2)
+		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	if (b[0] == LEVEL_WARNING && ++p->warnings > TG_POST_WARNINGS_MAX)
+		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	out->alert = b[1];
+	if (b[0] == LEVEL_FATAL) {
+		p->peer_closed = p->tx_closed = true;
+		return TG_POST_ALERT;
+	}
+	if (b[0] != LEVEL_WARNING)
+		return refuse(p, TG_ALERT_ILLEGAL_PARAMETER, out);
+	if (b[1] == TG_ALERT_NO_RENEGOTIATION)
+		return refuse(p, TG_ALERT_HANDSHAKE_FAILURE, out);
+	if (b[1] != TG_ALERT_CLOSE_NOTIFY)
+		return TG_POST_DONE;
+	p->peer_closed = true;
+	return TG_POST_CLOSED;
 }
 
 /* --- reading bytes ---------------------------------------------------------------------------- */
@@ -311,11 +365,68 @@ static enum tg_post_ev take_message(struct tg_post *p, struct tg_view *content,
 	return p->head[0] == KEY_UPDATE ? key_update(p, body, *content, out) : ticket(p, body, out);
 }
 
+/* 0 or an alert. */
+static enum tg_alert head_check12(const struct tg_post *p)
+{
+	if (p->head[0] != (p->server ? CLIENT_HELLO : HELLO_REQUEST))
+		return TG_ALERT_UNEXPECTED_MESSAGE;
+	return body_size(p) > (p->server ? TG_POST_HELLO_LEGAL : 0) ? TG_ALERT_ILLEGAL_PARAMETER
+								    : 0;
+}
+
+/* One message, or as much of it as is there: what asks for a renegotiation is not even read. */
+static enum tg_post_ev take_message12(
+	struct tg_post *p, struct tg_view *content, struct tg_post_out *out)
+{
+	struct tg_view body;
+	enum tg_alert alert;
+
+	if (p->n_head < HEAD) {
+		if (!take_head(p, content))
+			return TG_POST_DONE;
+		alert = head_check12(p);
+		if (alert)
+			return refuse(p, alert, out);
+		p->left = body_size(p);
+	}
+	get_bytes(content, p->left < content->n ? p->left : content->n, &body);
+	p->left -= body.n;
+	if (p->left)
+		return TG_POST_DONE;
+	p->n_head = 0;
+	if (++p->key_updates > TG_POST_KEY_UPDATES_MAX)
+		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	p->due += p->due < ANSWERS_MAX;
+	return TG_POST_DONE;
+}
+
+static enum tg_post_ev take12(
+	struct tg_post *p, uint8_t type, struct tg_view *content, struct tg_post_out *out)
+{
+	enum tg_post_ev ev = TG_POST_DONE;
+
+	if (content->n)
+		p->empty = 0;
+	else if (++p->empty > TG_POST_EMPTY_MAX)
+		return refuse(p, TG_ALERT_UNEXPECTED_MESSAGE, out);
+	if (type == TG_REC_ALERT)
+		return take_alert12(p, content, out);
+	if (content->n)
+		p->warnings = 0;
+	if (p->tx_closed)
+		*content = TG_VIEW_NONE;
+	while (content->n && ev == TG_POST_DONE)
+		ev = take_message12(p, content, out);
+	return ev;
+}
+
 enum tg_post_ev tg_post_take(struct tg_post *p, uint8_t type, struct tg_view *content,
 	struct tg_post_gather *g, struct tg_post_out *out)
 {
 	enum tg_post_ev ev = TG_POST_DONE;
 
+	if (p->tls12)
+		return take12(p, type, content, out);
 	p->empty = 0;
 	if (type == TG_REC_ALERT)
 		return take_alert(p, content, out);
@@ -338,9 +449,12 @@ static bool rx_wants_key(const struct tg_post *p, const struct tg_rec *rx)
 	return !p->asked && !p->peer_closed && tg_rec_worn(rx);
 }
 
-static bool wants_key_update(
+/* A KeyUpdate, or in TLS 1.2 the refusal of a renegotiation. */
+static bool wants_answer(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
 {
+	if (p->tls12)
+		return p->due;
 	return p->due || (data_left && (p->answers || tg_rec_worn(tx))) || rx_wants_key(p, rx);
 }
 
@@ -348,26 +462,32 @@ bool tg_post_wants_tx(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
 {
 	return !p->tx_closed &&
-	       (p->alert || (p->finish && !data_left) || wants_key_update(p, tx, rx, data_left));
+	       (p->alert || (p->finish && !data_left) || wants_answer(p, tx, rx, data_left));
+}
+
+static struct tg_post_msg key_update_msg(struct tg_post *p, bool ask)
+{
+	p->asked |= ask;
+	p->answers -= p->answers > 0;
+	p->due -= p->due > 0;
+	return (struct tg_post_msg){TG_REC_HANDSHAKE, 5,
+		{KEY_UPDATE, 0, 0, 1, ask ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED}, true};
 }
 
 bool tg_post_tx(struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left,
 	struct tg_post_msg *m)
 {
-	bool ask;
-
 	if (!tg_post_wants_tx(p, tx, rx, data_left))
 		return false;
 	if (p->alert && !p->due) {
 		*m = (struct tg_post_msg){TG_REC_ALERT, 2, {LEVEL_FATAL, p->alert}, false};
 		p->tx_closed = true;
-	} else if (wants_key_update(p, tx, rx, data_left)) {
-		ask = rx_wants_key(p, rx);
-		*m = (struct tg_post_msg){TG_REC_HANDSHAKE, 5,
-			{KEY_UPDATE, 0, 0, 1, ask ? UPDATE_REQUESTED : UPDATE_NOT_REQUESTED}, true};
-		p->asked |= ask;
-		p->answers -= p->answers > 0;
-		p->due -= p->due > 0;
+	} else if (p->tls12 && p->due) {
+		*m = (struct tg_post_msg){
+			TG_REC_ALERT, 2, {LEVEL_WARNING, TG_ALERT_NO_RENEGOTIATION}, false};
+		p->due--;
+	} else if (wants_answer(p, tx, rx, data_left)) {
+		*m = key_update_msg(p, rx_wants_key(p, rx));
 	} else {
 		*m = (struct tg_post_msg){
 			TG_REC_ALERT, 2, {LEVEL_WARNING, TG_ALERT_CLOSE_NOTIFY}, false};

@@ -1,5 +1,7 @@
-/* post.h: what passes on a TLS 1.3 connection besides application data once the handshake is done:
- * KeyUpdate, NewSessionTicket, alerts (RFC 8446 sections 4.6 and 6), and the floods of them.
+/* post.h: what passes on a connection besides application data once the handshake is done:
+ *KeyUpdate, NewSessionTicket, alerts (RFC 8446 sections 4.6 and 6), and the floods of them. In
+ *TLS 1.2: alerts (RFC 5246 section 7.2), and ClientHello or HelloRequest, which ask for a
+ *renegotiation and are refused with a warning.
  *
  * Sans-IO: contents of opened records in, events out; what must be sent comes out of tg_post_tx(),
  * to be sealed by the caller. Owner: the worker of the connection. Bounds: struct tg_post; a ticket
@@ -29,6 +31,7 @@
 #define TG_POST_KEY_UPDATES_MAX 1024 /* KeyUpdates in a row, without application data */
 #define TG_POST_TICKET_MAX 16384     /* body of a ticket that is handed up; longer: skipped */
 #define TG_POST_TICKET_LEGAL 131338  /* longer ones are illegal */
+#define TG_POST_HELLO_LEGAL 131396   /* TLS 1.2: the longest ClientHello that OpenSSL lets pass */
 
 /* One a worker. */
 struct tg_post_gather {
@@ -43,6 +46,7 @@ struct tg_post {
 	uint8_t head[4];      /* HandshakeType, length */
 	uint8_t n_head : 4;   /* bytes of it that are here; 0: between messages */
 	uint8_t warnings : 4; /* in a row */
+	bool tls12 : 1;
 	bool server : 1;      /* we are */
 	bool asked : 1;       /* we asked the peer for new keys, and they have not come */
 	bool peer_closed : 1; /* close_notify or another alert has come: nothing is read any more */
@@ -50,13 +54,13 @@ struct tg_post {
 	bool tx_closed : 1;   /* close_notify or another alert has been given out by tg_post_tx() */
 	uint8_t empty;        /* records in a row */
 	uint8_t answers;      /* KeyUpdates that the peer asked for: before the next data */
-	uint8_t due;          /* so many of them at once */
+	uint8_t due;          /* so many of them at once. TLS 1.2: warnings no_renegotiation */
 	uint8_t alert;        /* fatal one to be sent; 0: none */
-	uint16_t key_updates; /* in a row */
+	uint16_t key_updates; /* in a row. TLS 1.2: renegotiations refused */
 };
 _Static_assert(sizeof(struct tg_post) == 16, "idle connections are counted in bytes");
 
-void tg_post_init(struct tg_post *p, bool server);
+void tg_post_init(struct tg_post *p, bool server, bool tls12);
 /* Lets go of the gathering buffer, if p has it. */
 void tg_post_end(struct tg_post *p, struct tg_post_gather *g);
 
@@ -118,7 +122,7 @@ bool tg_post_wants_tx(
  * seal). False: nothing. A KeyUpdate that asked for one is answered one for one, when there is data
  * to send or when the next handshake message comes, whichever is first; so does OpenSSL. Worn keys
  * ask for KeyUpdates by themselves: one of our own when tx is worn, with update_requested when rx
- * is. */
+ * is. (TLS 1.2 has none: keys serve on.) */
 bool tg_post_tx(struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left,
 	struct tg_post_msg *m);
 

@@ -1,4 +1,5 @@
-/* record.c: opening and sealing TLS 1.3 records (RFC 8446 section 5), and their keys (section 7.3).
+/* record.c: opening and sealing records of TLS 1.3 (RFC 8446 section 5, keys: section 7.3) and of
+ * TLS 1.2 (RFC 5246 section 6.2.3.3, nonces: RFC 5288 section 3, RFC 7905 section 2).
  *
  * A record in one piece goes through the implementation's call for whole records; any other through
  * its calls for pieces. Either way nothing is copied but what is small.
@@ -11,10 +12,20 @@
  * pieces costs more than the copy (perf/bench_aead.c). */
 #define COPY_MAX 512
 
+#define MAX_LOG2 14
+_Static_assert(1u << MAX_LOG2 == TG_REC_CONTENT_MAX, "content of a record");
+
+#define AAD12 13          /* TLS 1.2: sequence number, type, version, length of the content */
+#define BODY_MAX_12 16704 /* OpenSSL's limit; RFC 5246 section 6.2.3 would allow 18432 */
+#define SALT 4            /* TLS 1.2, GCM: the nonce's fixed part */
+
 static const enum tg_aead_id aead_of[] = {
 	[TG_SUITE_AES_128_GCM_SHA256] = TG_AEAD_AES_128_GCM,
 	[TG_SUITE_AES_256_GCM_SHA384] = TG_AEAD_AES_256_GCM,
 	[TG_SUITE_CHACHA20_POLY1305_SHA256] = TG_AEAD_CHACHA20_POLY1305,
+	[TG_SUITE12_AES_128_GCM_SHA256] = TG_AEAD_AES_128_GCM,
+	[TG_SUITE12_AES_256_GCM_SHA384] = TG_AEAD_AES_256_GCM,
+	[TG_SUITE12_CHACHA20_POLY1305_SHA256] = TG_AEAD_CHACHA20_POLY1305,
 };
 
 static const struct tg_aead_ops *ops_of(const struct tg_rec *r)
@@ -34,9 +45,36 @@ static void derive(struct tg_rec *r)
 
 void tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq)
 {
-	*r = (struct tg_rec){.suite = (uint8_t)suite, .seq = seq};
+	*r = (struct tg_rec){
+		.suite = (uint8_t)suite, .front = TG_REC_HEADER, .max_log2 = MAX_LOG2, .seq = seq};
 	memcpy(r->secret, secret, tg_suite_hash_size(suite));
 	derive(r);
+}
+
+void tg_rec_init12(struct tg_rec *r, enum tg_suite suite, const uint8_t *key, const uint8_t *iv,
+	uint64_t nonce, uint64_t seq)
+{
+	uint32_t fixed = tg_suite12_iv_size(suite);
+
+	*r = (struct tg_rec){
+		.suite = (uint8_t)suite, .front = TG_REC_HEADER, .max_log2 = MAX_LOG2, .seq = seq};
+	memcpy(r->traffic_key, key, ops_of(r)->key_size);
+	memcpy(r->iv, iv, fixed);
+	if (fixed == SALT) {
+		r->front = TG_REC_FRONT_MAX;
+		nonce = __builtin_bswap64(nonce);
+		memcpy(r->iv + SALT, &nonce, sizeof(nonce));
+	}
+}
+
+uint32_t tg_suite_key_size(enum tg_suite suite)
+{
+	return tg_aead_get(aead_of[suite])->key_size;
+}
+
+uint32_t tg_suite12_iv_size(enum tg_suite suite)
+{
+	return aead_of[suite] == TG_AEAD_CHACHA20_POLY1305 ? TG_AEAD_NONCE : SALT;
 }
 
 bool tg_rec_wake(struct tg_rec *r, struct tg_aead_key *key)
@@ -83,7 +121,7 @@ bool tg_rec_worn(const struct tg_rec *r)
 	return r->seq >= max - max / 8;
 }
 
-/* Section 5.3. */
+/* Section 5.3, and RFC 7905. */
 static void nonce_of(const struct tg_rec *r, uint8_t nonce[TG_AEAD_NONCE])
 {
 	uint64_t tail;
@@ -92,6 +130,28 @@ static void nonce_of(const struct tg_rec *r, uint8_t nonce[TG_AEAD_NONCE])
 	memcpy(&tail, nonce + 4, sizeof(tail));
 	tail ^= __builtin_bswap64(r->seq);
 	memcpy(nonce + 4, &tail, sizeof(tail));
+}
+
+/* RFC 5288: of what we seal. */
+static void nonce_of_gcm12(const struct tg_rec *r, uint8_t nonce[TG_AEAD_NONCE])
+{
+	uint64_t tail;
+
+	memcpy(nonce, r->iv, TG_AEAD_NONCE);
+	memcpy(&tail, nonce + SALT, sizeof(tail));
+	tail = __builtin_bswap64(__builtin_bswap64(tail) + r->seq);
+	memcpy(nonce + SALT, &tail, sizeof(tail));
+}
+
+/* TLS 1.2: what is authenticated beside n bytes of content. */
+static struct tg_view aad12(const struct tg_rec *r, uint8_t type, uint32_t n, uint8_t aad[AAD12])
+{
+	tg_store_be32(aad, (uint32_t)(r->seq >> 32));
+	tg_store_be32(aad + 4, (uint32_t)r->seq);
+	aad[8] = type;
+	aad[9] = aad[10] = 3;
+	tg_store_be16(aad + 11, (uint16_t)n);
+	return (struct tg_view){aad, AAD12};
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */
@@ -146,7 +206,33 @@ static void get(struct place *at, uint8_t *p, uint32_t n)
 	}
 }
 
+/* What stands before a record's content, and what goes into its tag. */
+struct frame {
+	uint8_t front[TG_REC_FRONT_MAX], nonce[TG_AEAD_NONCE], aad12[AAD12];
+	struct tg_view aad;
+};
+
 /* --- sealing ---------------------------------------------------------------------------------- */
+
+static void frame_make(const struct tg_rec *r, uint8_t type, uint32_t n, struct frame *f)
+{
+	f->front[0] = TG_REC_DATA;
+	f->front[1] = f->front[2] = 3;
+	f->aad = (struct tg_view){f->front, TG_REC_HEADER};
+	tg_store_be16(f->front + 3, (uint16_t)(n + tg_rec_overhead(r) - TG_REC_HEADER));
+	if (!tg_rec_is12(r)) {
+		nonce_of(r, f->nonce);
+		return;
+	}
+	f->front[0] = type;
+	f->aad = aad12(r, type, n, f->aad12);
+	if (r->front == TG_REC_HEADER) {
+		nonce_of(r, f->nonce);
+		return;
+	}
+	nonce_of_gcm12(r, f->nonce);
+	memcpy(f->front + TG_REC_HEADER, f->nonce + SALT, TG_REC_NONCE12);
+}
 
 static void step_all(const struct tg_rec *r, const struct tg_aead_ops *ops, const uint8_t *in,
 	uint32_t n, struct place *out)
@@ -161,22 +247,23 @@ static void step_all(const struct tg_rec *r, const struct tg_aead_ops *ops, cons
 }
 
 static void seal_pieces(const struct tg_rec *r, uint8_t type, const struct tg_view *in,
-	uint32_t n_in, const uint8_t *nonce, struct tg_view aad, struct place *out)
+	uint32_t n_in, const struct frame *f, struct place *out)
 {
 	const struct tg_aead_ops *ops = ops_of(r);
 	uint8_t tag[TG_AEAD_TAG];
 
-	ops->start(r->key, nonce, aad, true);
+	ops->start(r->key, f->nonce, f->aad, true);
 	for (uint32_t i = 0; i < n_in; i++)
 		step_all(r, ops, in[i].p, in[i].n, out);
-	step_all(r, ops, &type, 1, out);
+	if (!tg_rec_is12(r))
+		step_all(r, ops, &type, 1, out);
 	ops->finish(r->key, tag);
 	put(out, tag, sizeof(tag));
 }
 
 /* All of `out` stands in one piece. */
 static void seal_small(const struct tg_rec *r, uint8_t type, const struct tg_view *in,
-	uint32_t n_in, const uint8_t *nonce, struct tg_view aad, uint8_t *out)
+	uint32_t n_in, const struct frame *f, uint8_t *out)
 {
 	uint32_t n = 0;
 
@@ -185,35 +272,48 @@ static void seal_small(const struct tg_rec *r, uint8_t type, const struct tg_vie
 			memmove(out + n, in[i].p, in[i].n);
 		n += in[i].n;
 	}
-	out[n++] = type;
-	ops_of(r)->seal(r->key, nonce, aad, out, out, n, out + n);
+	if (!tg_rec_is12(r))
+		out[n++] = type;
+	ops_of(r)->seal(r->key, f->nonce, f->aad, out, out, n, out + n);
 }
 
 void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
 	uint32_t n, const struct tg_span *out, uint32_t n_out)
 {
-	uint8_t header[TG_REC_HEADER] = {TG_REC_DATA, 3, 3}, nonce[TG_AEAD_NONCE];
-	struct tg_view aad = {header, sizeof(header)};
 	struct place at = {out, 0};
+	struct frame f;
 
-	tg_store_be16(header + 3, (uint16_t)(n + 1 + TG_AEAD_TAG));
-	nonce_of(r, nonce);
-	put(&at, header, sizeof(header));
+	frame_make(r, type, n, &f);
+	put(&at, f.front, r->front);
 	settle(&at);
-	if (n <= COPY_MAX && at.v->n - at.off >= n + 1 + TG_AEAD_TAG)
-		seal_small(r, type, in, n_in, nonce, aad, at.v->p + at.off);
+	if (n <= COPY_MAX && at.v->n - at.off >= n + tg_rec_overhead(r) - r->front)
+		seal_small(r, type, in, n_in, &f, at.v->p + at.off);
 	else
-		seal_pieces(r, type, in, n_in, nonce, aad, &at);
+		seal_pieces(r, type, in, n_in, &f, &at);
 	r->seq++;
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* In the order in which OpenSSL looks. */
-int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER])
+/* TLS 1.2 says everything in clear, and OpenSSL looks at the version before anything else. */
+static int32_t frame12(const uint8_t header[static TG_REC_HEADER])
 {
 	uint16_t n = tg_load_be16(header + 3);
 
+	if (header[1] != 3 || header[2] != 3)
+		return -TG_ALERT_PROTOCOL_VERSION;
+	if (n > BODY_MAX_12)
+		return -TG_ALERT_RECORD_OVERFLOW;
+	return TG_REC_HEADER + n;
+}
+
+/* In the order in which OpenSSL looks. */
+int32_t tg_rec_frame(const struct tg_rec *r, const uint8_t header[static TG_REC_HEADER])
+{
+	uint16_t n = tg_load_be16(header + 3);
+
+	if (tg_rec_is12(r))
+		return frame12(header);
 	if (header[1] != 3)
 		return -TG_ALERT_PROTOCOL_VERSION;
 	if (header[0] != TG_REC_DATA)
@@ -225,13 +325,27 @@ int32_t tg_rec_frame(const uint8_t header[static TG_REC_HEADER])
 	return TG_REC_HEADER + n;
 }
 
-static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, const uint8_t *nonce,
-	struct tg_view aad)
+/* f from the record's front: its header is there already, and the body long enough. n: bytes
+ * between front and tag. */
+static void frame_read(const struct tg_rec *r, struct place *at, uint32_t n, struct frame *f)
+{
+	f->aad = (struct tg_view){f->front, TG_REC_HEADER};
+	if (tg_rec_is12(r))
+		f->aad = aad12(r, f->front[0], n, f->aad12);
+	if (r->front == TG_REC_HEADER) {
+		nonce_of(r, f->nonce);
+		return;
+	}
+	memcpy(f->nonce, r->iv, SALT);
+	get(at, f->nonce + SALT, TG_REC_NONCE12);
+}
+
+static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, const struct frame *f)
 {
 	const struct tg_aead_ops *ops = ops_of(r);
 	uint8_t tag[TG_AEAD_TAG];
 
-	ops->start(r->key, nonce, aad, false);
+	ops->start(r->key, f->nonce, f->aad, false);
 	while (n) {
 		struct tg_span run = take(&at, n);
 
@@ -286,43 +400,55 @@ static uint8_t inner_type(struct place first, uint32_t n, uint32_t *len)
 }
 
 /* What was authenticated may still be nonsense: sections 5.1, 5.2 and 5.4. */
-static int32_t check_inner(uint8_t type, uint32_t len)
+static int32_t check_inner(const struct tg_rec *r, uint8_t type, uint32_t len)
 {
 	if (type != TG_REC_ALERT && type != TG_REC_HANDSHAKE && type != TG_REC_DATA)
 		return -TG_ALERT_UNEXPECTED_MESSAGE;
 	if (!len && type != TG_REC_DATA)
 		return -TG_ALERT_UNEXPECTED_MESSAGE;
-	if (len > TG_REC_CONTENT_MAX)
+	if (len > tg_rec_content_max(r))
 		return -TG_ALERT_RECORD_OVERFLOW;
+	return (int32_t)len;
+}
+
+static int32_t check12(const struct tg_rec *r, uint8_t type, uint32_t len)
+{
+	if (len > tg_rec_content_max(r))
+		return -TG_ALERT_RECORD_OVERFLOW;
+	if (type != TG_REC_ALERT && type != TG_REC_HANDSHAKE && type != TG_REC_DATA)
+		return -TG_ALERT_UNEXPECTED_MESSAGE;
 	return (int32_t)len;
 }
 
 int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, uint8_t *type)
 {
-	uint8_t header[TG_REC_HEADER], nonce[TG_AEAD_NONCE];
-	struct tg_view aad = {header, sizeof(header)};
 	struct place at = {rec, 0};
+	struct frame f;
 	uint32_t n, len;
 	bool ok;
 
-	get(&at, header, sizeof(header));
-	n = tg_load_be16(header + 3);
-	/* A type and a tag at least. */
-	if (n < 1 + TG_AEAD_TAG)
+	get(&at, f.front, TG_REC_HEADER);
+	n = tg_load_be16(f.front + 3) + TG_REC_HEADER;
+	/* Nonce and tag at least, and in TLS 1.3 a type. */
+	if (n < tg_rec_overhead(r))
 		return -TG_ALERT_BAD_RECORD_MAC;
-	n -= TG_AEAD_TAG;
-	nonce_of(r, nonce);
+	n -= r->front + TG_AEAD_TAG;
+	frame_read(r, &at, n, &f);
 	settle(&at);
 	if (at.v->n - at.off >= n + TG_AEAD_TAG) {
 		uint8_t *body = at.v->p + at.off;
 
-		ok = ops_of(r)->open(r->key, nonce, aad, body, n, body + n);
+		ok = ops_of(r)->open(r->key, f.nonce, f.aad, body, n, body + n);
 	} else {
-		ok = open_pieces(r, at, n, nonce, aad);
+		ok = open_pieces(r, at, n, &f);
 	}
 	if (!ok)
 		return -TG_ALERT_BAD_RECORD_MAC;
 	r->seq++;
+	if (tg_rec_is12(r)) {
+		*type = f.front[0];
+		return check12(r, *type, n);
+	}
 	*type = inner_type(at, n, &len);
-	return check_inner(*type, len);
+	return check_inner(r, *type, len);
 }

@@ -1,6 +1,4 @@
 /* rx.c: records in: opened in place in lower's receive queue, read by the user from there. */
-#include <stdio.h>
-
 #include "conn.h"
 
 /* A place in lower's pieces. */
@@ -120,27 +118,11 @@ static void look_at(struct look *k)
 	skip(&k->next, opened);
 }
 
-/* Alerts come without a handshake's error text: who and which one. The origin that refuses our
- * certificate says so only now (RFC 8446 section 4.4.2.4). */
-static void log_alert(struct tls_conn *c, bool by_peer, uint8_t alert)
-{
-	const struct tg_identity *id = c->peer;
-	char line[320];
-
-	snprintf(line, sizeof(line), "peer%s%.120s%s%s%.*s%s: %s alert %s (%u)", id ? " \"" : "",
-		id ? (const char *)id->subject.p : "", id ? "\"" : "", id && id->uri.n ? " (" : "",
-		id ? (int)(id->uri.n < 120 ? id->uri.n : 120) : 0,
-		id && id->uri.n ? (const char *)id->uri.p : "", id && id->uri.n ? ")" : "",
-		by_peer ? "sent" : "broke the rules of TLS: was sent", tg_alert_name(alert), alert);
-	tls_log_failure(c, line);
-}
-
 static void refuse(struct look *k, int32_t alert)
 {
 	struct tls_conn *c = k->c;
 
 	tg_post_fail(&c->post, alert);
-	log_alert(c, false, (uint8_t)-alert);
 	c->conn.impl[I_WHY] = TG_WHY_tls_record;
 	k->events |= TG_EV_FAILED;
 }
@@ -150,6 +132,7 @@ static void refuse(struct look *k, int32_t alert)
 static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n)
 {
 	struct tls_act *a = k->a;
+	uint32_t front = k->c->rx.front;
 	int32_t refused = tg_post_data(&k->c->post, n);
 
 	if (refused < 0) {
@@ -167,9 +150,9 @@ static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n
 		a->region[a->n_regions - 1].plain += n;
 		a->tail_skip += all - n;
 	} else {
-		a->region[a->n_regions].skip = a->tail_skip + TG_REC_HEADER;
+		a->region[a->n_regions].skip = a->tail_skip + front;
 		a->region[a->n_regions++].plain = n;
-		a->tail_skip = all - TG_REC_HEADER - n;
+		a->tail_skip = all - front - n;
 		k->end = at;
 		skip(&k->end, n);
 	}
@@ -207,12 +190,10 @@ static void take_message(struct look *k, struct cursor at, uint8_t type, uint32_
 			k->events |= TG_EV_EOF;
 			return;
 		case TG_POST_ALERT:
-			log_alert(c, true, out.alert);
 			c->conn.impl[I_WHY] = TG_WHY_tls_alert;
 			k->events |= TG_EV_FAILED;
 			return;
 		case TG_POST_REFUSED:
-			log_alert(c, false, out.alert);
 			c->conn.impl[I_WHY] = TG_WHY_tls_record;
 			k->events |= TG_EV_FAILED;
 			return;
@@ -232,7 +213,7 @@ static bool open_next(struct look *k)
 
 	if (!copy_out(at, header, sizeof(header)))
 		return false;
-	all = tg_rec_frame(header);
+	all = tg_rec_frame(&c->rx, header);
 	if (all < 0) {
 		refuse(k, all);
 		return false;
@@ -245,7 +226,7 @@ static bool open_next(struct look *k)
 		refuse(k, n);
 		return false;
 	}
-	skip(&at, TG_REC_HEADER);
+	skip(&at, c->rx.front);
 	if (type == TG_REC_DATA) {
 		take_data(k, at, (uint32_t)all, (uint32_t)n);
 	} else {
@@ -262,7 +243,7 @@ static void drop_skipped(struct tls_conn *c, struct tls_act *a)
 {
 	uint32_t *skip = a->n_regions ? &a->region[0].skip : &a->tail_skip, n = *skip;
 
-	if (!n || (a->n_regions && n == TG_REC_HEADER))
+	if (!n || (a->n_regions && n == c->rx.front))
 		return;
 	*skip = 0;
 	tg_conn_consume(c->lower, n);

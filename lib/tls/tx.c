@@ -16,7 +16,7 @@ static void seal_into(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_
 {
 	const struct sealing *s = ctx;
 	struct tg_view in[SEAL_VIEWS];
-	uint32_t left = n - TG_REC_OVERHEAD, k = 0;
+	uint32_t content = n - tg_rec_overhead(&s->c->tx), left = content, k = 0;
 
 	for (uint32_t i = 0; i < s->cnt && left; i++) {
 		in[k] = s->v[i];
@@ -29,16 +29,16 @@ static void seal_into(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_
 		left -= in[k].n;
 		k += in[k].n > 0;
 	}
-	tg_rec_seal(&s->c->tx, s->type, in, k, n - TG_REC_OVERHEAD, to, cnt);
+	tg_rec_seal(&s->c->tx, s->type, in, k, content, to, cnt);
 }
 
 /* One record with at least `least` and at most n bytes of content; returns how many, 0: no room. */
 static uint32_t seal(struct sealing *s, uint32_t least, uint32_t n)
 {
-	uint32_t got = tg_conn_fill(
-		s->c->lower, least + TG_REC_OVERHEAD, n + TG_REC_OVERHEAD, seal_into, s);
+	uint32_t more = tg_rec_overhead(&s->c->tx);
+	uint32_t got = tg_conn_fill(s->c->lower, least + more, n + more, seal_into, s);
 
-	return got ? got - TG_REC_OVERHEAD : 0;
+	return got ? got - more : 0;
 }
 
 static void finish_lower(struct tls_conn *c)
@@ -61,7 +61,7 @@ bool tls_tx_control(struct tls_conn *c, bool data_left)
 
 		if (!tg_post_wants_tx(&c->post, &c->tx, &c->rx, data_left))
 			break;
-		if (tg_conn_space(c->lower) < sizeof(m.b) + TG_REC_OVERHEAD) {
+		if (tg_conn_space(c->lower) < sizeof(m.b) + tg_rec_overhead(&c->tx)) {
 			tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
 			return false;
 		}
@@ -98,16 +98,16 @@ static bool tx_open(const struct tls_conn *c)
 uint32_t tls_tx_space(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	uint32_t space, records;
+	uint32_t space, records, more = tg_rec_overhead(&c->tx);
 
 	if (!tx_open(c))
 		return 0;
 	space = tg_conn_space(c->lower);
-	if (space <= TX_RESERVE + TG_REC_OVERHEAD)
+	if (space <= TX_RESERVE + more)
 		return 0;
 	space -= TX_RESERVE;
-	records = space / (TG_REC_CONTENT_MAX + TG_REC_OVERHEAD) + 1;
-	return space > records * TG_REC_OVERHEAD ? space - records * TG_REC_OVERHEAD : 0;
+	records = space / (tg_rec_content_max(&c->tx) + more) + 1;
+	return space > records * more ? space - records * more : 0;
 }
 
 static uint32_t total(const struct tg_view *v, uint32_t cnt)
@@ -122,13 +122,13 @@ static uint32_t total(const struct tg_view *v, uint32_t cnt)
 /* The most content that the next record may have; 0: no room. */
 static uint32_t record_room(const struct tls_conn *c, uint32_t wanted)
 {
-	uint32_t space = tg_conn_space(c->lower);
+	uint32_t space = tg_conn_space(c->lower), more = tg_rec_overhead(&c->tx);
 
-	if (space <= TX_RESERVE + TG_REC_OVERHEAD)
+	if (space <= TX_RESERVE + more)
 		return 0;
-	space -= TX_RESERVE + TG_REC_OVERHEAD;
-	if (space > TG_REC_CONTENT_MAX)
-		space = TG_REC_CONTENT_MAX;
+	space -= TX_RESERVE + more;
+	if (space > tg_rec_content_max(&c->tx))
+		space = tg_rec_content_max(&c->tx);
 	return wanted < space ? wanted : space;
 }
 
@@ -195,7 +195,7 @@ struct filling {
 static void fill_and_seal(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n)
 {
 	const struct filling *f = ctx;
-	struct tg_span plain = {f->c->tls->scratch, n - TG_REC_OVERHEAD};
+	struct tg_span plain = {f->c->tls->scratch, n - tg_rec_overhead(&f->c->tx)};
 	struct tg_view v = tg_view_of(plain.p, plain.n);
 
 	f->fill(f->ctx, &plain, 1, plain.n);
@@ -207,7 +207,7 @@ uint32_t tls_tx_fill(
 {
 	struct tls_conn *c = tls_of(conn);
 	struct filling f = {.c = c, .fill = fill, .ctx = ctx};
-	uint32_t room, got = 0;
+	uint32_t room, got = 0, more = tg_rec_overhead(&c->tx);
 
 	if (!tx_open(c) || !tls_wake(c))
 		return 0;
@@ -215,11 +215,11 @@ uint32_t tls_tx_fill(
 		return 0;
 	room = record_room(c, most);
 	if (room && room >= least)
-		got = tg_conn_fill(c->lower, (least ? least : 1) + TG_REC_OVERHEAD,
-			room + TG_REC_OVERHEAD, fill_and_seal, &f);
-	if (got < most + TG_REC_OVERHEAD)
+		got = tg_conn_fill(
+			c->lower, (least ? least : 1) + more, room + more, fill_and_seal, &f);
+	if (got < most + more)
 		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
-	return got ? got - TG_REC_OVERHEAD : 0;
+	return got ? got - more : 0;
 }
 
 void tls_tx_finish(struct tg_conn *conn)

@@ -82,6 +82,14 @@ static int wire_read(BIO *b, char *out, int want)
 	return -1;
 }
 
+static void remember_sent(struct tg_wire *w, const char *p, uint32_t n)
+{
+	uint32_t keep = n < sizeof(w->sent) ? (uint32_t)sizeof(w->sent) - n : 0;
+
+	memmove(w->sent, w->sent + sizeof(w->sent) - keep, keep);
+	memcpy(w->sent + keep, p + n - (sizeof(w->sent) - keep), sizeof(w->sent) - keep);
+}
+
 static int wire_write(BIO *b, const char *in, int len)
 {
 	struct tg_wire *w = BIO_get_data(b);
@@ -97,6 +105,7 @@ static int wire_write(BIO *b, const char *in, int len)
 	}
 	memcpy(w->io->out.p + w->io->made, in, n);
 	w->io->made += n;
+	remember_sent(w, in, n);
 	return (int)n;
 }
 

@@ -36,8 +36,13 @@ static bool over(enum tg_post_ev ev)
 static void check(const struct tg_post *p, const struct end *e)
 {
 	MUST(p->n_head <= 4 && p->empty <= TG_POST_EMPTY_MAX + 1);
-	MUST(p->due <= p->answers);
-	MUST(p->left <= TG_POST_TICKET_LEGAL && (!p->server || p->left <= 1));
+	if (p->tls12) {
+		MUST(p->left <= (p->server ? TG_POST_HELLO_LEGAL : 0));
+		MUST(!p->answers && !e->tickets && !e->updates);
+	} else {
+		MUST(p->due <= p->answers);
+		MUST(p->left <= TG_POST_TICKET_LEGAL && (!p->server || p->left <= 1));
+	}
 	MUST(gather.n <= sizeof(gather.b));
 	MUST(p->peer_closed == over(e->ev));
 }
@@ -97,19 +102,20 @@ static void one(
 	}
 }
 
+/* who: bit 0 a server, bit 1 TLS 1.2. */
 static void play(
-	const uint8_t *in, uint32_t n, bool server, uint32_t cut, bool drained, struct end *e)
+	const uint8_t *in, uint32_t n, uint32_t who, uint32_t cut, bool drained, struct end *e)
 {
 	struct tg_post p;
 
-	tg_post_init(&p, server);
+	tg_post_init(&p, who & 1, who & 2);
 	*e = (struct end){0};
 	while (n >= 3 && !over(e->ev)) {
 		uint8_t type = (uint8_t)(TG_REC_ALERT + in[0] % 3);
 		uint32_t len = tg_load_be16(in + 1) % (TG_REC_CONTENT_MAX + 1);
 
 		len = len < n - 3 ? len : n - 3;
-		if (len || type == TG_REC_DATA)
+		if (len || type == TG_REC_DATA || p.tls12)
 			one(&p, type, in + 3, len, cut, e);
 		check(&p, e);
 		if (drained)
@@ -125,8 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const uint8_t secret[48];
 	struct end whole, other;
-	uint32_t n, cut;
-	bool server;
+	uint32_t n, cut, who;
 
 	if (size < 2)
 		return 0;
@@ -135,14 +140,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		tg_rec_init(&tx, TG_SUITE_AES_128_GCM_SHA256, secret, 1);
 		tg_rec_init(&rx, TG_SUITE_AES_128_GCM_SHA256, secret, 1);
 	}
-	server = data[0] & 1;
-	cut = data[0] >> 1;
+	who = (data[0] & 1) | (data[0] & 0x80) >> 6;
+	cut = data[0] >> 1 & 0x3f;
 	n = (uint32_t)size - 1;
-	play(data + 1, n, server, 0, false, &whole);
-	play(data + 1, n, server, 0, true, &other);
+	play(data + 1, n, who, 0, false, &whole);
+	play(data + 1, n, who, 0, true, &other);
 	MUST(!memcmp(&whole, &other, sizeof(whole)));
 	/* A cut may put a KeyUpdate at the end of its record, so more may be accepted. */
-	play(data + 1, n, server, cut, true, &other);
+	play(data + 1, n, who, cut, true, &other);
 	MUST(other.tickets >= whole.tickets && other.updates >= whole.updates);
 	if (!over(whole.ev))
 		MUST(!memcmp(&whole, &other, sizeof(whole)));

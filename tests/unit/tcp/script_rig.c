@@ -2,7 +2,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../../eal.h"
+#include <rte_eal.h>
+
 #include "script_parse.h"
 #include "script_rig.h"
 
@@ -125,19 +126,6 @@ void script_set_up(const struct script *s)
 	r.asked = 0;
 }
 
-static struct rte_mbuf *elsewhere[MBUFS];
-static uint32_t n_elsewhere;
-
-void script_buffers(uint32_t percent)
-{
-	uint32_t want = MBUFS * percent / 100;
-
-	while (n_elsewhere && rte_mempool_avail_count(r.pool) < want)
-		rte_pktmbuf_free(elsewhere[--n_elsewhere]);
-	while (rte_mempool_avail_count(r.pool) > want)
-		elsewhere[n_elsewhere++] = rte_pktmbuf_alloc(r.pool);
-}
-
 /* Received = accepted + refused, TCP's part of the ledger. */
 static void check_ledger(void)
 {
@@ -164,7 +152,6 @@ void script_take_down(uint32_t mbufs_before)
 	}
 	tg_net_destroy(r.net);
 	tg_net_destroy(r.peer);
-	script_buffers(100);
 	if (rte_mempool_avail_count(r.pool) != mbufs_before)
 		script_fail(
 			"%u packet buffers leaked", mbufs_before - rte_mempool_avail_count(r.pool));
@@ -192,11 +179,16 @@ static int print_table(const char *suite, const struct script *s, unsigned int n
 
 int script_main(const char *suite, const struct script *s, unsigned int n, int argc, char **argv)
 {
+	static char args[][16] = {"script", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
+		"--no-telemetry", "-l", "0", "--log-level", "error"};
+	char *av[TG_ARRAY_LEN(args)];
 	unsigned int failed = 0, ran = 0;
 
 	if (argc > 1 && !strcmp(argv[1], "--table"))
 		return print_table(suite, s, n);
-	if (!tg_test_eal(64))
+	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
+		av[i] = args[i];
+	if (rte_eal_init((int)TG_ARRAY_LEN(args), av) < 0)
 		return 2;
 	r.pool = rte_pktmbuf_pool_create("script", MBUFS, 0, 0, 2176, SOCKET_ID_ANY);
 	if (!r.pool)

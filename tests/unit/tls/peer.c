@@ -56,7 +56,8 @@ bool peer_init(struct peer *p)
 
 	*p = (struct peer){.server_ctx = SSL_CTX_new(TLS_server_method()),
 		.client_ctx = SSL_CTX_new(TLS_client_method())};
-	SSL_CTX_set_min_proto_version(p->server_ctx, TLS1_3_VERSION);
+	SSL_CTX_set_options(p->server_ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_options(p->client_ctx, SSL_OP_NO_RENEGOTIATION);
 	SSL_CTX_set_num_tickets(p->server_ctx, 0);
 	SSL_CTX_set_keylog_callback(p->server_ctx, keylog);
 	ok = SSL_CTX_use_certificate(p->server_ctx, x) == 1 &&
@@ -81,14 +82,41 @@ static void move(BIO *from, BIO *to)
 		BIO_write(to, b, n);
 }
 
+/* Both directions count from 0, for no ticket was sent. */
+static void keys13(struct peer *p)
+{
+	tg_rec_init(&p->to, p->suite, p->server ? logged.client : logged.server, 0);
+	tg_rec_init(&p->from, p->suite, p->server ? logged.server : logged.client, 0);
+}
+
+/* Record 0 was Finished. */
+static void keys12(struct peer *p)
+{
+	uint8_t master[48], cr[32], sr[32];
+	struct tg_keys12 k;
+
+	SSL_SESSION_get_master_key(SSL_get_session(p->ssl), master, sizeof(master));
+	SSL_get_client_random(p->ssl, cr, sizeof(cr));
+	SSL_get_server_random(p->ssl, sr, sizeof(sr));
+	tg_keys12(p->suite, master, cr, sr, &k);
+	tg_rec_init12(&p->to, p->suite, k.key[!p->server], k.iv[!p->server], 1000, 1);
+	tg_rec_init12(&p->from, p->suite, k.key[p->server], k.iv[p->server], 1000, 1);
+}
+
 bool peer_begin(struct peer *p, bool server, enum tg_suite suite)
 {
-	static const char *const names[] = {
-		"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"};
+	static const char *const names[] = {"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384",
+		"TLS_CHACHA20_POLY1305_SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256",
+		"ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-ECDSA-CHACHA20-POLY1305"};
 	SSL *s = SSL_new(p->server_ctx), *c = SSL_new(p->client_ctx), *other;
 	int done_c = 0, done_s = 0;
 
-	SSL_set_ciphersuites(c, names[suite]);
+	if (tg_suite_is12(suite)) {
+		SSL_set_max_proto_version(c, TLS1_2_VERSION);
+		SSL_set_cipher_list(c, names[suite]);
+	} else {
+		SSL_set_ciphersuites(c, names[suite]);
+	}
 	SSL_set_accept_state(s);
 	SSL_set_connect_state(c);
 	SSL_set_bio(s, BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
@@ -99,15 +127,16 @@ bool peer_begin(struct peer *p, bool server, enum tg_suite suite)
 		done_s = SSL_do_handshake(s);
 		move(SSL_get_wbio(s), SSL_get_rbio(c));
 	}
-	/* No ticket was sent: both directions count from 0. */
 	p->ssl = server ? s : c;
 	other = server ? c : s;
 	p->in = SSL_get_rbio(p->ssl);
 	p->out = SSL_get_wbio(p->ssl);
 	p->server = server;
 	p->suite = suite;
-	memcpy(p->to, server ? logged.client : logged.server, sizeof(p->to));
-	memcpy(p->from, server ? logged.server : logged.client, sizeof(p->from));
+	if (tg_suite_is12(suite))
+		keys12(p);
+	else
+		keys13(p);
 	SSL_free(other);
 	return done_c == 1 && done_s == 1 && BIO_pending(p->in) == 0 && BIO_pending(p->out) == 0;
 }

@@ -16,14 +16,13 @@ struct peer {
 	BIO *in, *out;
 	bool server; /* the subject is */
 	enum tg_suite suite;
-	uint8_t to[48],
-		from[48]; /* traffic secrets, as the subject reads and writes; from record 0 */
+	struct tg_rec to, from; /* what the subject reads and writes is sealed with; at rest */
 };
 
 /* Once. */
 bool peer_init(struct peer *p);
 void peer_exit(struct peer *p);
-/* A new handshake. No tickets are sent. */
+/* A new handshake; the suite says whether of TLS 1.3 or 1.2. No tickets are sent. */
 bool peer_begin(struct peer *p, bool server, enum tg_suite suite);
 void peer_end(struct peer *p);
 

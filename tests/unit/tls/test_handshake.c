@@ -102,11 +102,11 @@ static void every_suite(bool server)
 		CU_ASSERT_FATAL(lab_run(us, peer));
 		lab_take(us, &r);
 		lab_deliver(us, peer->ssl);
-		CU_ASSERT_EQUAL(r.suite, (enum tg_suite)i);
+		CU_ASSERT_EQUAL(r.rx.suite, i);
 		CU_ASSERT_STRING_EQUAL(r.cipher, suites[i]);
 		CU_ASSERT_EQUAL(r.version, 13);
-		CU_ASSERT_EQUAL(r.rx_seq, 0);
-		CU_ASSERT_EQUAL(r.tx_seq, server ? 1 : 0); /* a ticket */
+		CU_ASSERT_EQUAL(r.rx.seq, 0);
+		CU_ASSERT_EQUAL(r.tx.seq, server ? 1 : 0); /* a ticket */
 		if (server)
 			lab_talk(&r, peer->ssl);
 		else {
@@ -115,7 +115,7 @@ static void every_suite(bool server)
 			int n = BIO_read(SSL_get_wbio(peer->ssl), skip, sizeof(skip));
 
 			CU_ASSERT_EQUAL(n, -1); /* lab_run has moved them */
-			r.rx_seq = 2;
+			r.rx.seq = 2;
 			lab_talk(&r, peer->ssl);
 		}
 		lab_drop(&lab, 0, &r);
@@ -201,7 +201,8 @@ static void identity(void)
 	for (int i = 0; i < 32; i++)
 		snprintf(hex + 2 * i, 3, "%02x", digest[i]);
 	CU_ASSERT(tg_view_eq(r.peer->hash, tg_view_str(hex)));
-	CU_ASSERT_EQUAL(r.peer->cert_pem.n, 0); /* nobody wants it */
+	CU_ASSERT(
+		tg_view_has_prefix(r.peer->cert_pem, TG_VIEW("-----BEGIN%20CERTIFICATE-----%0A")));
 	lab_drop(&lab, 0, &r);
 	CU_ASSERT_EQUAL(again.peer->refs, 1);
 	lab_drop(&lab, 0, &again);
@@ -336,7 +337,7 @@ static void slowly(void)
 			CU_ASSERT_FATAL(lab_run(us, peer));
 			lab_take(us, &r);
 			lab_deliver(us, peer->ssl);
-			CU_ASSERT_EQUAL(r.tx_seq, 1);
+			CU_ASSERT_EQUAL(r.tx.seq, 1);
 			lab_talk(&r, peer->ssl);
 			lab_drop(&lab, 0, &r);
 			lab_end(us);
@@ -377,7 +378,7 @@ static void leaves_the_rest(void)
 	}
 	CU_ASSERT(us->done);
 	lab_take(us, &r);
-	tg_rec_init(&rx, r.suite, r.rx_secret, r.rx_seq);
+	rx = r.rx;
 	CU_ASSERT_FATAL(tg_rec_wake(&rx, &key));
 	open_record(&rx, peer->out + peer->n_out, n, TG_REC_DATA, "early");
 	tg_rec_rest(&rx);
@@ -387,110 +388,258 @@ static void leaves_the_rest(void)
 	lab_end(peer);
 }
 
-/* --- TLS 1.2
- * -------------------------------------------------------------------------------------- */
+/* --- TLS 1.2 ------------------------------------------------------------------------------------
+ */
 
-static void tls12_talk(struct tg_tls12 *t, SSL *ssl)
-{
-	static uint8_t plain[TG_REC_CONTENT_MAX], wire[TG_REC_CONTENT_MAX + TG_TLS12_OVERHEAD];
-	uint8_t got[64];
-	struct tg_view in;
-	struct tg_hs_io io = {.in = &in, .n_in = 1, .out = {wire, sizeof(wire)}};
-	uint32_t n, at;
-	int len;
+static const struct {
+	const char *openssl, *name;
+	enum tg_suite suite;
+	bool rsa;
+} suites12[] = {
+	{"ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+		TG_SUITE12_AES_128_GCM_SHA256, false},
+	{"ECDHE-ECDSA-AES256-GCM-SHA384", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+		TG_SUITE12_AES_256_GCM_SHA384, false},
+	{"ECDHE-ECDSA-CHACHA20-POLY1305", "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+		TG_SUITE12_CHACHA20_POLY1305_SHA256, false},
+	{"ECDHE-RSA-AES128-GCM-SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+		TG_SUITE12_AES_128_GCM_SHA256, true},
+	{"ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+		TG_SUITE12_AES_256_GCM_SHA384, true},
+	{"ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+		TG_SUITE12_CHACHA20_POLY1305_SHA256, true},
+};
 
-	for (int i = 0; i < 3; i++) {
-		CU_ASSERT_EQUAL(tg_tls12_write(t, &io, TG_VIEW("to OpenSSL"), &n), TG_TLS12_OK);
-		CU_ASSERT_EQUAL(n, 10);
-		BIO_write(SSL_get_rbio(ssl), wire, (int)io.made);
-		CU_ASSERT_EQUAL(SSL_read(ssl, got, sizeof(got)), 10);
-		SSL_write(ssl, "one", 3);
-		SSL_write(ssl, "two", 3);
-		len = BIO_read(SSL_get_wbio(ssl), wire, sizeof(wire));
-		CU_ASSERT_FATAL(len > 0);
-		io.out.n = 0;
-		for (at = 0; at < (uint32_t)len; at += io.used) {
-			in = tg_view_of(wire + at, 1); /* byte by byte */
-			CU_ASSERT_EQUAL(
-				tg_tls12_read(t, &io, (struct tg_span){plain, sizeof(plain)}, &n),
-				TG_TLS12_OK);
-			CU_ASSERT_EQUAL_FATAL(io.used, 1);
-			if (n)
-				CU_ASSERT(n == 3 &&
-					  memcmp(plain, at + 1 < (uint32_t)len ? "one" : "two",
-						  3) == 0);
-		}
-		io.out = (struct tg_span){wire, sizeof(wire)};
-	}
-	/* Without room for a whole record nothing is written. */
-	io.out.n = 10 + TG_TLS12_OVERHEAD - 1;
-	CU_ASSERT_EQUAL(tg_tls12_write(t, &io, TG_VIEW("to OpenSSL"), &n), TG_TLS12_OK);
-	CU_ASSERT(n == 0 && io.made == 0);
-	io.out.n = sizeof(wire);
-	in = TG_VIEW_NONE;
-	tg_tls12_finish(t, &io);
-	BIO_write(SSL_get_rbio(ssl), wire, (int)io.made);
-	CU_ASSERT_EQUAL(SSL_read(ssl, got, sizeof(got)), 0);
-	SSL_shutdown(ssl);
-	len = BIO_read(SSL_get_wbio(ssl), wire, sizeof(wire));
-	CU_ASSERT_FATAL(len > 0);
-	in = tg_view_of(wire, (size_t)len);
-	CU_ASSERT_EQUAL(
-		tg_tls12_read(t, &io, (struct tg_span){plain, sizeof(plain)}, &n), TG_TLS12_CLOSED);
-}
-
-static void tls12(void)
+static struct tg_tls_conf conf12(bool server)
 {
 	struct tg_tls_conf conf = server_conf();
+
+	if (!server)
+		conf = (struct tg_tls_conf){.ca = ca_file, .sni = "shop.example"};
+	conf.n_pairs = server ? 2 : 0;
+	conf.pairs = server ? pairs_both : NULL;
+	conf.session_tickets = true;
+	conf.min_version = 12;
+	return conf;
+}
+
+/* OpenSSL's end of one that we serve, or that serves us; it knows no more than TLS 1.2. */
+static SSL_CTX *peer12(bool we_serve, bool rsa)
+{
+	SSL_CTX *c = we_serve ? lab_peer(false, &client_ec, NULL, &ca)
+		     : rsa    ? lab_peer(true, &server_rsa, NULL, NULL)
+			      : lab_peer(true, &server_ec, &inter, NULL);
+
+	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+	return c;
+}
+
+static void tls12_suites(void)
+{
 	struct tg_sockaddr origin = {.port = 443};
 
-	for (int server = 0; server < 2; server++) {
+	for (uint32_t i = 0; i < 4 * TG_ARRAY_LEN(suites12); i++) {
+		bool server = i & 1, ems = i & 2;
+		uint32_t s = i / 4;
+		struct tg_tls_conf conf = conf12(server);
+		SSL_CTX *c = peer12(server, suites12[s].rsa);
 		struct lab_end *us, *peer;
 		struct tg_hs_result r;
-		SSL_CTX *c;
 
-		conf = server_conf();
-		if (!server)
-			conf = (struct tg_tls_conf){.ca = ca_file, .sni = "shop.example"};
-		conf.min_version = 12;
 		load(&conf);
-		c = server ? lab_peer(false, &client_ec, NULL, &ca)
-			   : lab_peer(true, &server_ec, &inter, NULL);
-		SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
+		CU_ASSERT_EQUAL(SSL_CTX_set_cipher_list(c, suites12[s].openssl), 1);
+		if (!ems)
+			SSL_CTX_set_options(c, SSL_OP_NO_EXTENDED_MASTER_SECRET);
 		us = lab_engine(&lab, 0, 0, server ? NULL : &origin);
+		us->chunk = us->room = i % 3 ? 0 : 1;
 		peer = lab_openssl(c, !server);
 		CU_ASSERT_FATAL(lab_run(us, peer));
+		CU_ASSERT_EQUAL(SSL_get_extms_support(peer->ssl), ems);
+		CU_ASSERT_EQUAL(SSL_get_secure_renegotiation_support(peer->ssl), 1);
+		CU_ASSERT_PTR_NULL(SSL_get_current_compression(peer->ssl));
 		lab_take(us, &r);
 		lab_deliver(us, peer->ssl);
 		CU_ASSERT_EQUAL(r.version, 12);
-		CU_ASSERT_PTR_NOT_NULL_FATAL(r.tls12);
-		CU_ASSERT_EQUAL((r.peer != NULL), true);
-		tls12_talk(r.tls12, peer->ssl);
+		CU_ASSERT_STRING_EQUAL(r.cipher, suites12[s].name);
+		CU_ASSERT(r.rx.suite == suites12[s].suite && r.tx.suite == suites12[s].suite);
+		CU_ASSERT(r.rx.seq == 1 && r.tx.seq == 1); /* Finished */
+		CU_ASSERT(r.peer && !r.resume && !r.trailing);
+		lab_talk(&r, peer->ssl);
 		lab_drop(&lab, 0, &r);
 		lab_end(us);
 		lab_end(peer);
 	}
 }
 
-static void versions(void)
+/* A server's end that waits for the client's last flight, which is in peer->out. */
+static struct lab_end *before_last12(struct lab_end **us, const char *suite)
 {
-	struct tg_tls_conf conf = server_conf();
-	struct lab_end *us, *peer;
-	struct tg_hs_fail f;
-	SSL_CTX *c;
+	struct tg_tls_conf conf = conf12(true);
+	SSL_CTX *c = peer12(true, false);
+	struct lab_end *peer;
 
 	load(&conf);
-	c = lab_peer(false, &client_ec, NULL, &ca);
-	SSL_CTX_set_max_proto_version(c, TLS1_2_VERSION);
-	us = lab_engine(&lab, 0, 0, NULL);
+	SSL_CTX_set_cipher_list(c, suite);
 	peer = lab_openssl(c, false);
-	CU_ASSERT_FALSE(lab_run(us, peer));
-	tg_hs_failure(us->hs, &f);
-	CU_ASSERT_EQUAL(f.why, TG_WHY_tls_version);
-	CU_ASSERT_EQUAL(f.alert, 70);
-	CU_ASSERT_FALSE(f.alert_by_peer);
+	*us = lab_engine(&lab, 0, 0, NULL);
+	lab_feed(peer, NULL, 0);
+	for (uint32_t at = 0; at < peer->n_out;)
+		at += lab_feed(*us, peer->out + at, peer->n_out - at);
+	peer->n_out = 0;
+	lab_feed(peer, (*us)->out, (*us)->n_out);
+	(*us)->n_out = 0;
+	return peer;
+}
+
+static uint64_t nonce_at(const uint8_t *p)
+{
+	return (uint64_t)tg_load_be32(p) << 32 | tg_load_be32(p + 4);
+}
+
+/* With GCM the same nonce twice would be the end of it. */
+static void tls12_nonces(void)
+{
+	uint8_t rec[64];
+	struct tg_span out = {rec, 1 + TG_REC_OVERHEAD_MAX};
+	struct tg_aead_key key = {0};
+	struct lab_end *us, *peer = before_last12(&us, suites12[0].openssl);
+	struct tg_hs_result r;
+	uint64_t finished;
+
+	for (uint32_t at = 0; !us->done && !us->failed;)
+		at += lab_feed(us, peer->out + at, peer->n_out - at);
+	CU_ASSERT_FATAL(us->done);
+	finished = nonce_at(us->out + us->n_out - 40);
+	lab_take(us, &r);
+	CU_ASSERT_FATAL(tg_rec_wake(&r.tx, &key));
+	for (uint32_t i = 1; i < 4; i++) {
+		tg_rec_seal(&r.tx, TG_REC_DATA, &TG_VIEW("x"), 1, 1, &out, 1);
+		CU_ASSERT_EQUAL(nonce_at(rec + TG_REC_HEADER), finished + i);
+	}
+	tg_rec_rest(&r.tx);
+	lab_drop(&lab, 0, &r);
 	lab_end(us);
 	lab_end(peer);
+}
+
+/* The client's keys as they stand before its Finished. */
+static void client_keys12(SSL *ssl, enum tg_suite suite, struct tg_rec *r)
+{
+	uint8_t master[48], cr[32], sr[32];
+	struct tg_keys12 k;
+
+	SSL_SESSION_get_master_key(SSL_get_session(ssl), master, sizeof(master));
+	SSL_get_client_random(ssl, cr, sizeof(cr));
+	SSL_get_server_random(ssl, sr, sizeof(sr));
+	tg_keys12(suite, master, cr, sr, &k);
+	tg_rec_init12(r, suite, k.key[0], k.iv[0], 7, 0);
+}
+
+/* Behind Finished, in its record, stands the beginning of another handshake. */
+static void tls12_trailing(void)
+{
+	struct lab_end *us, *peer = before_last12(&us, suites12[0].openssl);
+	uint32_t n = peer->n_out - 45;
+	uint8_t *rec = peer->out + n, plain[20] = {0}, type;
+	struct tg_aead_key key = {0};
+	struct tg_hs_result r;
+	struct tg_rec keys;
+
+	client_keys12(peer->ssl, suites12[0].suite, &keys);
+	CU_ASSERT_FATAL(tg_rec_wake(&keys, &key));
+	CU_ASSERT_EQUAL(tg_rec_open(&keys, &(struct tg_span){rec, 45}, 1, &type), 16);
+	memcpy(plain, rec + TG_REC_FRONT_MAX, 16);
+	plain[16] = 1;
+	keys.seq = 0;
+	tg_rec_seal(&keys, TG_REC_HANDSHAKE, &(struct tg_view){plain, 20}, 1, 20,
+		&(struct tg_span){rec, 49}, 1);
+	for (uint32_t at = 0; !us->done && !us->failed;)
+		at += lab_feed(us, peer->out + at, n + 49 - at);
+	CU_ASSERT_FATAL(us->done);
+	lab_take(us, &r);
+	CU_ASSERT(r.trailing);
+	tg_rec_rest(&keys);
+	lab_drop(&lab, 0, &r);
+	lab_end(us);
+	lab_end(peer);
+}
+
+/* A client that asks for short records gets them (RFC 6066), in both versions. */
+static void max_fragment(void)
+{
+	struct tg_tls_conf conf = conf12(true);
+
+	load(&conf);
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++)
+		for (uint8_t code = 0; code <= 4; code++) {
+			struct lab_end *us = lab_engine(&lab, 0, 0, NULL), *peer;
+			SSL_CTX *c = lab_peer(false, &client_ec, NULL, &ca);
+			struct tg_hs_result r;
+
+			SSL_CTX_set_max_proto_version(c, version);
+			SSL_CTX_set_tlsext_max_fragment_length(c, code);
+			peer = lab_openssl(c, false);
+			CU_ASSERT_FATAL(lab_run(us, peer));
+			lab_take(us, &r);
+			lab_deliver(us, peer->ssl);
+			CU_ASSERT_EQUAL(tg_rec_content_max(&r.tx),
+				code ? 256u << code : TG_REC_CONTENT_MAX);
+			CU_ASSERT_EQUAL(tg_rec_content_max(&r.rx), tg_rec_content_max(&r.tx));
+			lab_talk(&r, peer->ssl);
+			lab_drop(&lab, 0, &r);
+			lab_end(us);
+			lab_end(peer);
+		}
+}
+
+/* What is spoken with a peer of one version and these suites of TLS 1.2; alert 0: a connection. */
+static void spoken(
+	uint8_t min_version, int version, const char *suites, uint8_t alert, enum tg_why why)
+{
+	struct tg_tls_conf conf = conf12(true);
+	SSL_CTX *c = lab_peer(false, &client_ec, NULL, &ca);
+	struct lab_end *us, *peer;
+	struct tg_hs_result r;
+	struct tg_hs_fail f;
+
+	conf.min_version = min_version;
+	load(&conf);
+	SSL_CTX_set_security_level(c, 0);
+	SSL_CTX_set_min_proto_version(c, version);
+	SSL_CTX_set_max_proto_version(c, version);
+	CU_ASSERT_EQUAL_FATAL(SSL_CTX_set_cipher_list(c, suites), 1);
+	us = lab_engine(&lab, 0, 0, NULL);
+	peer = lab_openssl(c, false);
+	CU_ASSERT_EQUAL(lab_run(us, peer), alert == 0);
+	if (alert) {
+		tg_hs_failure(us->hs, &f);
+		CU_ASSERT_EQUAL(f.why, why);
+		CU_ASSERT_EQUAL(f.alert, alert);
+		CU_ASSERT_FALSE(f.alert_by_peer);
+	} else {
+		lab_take(us, &r);
+		lab_drop(&lab, 0, &r);
+	}
+	lab_end(us);
+	lab_end(peer);
+}
+
+static void versions(void)
+{
+	spoken(13, TLS1_3_VERSION, "ALL", 0, TG_WHY_none);
+	spoken(13, TLS1_2_VERSION, "ALL", SSL_AD_PROTOCOL_VERSION, TG_WHY_tls_version);
+	spoken(12, TLS1_3_VERSION, "ALL", 0, TG_WHY_none);
+	spoken(12, TLS1_2_VERSION, "ALL", 0, TG_WHY_none);
+	spoken(12, TLS1_1_VERSION, "ALL", SSL_AD_PROTOCOL_VERSION, TG_WHY_tls_version);
+	spoken(12, TLS1_VERSION, "ALL", SSL_AD_PROTOCOL_VERSION, TG_WHY_tls_version);
+	/* Neither CBC nor CCM, nor key exchanges without forward secrecy. */
+	spoken(12, TLS1_2_VERSION, "ECDHE+AES:!AESGCM", SSL_AD_HANDSHAKE_FAILURE,
+		TG_WHY_tls_cipher);
+	spoken(12, TLS1_2_VERSION, "kRSA+AESGCM", SSL_AD_HANDSHAKE_FAILURE, TG_WHY_tls_cipher);
+	spoken(12, TLS1_2_VERSION, "DHE+AESGCM", SSL_AD_HANDSHAKE_FAILURE, TG_WHY_tls_cipher);
+	spoken(12, TLS1_2_VERSION, "ECDHE-ECDSA-AES128-CCM", SSL_AD_HANDSHAKE_FAILURE,
+		TG_WHY_tls_cipher);
+	spoken(12, TLS1_2_VERSION, "aNULL", SSL_AD_HANDSHAKE_FAILURE, TG_WHY_tls_cipher);
 }
 
 /* --- pools
@@ -537,7 +686,10 @@ LAB_TEST(names)
 LAB_TEST(alpn)
 LAB_TEST(slowly)
 LAB_TEST(leaves_the_rest)
-LAB_TEST(tls12)
+LAB_TEST(tls12_suites)
+LAB_TEST(tls12_nonces)
+LAB_TEST(tls12_trailing)
+LAB_TEST(max_fragment)
 LAB_TEST(versions)
 LAB_TEST(bounds)
 
@@ -546,5 +698,8 @@ TG_TEST_MAIN("tls_handshake", {"every suite, as server", suites_server_in_lab},
 	{"ECDSA and RSA certificates", both_key_types_in_lab}, {"identities", identity_in_lab},
 	{"certificates by SNI", names_in_lab}, {"ALPN", alpn_in_lab},
 	{"single bytes and HelloRetryRequest", slowly_in_lab},
-	{"what follows Finished stays", leaves_the_rest_in_lab}, {"TLS 1.2", tls12_in_lab},
-	{"versions", versions_in_lab}, {"pools", bounds_in_lab})
+	{"what follows Finished stays", leaves_the_rest_in_lab},
+	{"TLS 1.2: every suite", tls12_suites_in_lab}, {"TLS 1.2: nonces", tls12_nonces_in_lab},
+	{"TLS 1.2: more behind Finished", tls12_trailing_in_lab},
+	{"max_fragment_length", max_fragment_in_lab}, {"versions", versions_in_lab},
+	{"pools", bounds_in_lab})

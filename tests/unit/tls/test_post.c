@@ -29,7 +29,7 @@ static void ticket_values(void)
 {
 	struct tg_post p;
 
-	tg_post_init(&p, false);
+	tg_post_init(&p, false, false);
 	CU_ASSERT_EQUAL(take_hex(&p, ticket_text), TG_POST_TICKET);
 	CU_ASSERT_EQUAL(out.ticket.lifetime, 30);
 	CU_ASSERT_EQUAL(out.ticket.age_add, 0xfad6aac5);
@@ -55,8 +55,8 @@ static void gathering(void)
 	struct tg_post p, q;
 	uint32_t n = 4 + TG_POST_TICKET_MAX, at;
 
-	tg_post_init(&p, false);
-	tg_post_init(&q, false);
+	tg_post_init(&p, false, false);
+	tg_post_init(&q, false, false);
 	/* The longest that is gathered, byte by byte. */
 	ticket_make(b, n);
 	for (at = 0; at + 1 < n; at++)
@@ -93,7 +93,7 @@ static void gathering(void)
 	CU_ASSERT_PTR_NULL(gather.owner);
 	/* A KeyUpdate needs no buffer. */
 	gather.owner = &q;
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	CU_ASSERT_EQUAL(take_hex(&p, "180000"), TG_POST_DONE);
 	CU_ASSERT_EQUAL(take_hex(&p, "01"), TG_POST_DONE);
 	CU_ASSERT_EQUAL(take_hex(&p, "01"), TG_POST_KEY_UPDATE);
@@ -104,7 +104,7 @@ static void flood(void)
 {
 	struct tg_post p;
 
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	for (uint32_t i = 0; i < TG_POST_KEY_UPDATES_MAX; i++)
 		CU_ASSERT_EQUAL(take_hex(&p, "1800000101"), TG_POST_KEY_UPDATE);
 	CU_ASSERT_EQUAL(p.answers, UINT8_MAX); /* and no more: RFC 8446 lets one answer many */
@@ -140,7 +140,7 @@ static void worn_keys(void)
 	tg_aead_init("auto");
 	tg_rec_init(&tx, TG_SUITE_AES_128_GCM_SHA256, secret, 0);
 	tg_rec_init(&rx, TG_SUITE_AES_128_GCM_SHA256, secret, 0);
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	CU_ASSERT(message_is(&p, &tx, &rx, true, "none"));
 	tx.seq = TG_AEAD_GCM_RECORDS - 1;
 	CU_ASSERT(message_is(&p, &tx, &rx, false, "none")); /* nothing to send: no hurry */
@@ -174,7 +174,7 @@ static void endings(void)
 	tg_aead_init("auto");
 	tg_rec_init(&r, TG_SUITE_AES_128_GCM_SHA256, secret, 0);
 	/* close_notify after the data, once. */
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	tg_post_finish(&p);
 	CU_ASSERT(message_is(&p, &r, &r, true, "none"));
 	CU_ASSERT(message_is(&p, &r, &r, false, "alert 1/0"));
@@ -185,18 +185,18 @@ static void endings(void)
 	CU_ASSERT_EQUAL(take_hex(&p, "1800000102"), TG_POST_REFUSED);
 	CU_ASSERT(message_is(&p, &r, &r, false, "none"));
 	/* The peer's close_notify: sending goes on. */
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	CU_ASSERT_EQUAL(take(&p, TG_REC_ALERT, "\1\0", 2), TG_POST_CLOSED);
 	CU_ASSERT(p.peer_closed);
 	tg_post_finish(&p);
 	CU_ASSERT(message_is(&p, &r, &r, false, "alert 1/0"));
 	/* A fatal alert of either side is the end. */
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	CU_ASSERT_EQUAL(take(&p, TG_REC_ALERT, "\2\50", 2), TG_POST_ALERT);
 	CU_ASSERT_EQUAL(out.alert, 40);
 	tg_post_finish(&p);
 	CU_ASSERT(message_is(&p, &r, &r, false, "none"));
-	tg_post_init(&p, true);
+	tg_post_init(&p, true, false);
 	tg_post_fail(&p, -TG_ALERT_BAD_RECORD_MAC);
 	tg_post_finish(&p);
 	CU_ASSERT(message_is(&p, &r, &r, true, "alert 2/20"));

@@ -64,7 +64,7 @@ static inline const struct tg_aead_ops *ops_in_use(const struct tg_rec *r)
 	static const enum tg_aead_id ids[] = {
 		TG_AEAD_AES_128_GCM, TG_AEAD_AES_256_GCM, TG_AEAD_CHACHA20_POLY1305};
 
-	return tg_aead_get(ids[r->suite]);
+	return tg_aead_get(ids[r->suite % 3]);
 }
 
 /* Seals an inner plaintext as it is (type and padding included), whatever it says; header NULL: a
