@@ -21,6 +21,7 @@ import string
 import subprocess
 import sys
 import threading
+import zlib
 
 import certs
 import netns
@@ -122,6 +123,11 @@ def outcome(log):
     return ' '.join(out)
 
 
+def cuts_of(case):
+    """Half of the cases arrive in pieces."""
+    return 5 if zlib.crc32(case.name.encode()) & 1 else 0
+
+
 class Player:
     """Plays cases against one peer; holds a ticket of each of its servers."""
 
@@ -144,6 +150,7 @@ class Player:
         with self.lab.connect((self.addr, PORTS[case.where])) as s:
             ticket = self.tickets[case.where] if case.needs_ticket else None
             c = Client(s, seconds, ticket, self.pair, case.name)
+            c.cuts = cuts_of(case)
             try:
                 case.run(c)
                 if c.app and 'http:200' not in c.log:
@@ -198,9 +205,9 @@ def play_all(lab, groups, opts):
     return sorted(results.queue)
 
 
-def allowed(group, case, nginx, tidegate):
+def allowed(table, group, case, nginx, tidegate):
     return any(fnmatch.fnmatchcase(group, g) and fnmatch.fnmatchcase(case, c) and fnmatch.fnmatchcase(nginx, n) and
-               fnmatch.fnmatchcase(tidegate, t) for g, c, n, t, _ in ALLOWED)
+               fnmatch.fnmatchcase(tidegate, t) for g, c, n, t, _ in table)
 
 
 def run_group(lab, name, opts):
@@ -212,7 +219,7 @@ def run_group(lab, name, opts):
         if opts.show:
             note(f'{g} {case}: {nginx}' + ('' if nginx == tidegate else f' | {tidegate}'))
         refused[nginx.split()[-2] if nginx.endswith(' close') and 'alert' in nginx else 'other'] += 1
-        if nginx != tidegate and not allowed(g, case, nginx, tidegate):
+        if nginx != tidegate and not allowed(ALLOWED, g, case, nginx, tidegate):
             bad.append(f'{case}: nginx {nginx} | tidegate {tidegate}')
     note(f'{name}: {len(got)} cases, {dict(refused)}')
     check(not bad, f'{len(bad)} of {len(got)} differ (seed {opts.seed}):\n' + '\n'.join(bad[:400 if opts.show else 30]))

@@ -300,21 +300,26 @@ class Wire:
     """log: what the other side did, in order: 'hello:1301:001d', 'retry', 'alert:2:50', 'http:200',
     'plain:HTTP/1.1 400', 'opaque:19' (a record that opens with no key), 'close', 'reset', 'silence'."""
 
-    def __init__(self, sock, seconds):
+    def __init__(self, sock, seconds, seed):
+        """seed: all that is random of ours follows from it, so that the same case sends the same bytes."""
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.rng = random.Random(seed)
         self.sock, self.seconds = sock, seconds
         self.tx = self.rx = None
         self.more_rx = []   # further keys with which the other side may have sealed
         self.log, self.buf, self.messages, self.plain = [], b'', b'', b''
         self.transcript = b''
         self.ended = self.alerted = False
+        self.cuts = 0  # most segments more than one that bytes are sent in
 
     # out
 
     def raw(self, b):
         """Bytes as they are. That nobody reads them any more is seen when reading."""
+        at = sorted(self.rng.randrange(len(b) + 1) for _ in range(self.cuts))
         try:
-            self.sock.sendall(b)
+            for begin, end in zip([0, *at], [*at, len(b)]):
+                self.sock.sendall(b[begin:end])
         except (BrokenPipeError, ConnectionResetError):
             pass
 
@@ -424,12 +429,10 @@ REQUEST = b'GET /hello HTTP/1.1\r\nHost: nginx.test\r\n\r\n'
 
 
 class Client(Wire):
-    """ticket: (suite, psk, identity, age_add), another's new_ticket; pair: our certificate; seed: all that is
-    random of ours follows from it, so that the same case sends the same bytes."""
+    """ticket: (suite, psk, identity, age_add), another's new_ticket; pair: our certificate."""
 
     def __init__(self, sock, seconds=5, ticket=None, pair=None, seed='seed'):
-        super().__init__(sock, seconds)
-        self.rng = random.Random(seed)
+        super().__init__(sock, seconds, seed)
         self.shares, self.pair, self.ticket = {}, pair, ticket
         self.suite = self.schedule = self.request = None
         self.app = self.resumed = False
@@ -625,3 +628,162 @@ class Client(Wire):
             if len(rest) >= size:
                 self.log.append(f'http:{head[9:12].decode("latin-1")}')
                 return
+
+
+# --- a server ---
+
+RESPONSE = b'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok'
+
+
+class Server(Wire):
+    """pair: our certificate."""
+
+    def __init__(self, sock, seconds, pair, seed='seed'):
+        super().__init__(sock, seconds, seed)
+        self.pair = pair
+        self.schedule = self.session = self.keys = self.hs = None
+        self.shares, self.suite, self.app = {}, 0x1301, False
+        self.context = None  # of our CertificateRequest
+
+    def read_hello(self):
+        """The client's hello: what of it we need."""
+        m = self.message()
+        if m[0] != CLIENT_HELLO:
+            self.log.append(f'message:{m[0]}')
+            raise Stop()
+        self.transcript += m
+        at = 39 + m[38]
+        self.session = m[39:at]
+        at += 2 + int.from_bytes(m[at:at + 2], 'big')
+        at += 1 + m[at] + 2
+        self.shares = {}
+        while at < len(m):
+            kind, n = int.from_bytes(m[at:at + 2], 'big'), int.from_bytes(m[at + 2:at + 4], 'big')
+            if kind == 51:
+                v = m[at + 6:at + 4 + n]
+                while v:
+                    size = int.from_bytes(v[2:4], 'big')
+                    self.shares[int.from_bytes(v[:2], 'big')] = v[4:4 + size]
+                    v = v[4 + size:]
+            at += 4 + n
+        self.log.append('hello')
+
+    def hello(self, *, group=X25519, suite=0x1301, more=()):
+        """A ServerHello as a tree."""
+        self.suite, self.group, self.share = suite, group, Share(group, self.rng)
+        return handshake('hello', SERVER_HELLO, [
+            Field('version', b'\x03\x03'), Field('random', self.rng.randbytes(32)), Field('session', self.session, 1),
+            Field('suite', u16(suite)), Field('compression', b'\0'),
+            Field('extensions', [
+                ext('versions', 43, [Field('version', b'\3\4')]),
+                ext('share', 51, [Field('group', u16(group)), Field('key', self.share.public(), 2)]), *more], 2)])
+
+    def retry(self, *, group=P256, suite=0x1301, cookie=None, more=()):
+        """A HelloRetryRequest as a tree."""
+        self.suite = suite
+        exts = [ext('versions', 43, [Field('version', b'\3\4')])]
+        if group is not None:
+            exts.append(ext('share', 51, [Field('group', u16(group))]))
+        if cookie is not None:
+            exts.append(ext('cookie', 44, [Field('cookie', cookie, 2)]))
+        return handshake('retry', SERVER_HELLO, [
+            Field('version', b'\x03\x03'), Field('random', RETRY), Field('session', self.session, 1),
+            Field('suite', u16(suite)), Field('compression', b'\0'), Field('extensions', [*exts, *more], 2)])
+
+    def say_retry(self, raw):
+        first = hashlib.new(SUITES[self.suite][0], self.transcript).digest()
+        self.transcript = message(254, first) + raw
+        self.send(HANDSHAKE, raw)
+        self.read_hello()
+
+    def say_hello(self, raw, cut=16384):
+        self.transcript += raw
+        self.send(HANDSHAKE, raw, cut)
+        self.schedule = Schedule(self.suite)
+        shared = self.share.agree(self.shares[self.group]) if self.group in self.shares else bytes(32)
+        self.hs = self.schedule.handshake(shared, self.transcript)
+
+    def secure(self):
+        """From here on handshake keys are used."""
+        self.tx, self.rx = self.hs[1], self.hs[0]
+
+    def say(self, m, cut=16384):
+        self.send(HANDSHAKE, m, cut)
+        self.transcript += m
+
+    def extensions(self):
+        return handshake('extensions', ENCRYPTED_EXTENSIONS, [Field('list', [
+            ext('groups', 10, [Field('list', [Field('g', u16(X25519))], 2)])], 2)])
+
+    def certificate_request(self, context=b''):
+        self.context = context
+        return handshake('request', CERTIFICATE_REQUEST, [Field('context', context, 1), Field('extensions', [
+            ext('sigalgs', 13, [Field('list', [Field(f's{s:x}', u16(s)) for s in SIGNATURES], 2)])], 2)])
+
+    def certificate(self):
+        return self.pair.certificate()
+
+    def verify(self, **how):
+        return self.pair.verify(b'server', self.transcript, self.schedule.h, **how)
+
+    def finished(self):
+        return handshake('finished', FINISHED, [Field('mac', self.hs[1].finished(self.transcript))])
+
+    PARTS = ('hello', 'extensions', 'certificate', 'verify', 'finished')
+
+    def flight(self, bend=None, part=None, ccs=True, cut=16384, before=None):
+        """All of our first flight, each part as its tree; bend(tree) spoils one of them; before(part): called ahead
+        of each."""
+        for p in self.PARTS:
+            if before:
+                before(p)
+            tree = getattr(self, p)()
+            if p == part:
+                bend(tree)
+            if p == 'hello':
+                self.say_hello(tree.encode(), cut)
+                if ccs:
+                    self.raw(b'\x14\3\3\0\1\1')
+                self.secure()
+            else:
+                self.say(tree.encode(), cut)
+        self.keys = self.schedule.application(self.transcript)
+
+    def complete(self):
+        """The client's part; the connection is open then."""
+        while True:
+            m = self.message()
+            self.transcript += m
+            if m[0] == FINISHED:
+                break
+            self.log.append(f'message:{m[0]}')
+        self.log.append('finished')
+        self.opened()
+
+    def opened(self):
+        self.rx, self.tx = self.keys
+        self.app = True
+
+    def open(self, **how):
+        self.read_hello()
+        self.flight(**how)
+        self.complete()
+
+    def serve(self):
+        """Reads a request, and answers it."""
+        self.request()
+        self.send(DATA, RESPONSE)
+
+    def request(self):
+        got = b''
+        while b'\r\n\r\n' not in got:
+            kind, body = self.get()
+            if kind == HANDSHAKE and body[:1] == u8(KEY_UPDATE):
+                self.rx = self.rx.next()
+                self.log.append('update')
+            elif kind == DATA:
+                got += body
+            else:
+                self.log.append(f'record:{kind}')
+                raise Stop()
+        self.log.append('request')

@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""What Tidegate answers to malformed, hostile and odd TLS 1.3 origins is what nginx with OpenSSL answers as a proxy.
+
+Each case (tls_cases_server.py) is an origin that serves one request of each of the two: the same alerts to the
+origin, and the same kind of answer to the client. What differs on purpose stands in ALLOWED, with its reason.
+
+    test_tls_origins.py [--long] [--seed N] [--show] [--only TEXT] [group ...]
+"""
+import os
+import queue
+import random
+import shutil
+import socket
+import string
+import subprocess
+import threading
+
+import certs
+import netns
+import tap
+import tls_cases_server
+from lab import GATE4, ORIGIN4, Lab
+from tap import check, main, note, wait_for
+from test_tls_refusals import allowed, cuts_of, outcome, parse
+from tls_wire import Pair, Server, Stop
+
+THREADS = 8
+PORT = 7000  # and the next ones: a thread's own origin
+PATIENCE, MORE_PATIENCE = 1.0, 6.0
+OTHERS = ('expired', 'stranger', 'other-name', 'client-only', 'rsa', 'self-signed')
+
+LISTENER = '''
+  , { name = "front"; address = "10.77.1.1:8000"; protocol = "http"; virtual_hosts = ["front"]; }
+'''
+ROUTE = '{{ match: {{ prefix = "/{i}/"; }}; route: {{ cluster = "tls{i}"; timeout = "30s"; }}; }}'
+CLUSTER = '''
+  , {{ name = "tls{i}"; endpoints: ( {{ address = "10.77.2.2:{port}"; }} ); connect_timeout = "20s";
+       tls: {{ ca = "ca.crt"; sni = "origin.test"; }}; }}'''
+NGINX = '''
+worker_processes 1; daemon off; pid $dir/proxy.pid; error_log $dir/proxy.log crit; user root;
+events { worker_connections 1000; }
+http {
+  access_log off; client_body_temp_path $dir/p1; proxy_temp_path $dir/p2; fastcgi_temp_path $dir/p3;
+  uwsgi_temp_path $dir/p4; scgi_temp_path $dir/p5;
+  proxy_ssl_protocols TLSv1.3; proxy_ssl_server_name on; proxy_ssl_name origin.test;
+  proxy_ssl_verify on; proxy_ssl_verify_depth 8; proxy_ssl_trusted_certificate $dir/ca.crt;
+  proxy_ssl_conf_command Groups X25519:P-256; proxy_http_version 1.1; proxy_next_upstream off;
+  proxy_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256;
+  server { listen 127.0.0.1:8000; $locations }
+}
+'''
+LOCATION = 'location /{i}/ {{ proxy_pass https://127.0.0.1:{port}; }} '
+
+# As in test_tls_refusals.py.
+VERIFIES = 'nginx finishes the handshake and looks at the certificate then; Tidegate refuses it in the handshake'
+ECHO = 'what is shifted into the place of a length is of the session id, which is each client\'s own'
+ALLOWED = (
+    *(('flight_fields', f'*.body{x}:*', 'hello alert:2:* -> 5xx', 'hello alert:2:* -> 5xx', ECHO)
+      for x in ('', '.version', '.random', '.session')),
+    ('random_damage', 'hello-*', 'hello alert:2:* -> 5xx', 'hello alert:2:* -> 5xx', ECHO),
+    ('proofs', 'certificate-*', 'hello finished alert:1:0 close -> 5xx', 'hello alert:2:4? close -> 5xx', VERIFIES),
+    ('proofs', 'certificate-*', 'hello finished alert:1:0 close -> 5xx', 'hello alert:2:51 close -> 5xx', VERIFIES),
+    ('proofs', 'certificate-*', 'hello alert:2:80 close -> 5xx', 'hello alert:2:42 close -> 5xx', VERIFIES),
+    ('flight_fields', '*.cert:last-bit', 'hello finished alert:1:0 close -> 5xx', 'hello alert:2:51 close -> 5xx', VERIFIES),
+    ('order', 'data-before-client-finished', 'hello finished request served -> 2xx', 'hello* close -> 5xx',
+     'an answer to a request that was not sent yet: Tidegate takes none'),
+)
+
+
+def make_certs(lab):
+    ca = certs.CA(lab.dir)
+    ca.issue('origin', ['DNS:origin.test'])
+    ca.issue('expired', ['DNS:origin.test'], start='20200101000000Z', end='20200102000000Z')
+    ca.issue('other-name', ['DNS:elsewhere.test'])
+    ca.issue('rsa', ['DNS:origin.test'], key='rsa')
+    ca.issue('client-only', ['DNS:origin.test'], usage='keyAgreement')
+    certs.CA(lab.dir, 'strange-ca', 'Strange CA').issue('stranger', ['DNS:origin.test'])
+    certs.CA(lab.dir, 'self-signed', 'origin.test')
+    conf = os.path.join(lab.dir, 'proxy.conf')
+    with open(conf, 'w', encoding='ascii') as f:
+        f.write(string.Template(NGINX).substitute(dir=lab.dir, locations=''.join(
+            LOCATION.format(i=i, port=PORT + i) for i in range(THREADS))))
+    netns.run(lab.client, ['ip', 'link', 'set', 'lo', 'up'])
+    nginx = shutil.which('nginx') or '/usr/sbin/nginx'
+    p = netns.popen(lab.client, [nginx, '-c', conf, '-p', lab.dir], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    lab.procs.append(p)
+
+    def up():
+        check(p.poll() is None, 'the other proxy ended')
+        with lab.socket() as s:
+            return s.connect_ex(('127.0.0.1', 8000)) == 0
+    wait_for(up, 'the other proxy')
+
+
+class Origin:
+    """One thread's origins: the same case for each of the two proxies."""
+
+    def __init__(self, lab, i):
+        self.lab, self.i = lab, i
+        self.pair = Pair(f'{lab.dir}/origin')
+        self.pairs = {name: Pair(f'{lab.dir}/{name}') for name in OTHERS}
+        self.listeners = {'nginx': self.listen(lab.client, '127.0.0.1'), 'tidegate': self.listen(lab.origin, ORIGIN4)}
+
+    def listen(self, where, addr):
+        s = self.lab.socket(where=where)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((addr, PORT + self.i))
+        s.listen(16)
+        s.settimeout(20)
+        return s
+
+    def close(self):
+        for s in self.listeners.values():
+            s.close()
+
+    def play(self, proxy, case, seconds):
+        addr = {'nginx': '127.0.0.1', 'tidegate': GATE4}[proxy]
+        with self.lab.connect((addr, 8000), timeout=30) as front:
+            front.sendall(f'GET /{self.i}/x HTTP/1.1\r\nHost: front.test\r\nConnection: close\r\n\r\n'.encode())
+            sock, _ = self.listeners[proxy].accept()
+            with sock:
+                log = [x for x in self.serve(sock, case, seconds) if x == 'opaque:19' or not x.startswith('opaque')]
+            answer = b''
+            while b'\r\n' not in answer:
+                b = front.recv(4096)
+                if not b:
+                    break
+                answer += b
+        if not answer.startswith(b'HTTP/1.'):
+            answer = b'HTTP/1.1 5' if answer else b''  # nginx passes on what it takes for HTTP/0.9
+        return f'{outcome(log)} -> {answer[9:10].decode("latin-1") + "xx" if answer else "none"}'
+
+    def serve(self, sock, case, seconds):
+        s = Server(sock, seconds, self.pair, case.name)
+        s.cuts, s.pairs = cuts_of(case), self.pairs
+        try:
+            case.run(s)
+            if s.app and 'request' not in s.log:
+                s.serve()
+                s.log.append('served')
+        except Stop:
+            pass
+        except Exception as e:  # pylint: disable=broad-except
+            s.log.append(f'{type(e).__name__}: {e}')
+        if 'served' in s.log:
+            s.rest()
+            # How a connection that was good ends is not the matter; KeyUpdates and a request may come or not.
+            return [x for x in s.log if x not in ('alert:1:0', 'close', 'reset', 'silence', 'opaque:19')
+                    and not x.startswith('record:')]
+        if s.alerted:
+            s.rest()
+            if not s.ended:
+                s.log.append('stays')
+        s.finish()
+        return s.log
+
+
+def compare(origin, group, case, results):
+    seen = {}
+    for seconds in (PATIENCE, MORE_PATIENCE, MORE_PATIENCE):
+        for proxy in origin.listeners:
+            seen[proxy] = origin.play(proxy, case, seconds)
+        if seen['nginx'] == seen['tidegate']:
+            break
+    results.put((group, case.name, seen['nginx'], seen['tidegate']))
+
+
+def worker(lab, i, todo, results):
+    origin = Origin(lab, i)
+    while True:
+        try:
+            group, case = todo.get_nowait()
+        except queue.Empty:
+            break
+        try:
+            compare(origin, group, case, results)
+        except Exception as e:  # pylint: disable=broad-except
+            results.put((group, case.name, 'played', f'{type(e).__name__}: {e}'))
+    origin.close()
+
+
+def run_group(lab, name, opts):
+    todo, results = queue.Queue(), queue.Queue()
+    for case in tls_cases_server.GROUPS[name](random.Random(f'{opts.seed}{name}'), opts.long):
+        if opts.only in case.name:
+            todo.put((name, case))
+    threads = [threading.Thread(target=worker, args=(lab, i, todo, results), daemon=True) for i in range(THREADS)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    got, bad = sorted(results.queue), []
+    check(got, f'{name}: no case')
+    for g, case, nginx, tidegate in got:
+        if opts.show:
+            note(f'{g} {case}: {nginx}' + ('' if nginx == tidegate else f' | {tidegate}'))
+        if nginx != tidegate and not allowed(ALLOWED, g, case, nginx, tidegate):
+            bad.append(f'{case}: nginx {nginx} | tidegate {tidegate}')
+    note(f'{name}: {len(got)} cases, {sum(" alert:2:" in x[2] for x in got)} with an alert')
+    check(not bad, f'{len(bad)} of {len(got)} differ (seed {opts.seed}):\n' + '\n'.join(bad[:400 if opts.show else 30]))
+
+
+def define(name, opts):
+    def fn(lab):
+        run_group(lab, name, opts)
+    fn.__name__ = name
+    tap.case(fn, seconds=600)
+
+
+def make_lab():
+    routes = ', '.join(ROUTE.format(i=i) for i in range(THREADS))
+    return Lab(before=make_certs, workers=1, extra_listeners=LISTENER,
+               extra_vhosts=f', {{ name = "front"; domains = ["*"]; routes: ( {routes} ); }}',
+               extra_clusters=''.join(CLUSTER.format(i=i, port=PORT + i) for i in range(THREADS)),
+               allowed=None)
+
+
+if __name__ == '__main__':
+    OPTS = parse()
+    for GROUP in tls_cases_server.GROUPS:
+        define(GROUP, OPTS)
+    main(make_lab)
