@@ -19,6 +19,7 @@
 
 static struct lab lab;
 static double limit = 1;
+static const char *only; /* part of the names of the lines to run; NULL: all */
 static struct pki_cert ca, server, client[CLIENTS];
 static struct tg_tls_pair pair[2];
 
@@ -179,9 +180,15 @@ static void once(struct run *r, SSL_CTX *ctx, struct lab_end *us, struct lab_end
 
 static double measure(const char *what, struct run r, double bound)
 {
-	struct lab_end *us = calloc(1, sizeof(*us)), *peer = calloc(1, sizeof(*peer));
-	SSL_CTX *ctx = r.serve ? lab_peer(false, &client[0], NULL, NULL)
-			       : lab_peer(true, &server, NULL, r.mutual ? &ca : NULL);
+	struct lab_end *us, *peer;
+	SSL_CTX *ctx;
+
+	if (only && !strstr(what, only))
+		return 0;
+	us = calloc(1, sizeof(*us));
+	peer = calloc(1, sizeof(*peer));
+	ctx = r.serve ? lab_peer(false, &client[0], NULL, NULL)
+		      : lab_peer(true, &server, NULL, r.mutual ? &ca : NULL);
 
 	SSL_CTX_set1_groups_list(ctx, "X25519");
 	SSL_CTX_set_num_tickets(ctx, 0);
@@ -263,6 +270,8 @@ int main(int argc, char **argv)
 
 	if (argc > 1)
 		limit = atof(argv[1]);
+	if (argc > 2)
+		only = argv[2];
 	make_pki();
 	lab_open(&lab);
 	load();

@@ -434,9 +434,13 @@ static bool make_contexts(struct making *k, struct tg_ctx_worker *w)
 			return false;
 		}
 	}
-	for (uint32_t i = 0; i < k->m->n_pairs; i++)
+	for (uint32_t i = 0; i < k->m->n_pairs; i++) {
 		if (!use_pair(k, w->group[x->group_of[i]], i))
 			return false;
+		w->own[i] = k->pair[i].leaf;
+		if (!tg_cert_digest(w->own[i], k->lib->sha256, w->own_digest[i]))
+			return false;
+	}
 	return true;
 }
 

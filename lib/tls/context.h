@@ -17,6 +17,7 @@
 
 #include <stdatomic.h>
 
+#include <openssl/core_dispatch.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 
@@ -27,13 +28,21 @@
 #include "material.h"
 #include "ticket.h"
 
+/* A key of P-256 without a point, and the default provider's functions for such keys. */
+struct tg_lib_ec {
+	void *p256;
+	OSSL_FUNC_keymgmt_dup_fn *dup;
+	OSSL_FUNC_keymgmt_set_params_fn *set_params;
+	OSSL_FUNC_keymgmt_free_fn *free;
+};
+
 /* What a worker's contexts live in; the store's, since it outlives them all. See library.c. */
 struct tg_tls_lib {
-	struct tg_tls_lib *next;
-	OSSL_LIB_CTX *full, *ctx;
-	OSSL_PROVIDER *base, *part;
+	OSSL_LIB_CTX *full, *ctx, *bare;
+	OSSL_PROVIDER *base, *part, *none;
 	EVP_MD *sha256;
 	EVP_CIPHER *aes256_cbc; /* for tickets */
+	struct tg_lib_ec ec;    /* see spki.c */
 };
 
 /* Certificates of one CA file or trust domain. Each is an anchor (RFC 5280 section 6.1.1 d),
@@ -53,7 +62,10 @@ struct tg_own_name {
 struct tg_ctx_worker {
 	const struct tg_tls_lib *lib;
 	SSL_CTX *group[TG_TLS_CERTS_MAX]; /* n_groups; servers start with the first */
-	STACK_OF(X509) * *trust;          /* one a tg_trust */
+	/* Own certificates, one a pair: what SSL_get_certificate() says, and the digest of it. */
+	const X509 *own[TG_TLS_CERTS_MAX]; /* the group's */
+	uint8_t own_digest[TG_TLS_CERTS_MAX][TG_DIGEST];
+	STACK_OF(X509) * *trust; /* one a tg_trust */
 };
 
 /* Texts behind a tg_tls_cert. */

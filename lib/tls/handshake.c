@@ -82,7 +82,7 @@ bool tg_facts_bind(struct tg_facts *f, SSL *ssl)
 
 OSSL_LIB_CTX *tg_facts_enter(const struct tg_facts *f)
 {
-	return OSSL_LIB_CTX_set0_default(f->ctx->worker[f->w->index].lib->ctx);
+	return OSSL_LIB_CTX_set0_default(f->ctx->worker[f->w->index].lib->bare);
 }
 
 void tg_facts_fini(struct tg_facts *f)
@@ -301,13 +301,27 @@ static void recall_peer(struct tg_facts *f)
 	memcpy(f->peer.anchor, says.anchor, TG_DIGEST);
 }
 
-static struct tg_identity *identity_of(struct tg_facts *f, X509 *x, enum tg_ident_kind kind)
+/* The peer's certificate has been digested when its chain was verified, unless that was before a
+ * ticket. */
+static struct tg_identity *peer_of(struct tg_facts *f, X509 *x)
 {
-	uint8_t digest[TG_DIGEST];
+	static const uint8_t none[TG_DIGEST];
+	uint8_t *digest = f->peer.leaf;
 
-	if (!tg_cert_digest(x, f->ctx->worker[f->w->index].lib->sha256, digest))
+	if (memcmp(digest, none, TG_DIGEST) == 0 &&
+		!tg_cert_digest(x, f->ctx->worker[f->w->index].lib->sha256, digest))
 		return NULL;
-	return tg_ident_of(f->w->idents, x, digest, kind);
+	return tg_ident_of(f->w->idents, x, digest, f->peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+}
+
+static struct tg_identity *own_of(struct tg_facts *f, X509 *x)
+{
+	const struct tg_ctx_worker *cw = &f->ctx->worker[f->w->index];
+
+	for (uint32_t i = 0; i < TG_TLS_CERTS_MAX && cw->own[i]; i++)
+		if (cw->own[i] == x)
+			return tg_ident_of(f->w->idents, x, cw->own_digest[i], TG_IDENT_OWN);
+	return NULL;
 }
 
 static bool take_identities(struct tg_facts *f, struct tg_hs_result *out)
@@ -318,13 +332,13 @@ static bool take_identities(struct tg_facts *f, struct tg_hs_result *out)
 	recall_peer(f);
 	if (peer && f->peer.known) {
 		out->peer_expires = f->peer.expires;
-		out->peer = identity_of(f, peer, f->peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+		out->peer = peer_of(f, peer);
 		if (!out->peer)
 			return false;
 	}
 	if (!own || !(SSL_is_server(f->ssl) || f->asked || out->resumed))
 		return true;
-	out->own = identity_of(f, own, TG_IDENT_OWN);
+	out->own = own_of(f, own);
 	return out->own != NULL;
 }
 

@@ -1,4 +1,4 @@
-/* hkdf.c: how keys come from secrets: HKDF-Expand-Label of TLS 1.3 (RFC 8446 section 7.1) and the
+/* hkdf.c: how keys come from secrets: HKDF of TLS 1.3 (RFC 8446 section 7.1) and the
  * PRF of TLS 1.2 (RFC 5246 section 5), over HMAC (RFC 2104, RFC 5869).
  *
  * HMAC is spelled out over OpenSSL's SHA functions of old, whose state is a plain struct on the
@@ -61,7 +61,8 @@ static void hmac_init(struct hmac *m, bool wide, const uint8_t *key, uint32_t n)
 	uint32_t block = wide ? 128 : 64;
 	uint8_t pad[BLOCK_MAX] = {0};
 
-	memcpy(pad, key, n);
+	if (n)
+		memcpy(pad, key, n);
 	for (uint32_t i = 0; i < block; i++)
 		pad[i] ^= 0x36;
 	hash_init(&m->inner, wide);
@@ -182,4 +183,24 @@ void tg_keys12(enum tg_suite suite, const uint8_t *master, const uint8_t *client
 		memcpy(out->iv[i], block + 2 * key + i * iv, iv);
 	}
 	OPENSSL_cleanse(block, sizeof(block));
+}
+
+void tg_hkdf_extract(enum tg_suite suite, struct tg_view salt, struct tg_view secret, uint8_t *out)
+{
+	struct hmac m;
+
+	hmac_init(&m, tg_suite_hash_size(suite) == 48, salt.p, salt.n);
+	hash_update(&m.inner, secret.p, secret.n);
+	hash_final(&m.inner, out);
+	hash_update(&m.outer, out, tg_suite_hash_size(suite));
+	hash_final(&m.outer, out);
+	OPENSSL_cleanse(&m, sizeof(m));
+}
+
+void tg_hkdf_hash_empty(enum tg_suite suite, uint8_t *out)
+{
+	struct hash h;
+
+	hash_init(&h, tg_suite_hash_size(suite) == 48);
+	hash_final(&h, out);
 }

@@ -105,8 +105,8 @@ struct tg_hs_worker {
 /* Hangs f at ssl: application data, and a BIO on f's wire. f's even if false. */
 bool tg_facts_bind(struct tg_facts *f, SSL *ssl);
 /* OpenSSL reads sessions in the thread's default library context, whatever the connection's is:
- * that should be the worker's, where certificates are read fast. Returns the one before, for
- * OSSL_LIB_CTX_set0_default(). */
+ * that should be the worker's `bare` one, where the peer's certificate is read without its key.
+ * Returns the one before, for OSSL_LIB_CTX_set0_default(). */
 OSSL_LIB_CTX *tg_facts_enter(const struct tg_facts *f);
 void tg_facts_failure(const struct tg_facts *f, struct tg_hs_fail *out);
 /* Lets go of the SSL object and the set, and wipes the rest. */

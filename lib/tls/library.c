@@ -4,20 +4,22 @@
  * over all algorithms that the context has (some hundreds) to find them, each time: this costs more
  * than a signature. With only those that TLS needs it costs a fraction of one.
  *
- * So there are two contexts a worker. `full` has OpenSSL's default provider, and reads private
+ * So there are three contexts a worker. `full` has OpenSSL's default provider, and reads private
  * keys. `ctx` has a provider of ours that shows a part of the default one: its algorithms are the
- * default provider's own functions, with the default provider's context of `full`.
+ * default provider's own functions, with the default provider's context of `full`. Some are ours
+ * (provider.h). `bare` has none at all: it is there for certificates whose keys nobody needs, those
+ * in sessions (tg_facts_enter).
  */
 #include <strings.h>
 
-#include <openssl/core_dispatch.h>
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
-#include "context.h"
+#include "provider.h"
 
 #define SHOWN 24
+#define LIBS_MAX 256 /* open at one time: a worker's each, of the store and of one that checks */
 
 /* By operation: the first names of the algorithms that are shown; those that have no list are not.
  * What the default provider itself needs for these it takes from `full`. */
@@ -40,7 +42,13 @@ static struct {
 	OSSL_ALGORITHM of[OSSL_OP__HIGHEST + 1][SHOWN + 1];
 } tables;
 
-static struct tg_tls_lib *libs; /* all that are open; the control core's */
+/* All that are open. The control core opens and closes; workers find theirs, which is there as long
+ * as they run. */
+static struct {
+	_Atomic(const void *) provider; /* the default provider's context; NULL: free */
+	struct tg_tls_lib *lib;
+} libs[LIBS_MAX];
+static const struct tg_tls_lib *opening; /* the control core's */
 
 /* Whether the first of an algorithm's names ("EC:id-ecPublicKey:...") is in the list. */
 static bool is_shown(int op, const OSSL_ALGORITHM *a)
@@ -57,6 +65,21 @@ static bool is_shown(int op, const OSSL_ALGORITHM *a)
 	return false;
 }
 
+/* Ours instead of, or before, the default provider's. The last decoder is asked first. */
+static void add_ours(void)
+{
+	OSSL_ALGORITHM *kdf = tables.of[OSSL_OP_KDF], *decoder = tables.of[OSSL_OP_DECODER];
+
+	for (; kdf->algorithm_names; kdf++)
+		if (strcasecmp(kdf->algorithm_names, "TLS13-KDF") == 0)
+			kdf->implementation = tg_kdf_functions;
+	while (decoder->algorithm_names)
+		decoder++;
+	*decoder = (OSSL_ALGORITHM){"EC:id-ecPublicKey:1.2.840.10045.2.1",
+		"provider=tidegate,input=der,structure=SubjectPublicKeyInfo", tg_spki_functions,
+		"P-256"};
+}
+
 static void fill_tables(const OSSL_PROVIDER *base)
 {
 	int no_cache;
@@ -67,10 +90,11 @@ static void fill_tables(const OSSL_PROVIDER *base)
 		const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(base, op, &no_cache);
 		int n = 0;
 
-		for (; a && a->algorithm_names && n < SHOWN; a++)
+		for (; a && a->algorithm_names && n < SHOWN - 1; a++)
 			if (is_shown(op, a))
 				tables.of[op][n++] = *a;
 	}
+	add_ours();
 	tables.filled = true;
 }
 
@@ -80,13 +104,41 @@ static const OSSL_ALGORITHM *query(void *provider, int op, int *no_cache)
 	return op > 0 && op <= OSSL_OP__HIGHEST ? tables.of[op] : NULL;
 }
 
+struct tg_tls_lib *tg_lib_of(const void *provider)
+{
+	for (uint32_t i = 0; provider && i < LIBS_MAX; i++)
+		if (atomic_load_explicit(&libs[i].provider, memory_order_acquire) == provider)
+			return libs[i].lib;
+	return NULL;
+}
+
+static bool enlist(struct tg_tls_lib *l)
+{
+	for (uint32_t i = 0; i < LIBS_MAX; i++)
+		if (!atomic_load_explicit(&libs[i].provider, memory_order_relaxed)) {
+			libs[i].lib = l;
+			atomic_store_explicit(&libs[i].provider,
+				OSSL_PROVIDER_get0_provider_ctx(l->base), memory_order_release);
+			return true;
+		}
+	return false;
+}
+
+static void delist(const struct tg_tls_lib *l)
+{
+	for (uint32_t i = 0; i < LIBS_MAX; i++)
+		if (libs[i].lib == l) {
+			libs[i].lib = NULL;
+			atomic_store_explicit(&libs[i].provider, NULL, memory_order_relaxed);
+		}
+}
+
 /* Groups and their names in TLS; asked for when an SSL_CTX is made. */
 static int capabilities(void *provider, const char *what, OSSL_CALLBACK *cb, void *arg)
 {
-	for (struct tg_tls_lib *l = libs; l; l = l->next)
-		if (OSSL_PROVIDER_get0_provider_ctx(l->base) == provider)
-			return OSSL_PROVIDER_get_capabilities(l->base, what, cb, arg);
-	return 0;
+	const struct tg_tls_lib *l = tg_lib_of(provider);
+
+	return l ? OSSL_PROVIDER_get_capabilities(l->base, what, cb, arg) : 0;
 }
 
 /* The context is the default provider's, which outlives us. */
@@ -104,8 +156,9 @@ static int begin_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *i
 		{0, NULL},
 	};
 
+	tg_spki_core(in);
 	*out = ours;
-	*provider = OSSL_PROVIDER_get0_provider_ctx(libs->base); /* the one that is being opened */
+	*provider = OSSL_PROVIDER_get0_provider_ctx(opening->base);
 	return 1;
 }
 
@@ -113,13 +166,15 @@ bool tg_lib_open(struct tg_tls_lib *l)
 {
 	l->full = OSSL_LIB_CTX_new();
 	l->base = l->full ? OSSL_PROVIDER_load(l->full, "default") : NULL;
-	l->ctx = l->base ? OSSL_LIB_CTX_new() : NULL;
+	l->bare = l->base ? OSSL_LIB_CTX_new() : NULL;
+	l->none = l->bare ? OSSL_PROVIDER_load(l->bare, "null") : NULL; /* else it is "default" */
+	l->ctx = l->none ? OSSL_LIB_CTX_new() : NULL;
 	if (!l->ctx)
 		return false;
 	fill_tables(l->base);
-	l->next = libs;
-	libs = l;
-	if (!OSSL_PROVIDER_add_builtin(l->ctx, "tidegate", begin_provider))
+	opening = l;
+	if (!enlist(l) || !tg_spki_open(l) ||
+		!OSSL_PROVIDER_add_builtin(l->ctx, "tidegate", begin_provider))
 		return false;
 	l->part = OSSL_PROVIDER_load(l->ctx, "tidegate");
 	l->sha256 = EVP_MD_fetch(l->ctx, "SHA256", NULL);
@@ -129,16 +184,16 @@ bool tg_lib_open(struct tg_tls_lib *l)
 
 void tg_lib_close(struct tg_tls_lib *l)
 {
-	for (struct tg_tls_lib **at = &libs; *at; at = &(*at)->next)
-		if (*at == l) {
-			*at = l->next;
-			break;
-		}
 	EVP_MD_free(l->sha256);
 	EVP_CIPHER_free(l->aes256_cbc);
 	if (l->part)
 		OSSL_PROVIDER_unload(l->part);
 	OSSL_LIB_CTX_free(l->ctx);
+	if (l->none)
+		OSSL_PROVIDER_unload(l->none);
+	OSSL_LIB_CTX_free(l->bare);
+	delist(l);
+	tg_spki_close(l);
 	if (l->base)
 		OSSL_PROVIDER_unload(l->base);
 	OSSL_LIB_CTX_free(l->full);

@@ -127,6 +127,11 @@ int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, u
  * without "tls13 ", at most 12 characters; context at most 64 bytes; n at most 255. */
 void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
 	struct tg_view context, uint8_t *out, uint32_t n);
+/* HKDF-Extract (RFC 5869 section 2.2) with the suite's hash, whose length out has. salt: at most
+ * that length. */
+void tg_hkdf_extract(enum tg_suite suite, struct tg_view salt, struct tg_view secret, uint8_t *out);
+/* The hash of no bytes at all. */
+void tg_hkdf_hash_empty(enum tg_suite suite, uint8_t *out);
 /* Of the suite's hash: 32 or 48. */
 uint32_t tg_suite_hash_size(enum tg_suite suite);
 

@@ -50,10 +50,13 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 {
 	struct tg_facts *f = tg_facts_of(ssl);
 	struct tg_ticket_keys *keys = &f->set->keys;
-	const EVP_CIPHER *aes = f->ctx->worker[f->w->index].lib->aes256_cbc;
+	const struct tg_tls_lib *lib = f->ctx->worker[f->w->index].lib;
+	const EVP_CIPHER *aes = lib->aes256_cbc;
 
 	if (encrypt) {
-		if (keys->n == 0 || RAND_bytes(iv, EVP_CIPHER_get_iv_length(aes)) != 1 ||
+		if (keys->n == 0 ||
+			RAND_bytes_ex(lib->ctx, iv, (size_t)EVP_CIPHER_get_iv_length(aes), 0) !=
+				1 ||
 			!EVP_EncryptInit_ex2(cipher, aes, keys->key[0].aes, iv, NULL) ||
 			!set_hmac(mac, &keys->key[0]))
 			return -1;
