@@ -165,6 +165,7 @@ static int worker_loop(void *arg)
 	uint64_t tsc;
 
 	prctl(PR_SET_TIMERSLACK, 1000); /* ns; the kernel's 50 us would be added to each sleep */
+	tg_tls_thread();
 	w->turn_tsc = rte_rdtsc();
 	while (!w->stopping) {
 		tsc = rte_rdtsc();

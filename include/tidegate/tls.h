@@ -80,6 +80,8 @@ struct tg_tls_conf {
 /* Once, before anything else here: chooses the implementation of AEAD for this CPU. Returns its
  * name for people, "ipsec-mb (vaes_avx512)"; NULL: the TLS library does not work. */
 const char *tg_tls_init(void);
+/* On a worker's thread, before its first turn: what its core should not share with others. */
+void tg_tls_thread(void);
 
 /* --- certificates and keys: the control core ---------------------------------------------------
  */

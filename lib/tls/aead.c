@@ -32,6 +32,12 @@ const char *tg_aead_init(const char *impl)
 	return name;
 }
 
+void tg_aead_thread(void)
+{
+	if (in_use && in_use != tg_aead_evp())
+		tg_aead_ipsecmb_thread();
+}
+
 const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id)
 {
 	return &in_use[id];

@@ -73,6 +73,10 @@ struct tg_aead_ops {
 const char *tg_aead_init(const char *impl);
 /* The implementation in use; after tg_aead_init(). */
 const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id);
+/* On a worker's thread, before it expands keys: gives it an instance of the implementation's
+ * library that no other thread uses, as far as there are (the memory and symbols of one, kept to
+ * the end of the process). Whoever never calls it shares the first. */
+void tg_aead_thread(void);
 /* A named one, for tests and benchmarks; NULL: not built in, or not for this CPU. */
 const struct tg_aead_ops *tg_aead_named(const char *impl, enum tg_aead_id id);
 
@@ -86,6 +90,7 @@ const struct tg_aead_ops *tg_aead_named(const char *impl, enum tg_aead_id id);
 /* TG_AEAD_MAX tables each; NULL: not for this CPU. detail: for tg_aead_init()'s name. */
 const struct tg_aead_ops *tg_aead_evp(void);
 const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail);
+void tg_aead_ipsecmb_thread(void); /* tg_aead_thread() */
 
 /* No early way out: the time tells nothing about where the difference is. */
 static inline bool tg_aead_tag_eq(const uint8_t *a, const uint8_t *b)

@@ -11,9 +11,11 @@
  *     number; so empty pieces never get as far as the library.
  *   - The context holds key stream and, for ChaCha20-Poly1305, the one-time key. It lives in the
  *     memory of the expanded key and is wiped with it.
- *   - Each direct call begins by clearing the library's error number, one word of the process: the
- *     one cache line that workers share here. Two cores that seal at the same time pay some 70 ns a
- *     record for it (perf/results/aead.txt).
+ *   - Each direct call begins by clearing the library's error number, one word of the library's:
+ * two cores that seal at the same time would pay some 70 ns a record for its cache line
+ *     (perf/results/aead.txt). So threads that ask for it (tg_aead_thread) have an instance of the
+ *     library each, in a namespace of its own: its code is shared, its words are not. There is room
+ *     for about ten; threads beyond that share, in turn.
  */
 #include "aead.h"
 
@@ -25,7 +27,14 @@ const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
 	return NULL;
 }
 
+void tg_aead_ipsecmb_thread(void)
+{
+}
+
 #else
+
+#include <dlfcn.h>
+#include <pthread.h>
 
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
@@ -38,6 +47,19 @@ struct gcm_calls {
 	aes_gcm_enc_dec_finalize_t enc_finalize, dec_finalize;
 };
 
+struct chacha_calls {
+	chacha_poly_init_t init;
+	chacha_poly_enc_dec_update_t enc_update, dec_update;
+	chacha_poly_finalize_t finalize;
+};
+
+/* What one instance of the library offers. */
+struct calls {
+	struct gcm_calls gcm128, gcm256;
+	struct chacha_calls chacha;
+};
+
+/* By whose functions a key works is decided when it is expanded. */
 struct gcm {
 	struct gcm_key_data key;
 	struct gcm_context_data ctx;
@@ -47,22 +69,19 @@ struct gcm {
 _Static_assert(sizeof(struct gcm) <= TG_AEAD_KEY_BYTES, "an expanded key");
 _Static_assert(_Alignof(struct gcm) <= _Alignof(struct tg_aead_key), "an expanded key");
 
-struct chacha_calls {
-	chacha_poly_init_t init;
-	chacha_poly_enc_dec_update_t enc_update, dec_update;
-	chacha_poly_finalize_t finalize;
-};
-
 struct chacha {
 	uint8_t key[32];
+	const struct chacha_calls *calls;
 	struct chacha20_poly1305_context_data ctx;
 	bool sealing;
 };
 _Static_assert(sizeof(struct chacha) <= TG_AEAD_KEY_BYTES, "an expanded key");
 
-/* Filled once, by tg_aead_ipsecmb(). */
-static struct gcm_calls gcm128, gcm256;
-static struct chacha_calls chacha;
+#define INSTANCES 16 /* glibc has no more namespaces */
+
+/* [0] is the one that is linked, filled by tg_aead_ipsecmb(); the others as threads ask. */
+static struct calls instance[INSTANCES];
+static _Thread_local const struct calls *here = &instance[0];
 
 static void forget(struct tg_aead_key *k)
 {
@@ -86,12 +105,12 @@ static bool gcm_expand(struct tg_aead_key *k, const uint8_t *key, const struct g
 
 static bool gcm128_expand(struct tg_aead_key *k, const uint8_t *key)
 {
-	return gcm_expand(k, key, &gcm128);
+	return gcm_expand(k, key, &here->gcm128);
 }
 
 static bool gcm256_expand(struct tg_aead_key *k, const uint8_t *key)
 {
-	return gcm_expand(k, key, &gcm256);
+	return gcm_expand(k, key, &here->gcm256);
 }
 
 static void gcm_seal(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
@@ -151,7 +170,10 @@ static bool gcm_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG])
 
 static bool chacha_expand(struct tg_aead_key *k, const uint8_t *key)
 {
-	memcpy(((struct chacha *)k)->key, key, 32);
+	struct chacha *c = (struct chacha *)k;
+
+	memcpy(c->key, key, sizeof(c->key));
+	c->calls = &here->chacha;
 	return true;
 }
 
@@ -161,7 +183,7 @@ static void chacha_start(struct tg_aead_key *k, const uint8_t nonce[static TG_AE
 	struct chacha *c = (struct chacha *)k;
 
 	c->sealing = sealing;
-	chacha.init(c->key, &c->ctx, nonce, aad.p, aad.n);
+	c->calls->init(c->key, &c->ctx, nonce, aad.p, aad.n);
 }
 
 static void chacha_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n)
@@ -171,9 +193,9 @@ static void chacha_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, 
 	if (!n)
 		return;
 	if (c->sealing)
-		chacha.enc_update(c->key, &c->ctx, out, in, n);
+		c->calls->enc_update(c->key, &c->ctx, out, in, n);
 	else
-		chacha.dec_update(c->key, &c->ctx, out, in, n);
+		c->calls->dec_update(c->key, &c->ctx, out, in, n);
 }
 
 static bool chacha_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG])
@@ -182,10 +204,10 @@ static bool chacha_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG]
 	uint8_t mine[TG_AEAD_TAG];
 
 	if (c->sealing) {
-		chacha.finalize(&c->ctx, tag, TG_AEAD_TAG);
+		c->calls->finalize(&c->ctx, tag, TG_AEAD_TAG);
 		return true;
 	}
-	chacha.finalize(&c->ctx, mine, TG_AEAD_TAG);
+	c->calls->finalize(&c->ctx, mine, TG_AEAD_TAG);
 	return tg_aead_tag_eq(mine, tag);
 }
 
@@ -221,16 +243,17 @@ static const struct tg_aead_ops ops[TG_AEAD_MAX] = {
 		chacha_finish},
 };
 
-static void copy_calls(const IMB_MGR *m)
+static void copy_calls(struct calls *c, const IMB_MGR *m)
 {
-	gcm128 = (struct gcm_calls){m->gcm128_pre, m->gcm128_enc, m->gcm128_dec, m->gcm128_init,
+	c->gcm128 = (struct gcm_calls){m->gcm128_pre, m->gcm128_enc, m->gcm128_dec, m->gcm128_init,
 		m->gcm128_enc_update, m->gcm128_dec_update, m->gcm128_enc_finalize,
 		m->gcm128_dec_finalize};
-	gcm256 = (struct gcm_calls){m->gcm256_pre, m->gcm256_enc, m->gcm256_dec, m->gcm256_init,
+	c->gcm256 = (struct gcm_calls){m->gcm256_pre, m->gcm256_enc, m->gcm256_dec, m->gcm256_init,
 		m->gcm256_enc_update, m->gcm256_dec_update, m->gcm256_enc_finalize,
 		m->gcm256_dec_finalize};
-	chacha = (struct chacha_calls){m->chacha20_poly1305_init, m->chacha20_poly1305_enc_update,
-		m->chacha20_poly1305_dec_update, m->chacha20_poly1305_finalize};
+	c->chacha =
+		(struct chacha_calls){m->chacha20_poly1305_init, m->chacha20_poly1305_enc_update,
+			m->chacha20_poly1305_dec_update, m->chacha20_poly1305_finalize};
 }
 
 /* The code that it chose, in its own words. Without AES instructions it emulates them, slower than
@@ -265,12 +288,69 @@ const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
 			init_mb_mgr_auto(m, &arch);
 			if (!imb_get_errno(m))
 				chosen = choice(m, arch);
-			copy_calls(m);
+			copy_calls(&instance[0], m);
 			free_mb_mgr(m);
 		}
 	}
 	*detail = chosen;
 	return chosen ? ops : NULL;
+}
+
+/* --- an instance a thread ----------------------------------------------------------------------
+ */
+
+/* The functions that make and end a manager, of one instance. */
+struct makers {
+	IMB_MGR *(*alloc)(uint64_t flags);
+	void (*init)(IMB_MGR *m, IMB_ARCH *arch);
+	void (*free)(IMB_MGR *m);
+};
+
+/* POSIX has dlsym() return functions as void *. */
+static void *find(void *library, const char *name)
+{
+	return library ? dlsym(library, name) : NULL;
+}
+
+static bool open_instance(struct calls *c)
+{
+	struct makers make = {0};
+	Dl_info linked;
+	void *lib = dladdr((void *)alloc_mb_mgr, &linked)
+			    ? dlmopen(LM_ID_NEWLM, linked.dli_fname, RTLD_NOW | RTLD_LOCAL)
+			    : NULL;
+	IMB_MGR *m;
+
+	*(void **)&make.alloc = find(lib, "alloc_mb_mgr");
+	*(void **)&make.init = find(lib, "init_mb_mgr_auto");
+	*(void **)&make.free = find(lib, "free_mb_mgr");
+	m = make.alloc && make.init && make.free ? make.alloc(0) : NULL;
+	if (!m) {
+		if (lib)
+			dlclose(lib);
+		return false;
+	}
+	make.init(m, NULL);
+	copy_calls(c, m);
+	make.free(m);
+	return true;
+}
+
+void tg_aead_ipsecmb_thread(void)
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static uint32_t threads, n = 1; /* that have asked; instances */
+	static bool full;
+	uint32_t who;
+
+	pthread_mutex_lock(&lock);
+	who = threads++;
+	if (who && !full && n < INSTANCES && open_instance(&instance[n]))
+		n++;
+	else
+		full = who > 0;
+	here = &instance[who % n];
+	pthread_mutex_unlock(&lock);
 }
 
 #endif

@@ -22,6 +22,11 @@ const char *tg_tls_init(void)
 	return tg_aead_init("auto");
 }
 
+void tg_tls_thread(void)
+{
+	tg_aead_thread();
+}
+
 /* --- expanded keys ------------------------------------------------------------------------------
  */
 

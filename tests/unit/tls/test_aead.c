@@ -1,6 +1,7 @@
 /* test_aead.c: both implementations of lib/tls/aead.h against known answers and against each other.
  */
 #include <openssl/crypto.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <tgtest.h>
 #include <unistd.h>
@@ -463,7 +464,92 @@ static void choosing(void)
 	CU_ASSERT_EQUAL(tg_aead_get(TG_AEAD_AES_256_GCM)->key_size, 32);
 }
 
+/* --- threads -------------------------------------------------------------------------------------
+ */
+
+#define THREADS 24 /* more than there is room for */
+
+struct sealed {
+	bool own; /* the thread asks for an instance of the library */
+	uint8_t bytes[TG_AEAD_MAX][1000 + TG_AEAD_TAG], pieces[TG_AEAD_MAX][1000 + TG_AEAD_TAG];
+};
+
+static void *seal_all(void *arg)
+{
+	static const uint8_t key[TG_AEAD_KEY_MAX] = {7}, nonce[TG_AEAD_NONCE] = {1};
+	struct sealed *to = arg;
+	struct tg_aead_key k;
+	uint8_t in[1000];
+
+	if (to->own)
+		tg_aead_thread();
+	memset(in, 'x', sizeof(in));
+	for (int id = 0; id < TG_AEAD_MAX; id++) {
+		const struct tg_aead_ops *o = tg_aead_get((enum tg_aead_id)id);
+		struct tg_view aad = {in, 5};
+
+		memset(&k, 0, sizeof(k));
+		if (!o->expand(&k, key))
+			continue;
+		o->seal(&k, nonce, aad, in, to->bytes[id], 1000, to->bytes[id] + 1000);
+		o->start(&k, nonce, aad, true);
+		o->step(&k, in, to->pieces[id], 333);
+		o->step(&k, in + 333, to->pieces[id] + 333, 667);
+		o->finish(&k, to->pieces[id] + 1000);
+		o->forget(&k);
+		o->discard(&k);
+	}
+	return NULL;
+}
+
+/* A key may be used by another thread than the one that it was expanded by. */
+static void *open_there(void *arg)
+{
+	struct tg_aead_key *k = arg;
+	const struct tg_aead_ops *o = tg_aead_get(TG_AEAD_AES_128_GCM);
+	static const uint8_t nonce[TG_AEAD_NONCE];
+	uint8_t b[64] = {0}, tag[TG_AEAD_TAG];
+
+	tg_aead_thread();
+	o->seal(k, nonce, TG_VIEW_NONE, b, b, sizeof(b), tag);
+	return o->open(k, nonce, TG_VIEW_NONE, b, sizeof(b), tag) && b[0] == 0 ? k : NULL;
+}
+
+static void instances(void)
+{
+	static struct sealed first, other[THREADS];
+	static const uint8_t key[TG_AEAD_KEY_MAX] = {7};
+	struct tg_aead_key k = {{0}};
+	pthread_t t[THREADS];
+	void *good;
+
+	for (uint32_t impl = 0; impl < 2; impl++) {
+		if (!tg_aead_init(impls[impl]))
+			continue;
+		memset(other, 0, sizeof(other));
+		seal_all(&first);
+		for (uint32_t i = 0; i < THREADS; i++) {
+			other[i].own = i != 3;
+			CU_ASSERT_EQUAL_FATAL(pthread_create(&t[i], NULL, seal_all, &other[i]), 0);
+		}
+		for (uint32_t i = 0; i < THREADS; i++) {
+			pthread_join(t[i], NULL);
+			CU_ASSERT_EQUAL(
+				memcmp(other[i].bytes, first.bytes, sizeof(first.bytes)), 0);
+			CU_ASSERT_EQUAL(
+				memcmp(other[i].pieces, first.bytes, sizeof(first.bytes)), 0);
+		}
+		tg_aead_get(TG_AEAD_AES_128_GCM)->expand(&k, key);
+		CU_ASSERT_EQUAL_FATAL(pthread_create(&t[0], NULL, open_there, &k), 0);
+		pthread_join(t[0], &good);
+		CU_ASSERT_PTR_EQUAL(good, &k);
+		tg_aead_get(TG_AEAD_AES_128_GCM)->forget(&k);
+		tg_aead_get(TG_AEAD_AES_128_GCM)->discard(&k);
+	}
+}
+
 TG_TEST_MAIN("aead", {"known answers", known_answers}, {"every cut", every_cut},
 	{"random cuts", random_cuts}, {"edge of memory", edge_of_memory},
 	{"flipped bits", flipped_bits}, {"tags compared", tags_compared}, {"key life", key_life},
-	{"allocates nothing", allocates_nothing}, {"choosing", choosing})
+	{"allocates nothing", allocates_nothing}, {"choosing", choosing},
+	{"an instance a thread", instances})
