@@ -1,27 +1,38 @@
-/* TLS 1.3 handshakes a second on one core: Tidegate's engine, only its own steps timed, against the
- *bound of OpenSSL's raw primitives (X25519 key and secret, a signature, one or two verifications)
- *on the same core.
+/* TLS 1.3 handshakes a second on one core: one end is Tidegate's engine, and only its own steps are
+ * timed (begin, steps, take), in CPU time; the other end is OpenSSL's, untimed. So each line is one
+ * side alone, the server's or the client's.
  *
- *	build/perf/bench_handshake [SECONDS PER LINE]
+ *	build/perf/bench_handshake [SECONDS A LINE [PART OF A LINE'S NAME]]
  *
- * X25519, ECDSA P-256, one CA above the leaf, TLS_AES_128_GCM_SHA256. "new clients": 3000
- *certificates in turn, more than the engine remembers, so that each one's chain is verified; "known
- *clients": one certificate, whose chain was verified before and whose proof of possession is
- *verified each time.
+ * The bound is what that side cannot do without, by OpenSSL's raw primitives on the same core,
+ * through EVP with algorithms fetched before: an X25519 key and secret, its own signature, the
+ * verification of the peer's signature (CertificateVerify) and of the signature on the peer's
+ * certificate (one CA above the leaf). Both are measured in turn, in short rounds, and medians are
+ * printed, since other guests of the machine come and go.
+ *
+ * ECDSA P-256 but where a line says RSA-2048; TLS_AES_128_GCM_SHA256; no tickets but where a line
+ * says so. "new clients": 3000 certificates in turn, more than the engine remembers, so that each
+ * one's chain is verified; "known": one certificate, whose chain was verified before, and whose
+ * proof of possession is verified each time: its bound is without the chain's verification.
  */
+#include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include <openssl/rsa.h>
+
 #include "../tests/unit/tls/lab.h"
 
 #define CLIENTS 3000
+#define ROUNDS 15
 
 static struct lab lab;
 static double limit = 1;
 static const char *only; /* part of the names of the lines to run; NULL: all */
-static struct pki_cert ca, server, client[CLIENTS];
-static struct tg_tls_pair pair[2];
+static struct pki_cert ca, server, rsa, client[CLIENTS];
+static struct tg_tls_pair pair[3];
 
 static double now(void)
 {
@@ -31,74 +42,201 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-/* --- the bound
- * ------------------------------------------------------------------------------------ */
-
-static double exchange(EVP_PKEY *peer)
+static double median(double *v, uint32_t n)
 {
-	EVP_PKEY_CTX *gen = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
-	double start = now();
-	uint32_t n = 0;
+	for (uint32_t i = 1; i < n; i++)
+		for (uint32_t k = i; k && v[k] < v[k - 1]; k--) {
+			double t = v[k];
 
-	EVP_PKEY_keygen_init(gen);
-	for (; now() - start < limit; n++) {
-		EVP_PKEY *key = NULL;
-		EVP_PKEY_CTX *d;
-		uint8_t secret[32];
-		size_t len = sizeof(secret);
-
-		EVP_PKEY_generate(gen, &key);
-		d = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-		EVP_PKEY_derive_init(d);
-		EVP_PKEY_derive_set_peer(d, peer);
-		EVP_PKEY_derive(d, secret, &len);
-		EVP_PKEY_CTX_free(d);
-		EVP_PKEY_free(key);
-	}
-	EVP_PKEY_CTX_free(gen);
-	return (now() - start) / n;
+			v[k] = v[k - 1];
+			v[k - 1] = t;
+		}
+	return v[n / 2];
 }
 
-static double sign(EVP_PKEY *key, uint8_t *sig, size_t *n_sig)
+/* --- libcrypto's memory -------------------------------------------------------------------------
+ */
+
+static bool counting;
+static bool ours; /* while the engine runs, if counting: the other end's is not counted */
+static int64_t bytes, peak;
+
+static void *grown(void *p)
+{
+	if (!ours)
+		return p;
+	bytes += (int64_t)malloc_usable_size(p);
+	if (bytes > peak)
+		peak = bytes;
+	return p;
+}
+
+static void shrinks(void *p)
+{
+	if (ours)
+		bytes -= (int64_t)malloc_usable_size(p);
+}
+
+static void *count_malloc(size_t n, const char *file, int line)
+{
+	return grown(malloc(n));
+}
+
+static void *count_realloc(void *p, size_t n, const char *file, int line)
+{
+	shrinks(p);
+	return grown(realloc(p, n));
+}
+
+static void count_free(void *p, const char *file, int line)
+{
+	shrinks(p);
+	free(p);
+}
+
+/* --- the bound ----------------------------------------------------------------------------------
+ */
+
+/* How often a side does what. */
+struct work {
+	uint32_t exchange, sign, rsa_sign, verify;
+};
+
+static EVP_PKEY_CTX *generating, *signing, *rsa_signing, *verifying;
+static EVP_PKEY *other; /* the peer's share */
+static uint8_t sig[80];
+static size_t n_sig = sizeof(sig);
+
+static void must(int r)
+{
+	if (r == 1)
+		return;
+	fprintf(stderr, "a primitive failed\n");
+	exit(1);
+}
+
+static EVP_PKEY_CTX *context_of(EVP_PKEY *key, int (*init)(EVP_PKEY_CTX *))
 {
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	uint8_t digest[32] = {1};
-	double start = now();
-	uint32_t n = 0;
 
-	EVP_PKEY_sign_init(c);
-	for (; now() - start < limit; n++) {
-		*n_sig = 80;
-		EVP_PKEY_sign(c, sig, n_sig, digest, sizeof(digest));
-	}
-	EVP_PKEY_CTX_free(c);
-	return (now() - start) / n;
+	must(c && init(c) == 1);
+	return c;
 }
 
-static double verify(EVP_PKEY *key, const uint8_t *sig, size_t n_sig)
+static void exchange(void)
 {
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
-	uint8_t digest[32] = {1};
-	double start = now();
-	uint32_t n = 0;
+	EVP_PKEY *key = NULL;
+	EVP_PKEY_CTX *d;
+	uint8_t secret[32];
+	size_t n = sizeof(secret);
 
-	EVP_PKEY_verify_init(c);
-	for (; now() - start < limit; n++)
-		if (EVP_PKEY_verify(c, sig, n_sig, digest, sizeof(digest)) != 1)
-			exit(1);
-	EVP_PKEY_CTX_free(c);
-	return (now() - start) / n;
+	must(EVP_PKEY_generate(generating, &key));
+	d = context_of(key, EVP_PKEY_derive_init);
+	must(EVP_PKEY_derive_set_peer(d, other));
+	must(EVP_PKEY_derive(d, secret, &n));
+	EVP_PKEY_CTX_free(d);
+	EVP_PKEY_free(key);
 }
 
-/* --- the engine
- * ----------------------------------------------------------------------------------- */
+static const uint8_t digest[32] = {1};
+
+static void sign(void)
+{
+	n_sig = sizeof(sig);
+	must(EVP_PKEY_sign(signing, sig, &n_sig, digest, sizeof(digest)));
+}
+
+static void rsa_sign(void)
+{
+	uint8_t b[256];
+	size_t n = sizeof(b);
+
+	must(EVP_PKEY_sign(rsa_signing, b, &n, digest, sizeof(digest)));
+}
+
+static void verify(void)
+{
+	must(EVP_PKEY_verify(verifying, sig, n_sig, digest, sizeof(digest)));
+}
+
+/* Seconds of CPU for one. */
+static double time_of(void (*f)(void), double for_seconds)
+{
+	double start = now(), t;
+	uint32_t n = 0;
+
+	do {
+		f();
+		n++;
+		t = now() - start;
+	} while (t < for_seconds);
+	return t / n;
+}
+
+static double bound_of(const struct work *w, double each)
+{
+	double t = w->exchange * time_of(exchange, each);
+
+	if (w->sign)
+		t += w->sign * time_of(sign, each);
+	if (w->rsa_sign)
+		t += w->rsa_sign * time_of(rsa_sign, each);
+	if (w->verify)
+		t += w->verify * time_of(verify, each);
+	return t;
+}
+
+static void open_primitives(void)
+{
+	generating = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+	must(EVP_PKEY_keygen_init(generating));
+	other = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
+	signing = context_of(server.key, EVP_PKEY_sign_init);
+	verifying = context_of(server.key, EVP_PKEY_verify_init);
+	rsa_signing = context_of(rsa.key, EVP_PKEY_sign_init);
+	must(EVP_PKEY_CTX_set_rsa_padding(rsa_signing, RSA_PKCS1_PSS_PADDING));
+	must(EVP_PKEY_CTX_set_signature_md(rsa_signing, EVP_sha256()));
+	sign();
+}
+
+static void close_primitives(void)
+{
+	EVP_PKEY_CTX_free(generating);
+	EVP_PKEY_CTX_free(signing);
+	EVP_PKEY_CTX_free(verifying);
+	EVP_PKEY_CTX_free(rsa_signing);
+	EVP_PKEY_free(other);
+}
+
+static void print_primitives(void)
+{
+	double x[ROUNDS], s[ROUNDS], r[ROUNDS], v[ROUNDS];
+
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		x[i] = time_of(exchange, limit / ROUNDS / 4) * 1e6;
+		s[i] = time_of(sign, limit / ROUNDS / 4) * 1e6;
+		r[i] = time_of(rsa_sign, limit / ROUNDS / 4) * 1e6;
+		v[i] = time_of(verify, limit / ROUNDS / 4) * 1e6;
+	}
+	printf("%s\nX25519 key and secret %.1f us, ECDSA P-256 sign %.1f us, verify %.1f us, "
+	       "RSA-2048 sign %.1f us\n",
+		OpenSSL_version(OPENSSL_VERSION), median(x, ROUNDS), median(s, ROUNDS),
+		median(v, ROUNDS), median(r, ROUNDS));
+}
+
+/* --- the engine ---------------------------------------------------------------------------------
+ */
+
+enum { MUTUAL_TICKETS, PLAIN, CLIENT, MUTUAL, RSA_MUTUAL }; /* configurations */
 
 struct run {
-	bool mutual, serve, tickets,
-		resume; /* serve: the engine's server, else its client, is timed */
+	uint32_t conf;
+	bool serve, resume; /* serve: the engine's server, else its client, is timed */
 	uint32_t clients;
+	struct work work;
 	uint32_t n, resumed;
 	double spent;
+	int64_t peak, left; /* most bytes of libcrypto's in one handshake; what the last one left */
 };
 
 static SSL_SESSION *newest;
@@ -110,109 +248,145 @@ static int on_session(SSL *ssl, SSL_SESSION *s)
 	return 1;
 }
 
+static double enter(void)
+{
+	ours = counting;
+	return now();
+}
+
+static void leave(struct run *r, double since)
+{
+	r->spent += now() - since;
+	ours = false;
+}
+
 static void feed(struct lab_end *from, struct lab_end *to, struct run *r)
 {
-	double start = now();
-	uint32_t n = lab_feed(to, from->out, from->n_out);
+	uint32_t n;
 
-	if (to->hs && r)
-		r->spent += now() - start;
+	if (to->hs) {
+		double start = enter();
+
+		n = lab_feed(to, from->out, from->n_out);
+		leave(r, start);
+	} else {
+		n = lab_feed(to, from->out, from->n_out);
+	}
 	memmove(from->out, from->out + n, from->n_out - n);
 	from->n_out -= n;
 }
 
-static uint32_t conf_of(const struct run *r)
+static void open_peer(struct run *r, SSL_CTX *ctx, struct lab_end *peer)
 {
-	if (!r->serve)
-		return 2;
-	return !r->mutual ? 1 : r->tickets ? 0 : 3;
+	struct pki_cert *c = &client[r->n % r->clients];
+
+	peer->ssl = SSL_new(ctx);
+	SSL_set0_rbio(peer->ssl, BIO_new(BIO_s_mem()));
+	SSL_set0_wbio(peer->ssl, BIO_new(BIO_s_mem()));
+	BIO_set_mem_eof_return(SSL_get_rbio(peer->ssl), -1);
+	BIO_set_mem_eof_return(SSL_get_wbio(peer->ssl), -1);
+	if (!r->serve) {
+		SSL_set_accept_state(peer->ssl);
+		return;
+	}
+	SSL_set_connect_state(peer->ssl);
+	SSL_use_certificate(peer->ssl, c->x);
+	SSL_use_PrivateKey(peer->ssl, c->key);
+	if (r->resume && newest)
+		SSL_set_session(peer->ssl, newest);
+}
+
+/* The engine's result is taken, and given back as when the connection ends. */
+static void take(struct run *r, struct lab_end *us, int64_t before)
+{
+	struct tg_hs_result res;
+	double start = enter();
+
+	if (tg_hs_take(us->hs, &res))
+		exit(1);
+	leave(r, start);
+	r->resumed += res.resumed;
+	r->left = bytes - before;
+	if (peak - before > r->peak)
+		r->peak = peak - before;
+	ours = counting;
+	lab_drop(&lab, 0, &res);
+	ours = false;
 }
 
 static void once(struct run *r, SSL_CTX *ctx, struct lab_end *us, struct lab_end *peer)
 {
 	static const struct tg_sockaddr origin = {.port = 443};
-	struct pki_cert *c = &client[r->n % r->clients];
-	struct tg_hs_result res;
+	int64_t before = peak = bytes;
+	double start = enter();
 	enum tg_why why;
-	double start = now();
 	uint8_t b[16];
 
-	us->hs = tg_hs_begin(lab.w[0], conf_of(r), r->serve ? NULL : &origin, lab.now, &why);
-	r->spent += now() - start;
-	peer->ssl = SSL_new(ctx);
+	us->hs = tg_hs_begin(lab.w[0], r->conf, r->serve ? NULL : &origin, lab.now, &why);
+	leave(r, start);
 	us->n_out = peer->n_out = 0;
 	us->done = peer->done = us->failed = false;
-	SSL_set0_rbio(peer->ssl, BIO_new(BIO_s_mem()));
-	SSL_set0_wbio(peer->ssl, BIO_new(BIO_s_mem()));
-	BIO_set_mem_eof_return(SSL_get_rbio(peer->ssl), -1);
-	BIO_set_mem_eof_return(SSL_get_wbio(peer->ssl), -1);
-	if (r->serve) {
-		SSL_set_connect_state(peer->ssl);
-		SSL_use_certificate(peer->ssl, c->x);
-		SSL_use_PrivateKey(peer->ssl, c->key);
-		if (r->resume && newest)
-			SSL_set_session(peer->ssl, newest);
-	} else {
-		SSL_set_accept_state(peer->ssl);
-	}
+	open_peer(r, ctx, peer);
 	for (int i = 0; i < 40 && !(us->done && peer->done); i++) {
 		if (!us->done && (us->n_out == 0 || i == 0))
 			feed(peer, us, r);
 		if (!peer->done)
-			feed(us, peer, NULL);
+			feed(us, peer, r);
 	}
 	if (!us->done)
 		exit(1);
-	start = now();
-	if (tg_hs_take(us->hs, &res))
-		exit(1);
-	r->spent += now() - start;
-	r->resumed += res.resumed;
+	take(r, us, before);
 	if (r->resume) {
 		BIO_write(SSL_get_rbio(peer->ssl), us->out, (int)us->n_out);
 		SSL_read(peer->ssl, b, sizeof(b));
 	}
-	lab_drop(&lab, 0, &res);
 	SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(peer->ssl);
 	r->n++;
 }
 
-static double measure(const char *what, struct run r, double bound)
+static void measure(const char *what, struct run r)
 {
 	struct lab_end *us, *peer;
+	double took[ROUNDS], bound[ROUNDS], t, b;
 	SSL_CTX *ctx;
 
 	if (only && !strstr(what, only))
-		return 0;
+		return;
 	us = calloc(1, sizeof(*us));
 	peer = calloc(1, sizeof(*peer));
 	ctx = r.serve ? lab_peer(false, &client[0], NULL, NULL)
-		      : lab_peer(true, &server, NULL, r.mutual ? &ca : NULL);
-
+		      : lab_peer(true, &server, NULL, &ca);
 	SSL_CTX_set1_groups_list(ctx, "X25519");
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 	if (r.serve)
 		SSL_CTX_sess_set_new_cb(ctx, on_session);
-	once(&r, ctx, us, peer);
-	r.spent = 0;
-	r.n = r.resumed = 0;
-	while (r.spent < limit)
+	counting = true;
+	for (uint32_t i = 0; i < 3; i++)
 		once(&r, ctx, us, peer);
+	counting = false;
+	r.resumed = r.n = 0;
+	for (uint32_t i = 0; i < ROUNDS; i++) {
+		uint32_t before = r.n;
+
+		bound[i] = bound_of(&r.work, limit / ROUNDS / 8);
+		for (r.spent = 0; r.spent < limit / ROUNDS / 2;)
+			once(&r, ctx, us, peer);
+		took[i] = r.spent / (r.n - before);
+	}
 	if (r.resume && r.resumed != r.n)
 		exit(1);
-	printf("%-44s %8.0f/s  %6.1f us", what, r.n / r.spent, r.spent / r.n * 1e6);
-	if (bound > 0)
-		printf("   bound %8.0f/s  %6.1f us   ratio %.2f", 1 / bound, bound * 1e6,
-			bound / (r.spent / r.n));
-	printf("\n");
+	t = median(took, ROUNDS);
+	b = median(bound, ROUNDS);
+	printf("%-42s %6.0f/s %6.1f us   bound %6.0f/s %6.1f us   ratio %.2f   %5.1f KiB, then "
+	       "%" PRId64 " B\n",
+		what, 1 / t, t * 1e6, 1 / b, b * 1e6, b / t, (double)r.peak / 1024, r.left);
 	SSL_SESSION_free(newest);
 	newest = NULL;
 	SSL_CTX_free(ctx);
 	free(us);
 	free(peer);
-	return r.spent / r.n;
 }
 
 static void make_pki(void)
@@ -220,6 +394,10 @@ static void make_pki(void)
 	ca = pki_issue(&(struct pki_spec){.cn = "Root", .ca = true}, NULL);
 	server = pki_issue(&(struct pki_spec){.cn = "server",
 				   .san = "URI:spiffe://mesh.example/shop,DNS:a.shop.example"},
+		&ca);
+	rsa = pki_issue(&(struct pki_spec){.cn = "server",
+				.san = "URI:spiffe://mesh.example/shop,DNS:a.shop.example",
+				.key = "RSA"},
 		&ca);
 	for (int i = 0; i < CLIENTS; i++) {
 		char san[64];
@@ -231,6 +409,8 @@ static void make_pki(void)
 	pair[0].private_key = pki_write_key("s.key", &server, NULL);
 	pair[1].certificate = pki_write_certs("c.crt", (const struct pki_cert *[]){&client[0]}, 1);
 	pair[1].private_key = pki_write_key("c.key", &client[0], NULL);
+	pair[2].certificate = pki_write_certs("r.crt", (const struct pki_cert *[]){&rsa}, 1);
+	pair[2].private_key = pki_write_key("r.key", &rsa, NULL);
 }
 
 static void load(void)
@@ -244,7 +424,7 @@ static void load(void)
 		.require_client_certificate = true,
 		.session_tickets = true,
 		.min_version = 13};
-	struct tg_tls_conf no_tickets = mutual;
+	struct tg_tls_conf no_tickets = mutual, by_rsa;
 	struct tg_tls_conf plain = {
 		.server = true, .n_pairs = 1, .pairs = &pair[0], .min_version = 13};
 	struct tg_tls_conf to = {.n_pairs = 1,
@@ -255,49 +435,57 @@ static void load(void)
 		.min_version = 13};
 
 	no_tickets.session_tickets = false;
-	if (lab_load(&lab, (const struct tg_tls_conf *[]){&mutual, &plain, &to, &no_tickets}, 4)) {
+	by_rsa = no_tickets;
+	by_rsa.pairs = &pair[2];
+	if (lab_load(&lab,
+		    (const struct tg_tls_conf *[]){&mutual, &plain, &to, &no_tickets, &by_rsa},
+		    5)) {
 		fprintf(stderr, "%s", lab.complaints);
 		exit(1);
 	}
 }
 
+static void measure_all(void)
+{
+	const struct work full = {.exchange = 1, .sign = 1, .verify = 2},
+			  known = {.exchange = 1, .sign = 1, .verify = 1},
+			  one_sided = {.exchange = 1, .sign = 1}, resumed = {.exchange = 1},
+			  rsa_full = {.exchange = 1, .rsa_sign = 1, .verify = 2};
+
+	measure("server, mTLS, new clients",
+		(struct run){.conf = MUTUAL, .serve = true, .clients = CLIENTS, .work = full});
+	measure("server, mTLS, known client",
+		(struct run){.conf = MUTUAL, .serve = true, .clients = 1, .work = known});
+	measure("server, mTLS, known client, a ticket",
+		(struct run){.conf = MUTUAL_TICKETS, .serve = true, .clients = 1, .work = known});
+	measure("server of RSA-2048, mTLS, new clients",
+		(struct run){
+			.conf = RSA_MUTUAL, .serve = true, .clients = CLIENTS, .work = rsa_full});
+	measure("server, no client certificate",
+		(struct run){.conf = PLAIN, .serve = true, .clients = 1, .work = one_sided});
+	measure("server, mTLS, resumed, a ticket", (struct run){.conf = MUTUAL_TICKETS,
+							   .serve = true,
+							   .resume = true,
+							   .clients = 1,
+							   .work = resumed});
+	measure("client, mTLS, known server",
+		(struct run){.conf = CLIENT, .clients = 1, .work = known});
+}
+
 int main(int argc, char **argv)
 {
-	double x, s, v;
-	uint8_t sig[80];
-	size_t n_sig;
-	EVP_PKEY *peer = EVP_PKEY_Q_keygen(NULL, NULL, "X25519");
-
 	if (argc > 1)
 		limit = atof(argv[1]);
 	if (argc > 2)
 		only = argv[2];
+	must(CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free));
 	make_pki();
 	lab_open(&lab);
 	load();
-	x = exchange(peer);
-	s = sign(server.key, sig, &n_sig);
-	v = verify(server.key, sig, n_sig);
-	printf("X25519 key and secret %.1f us, ECDSA P-256 sign %.1f us, verify %.1f us\n", x * 1e6,
-		s * 1e6, v * 1e6);
-	measure("server, mTLS, new clients",
-		(struct run){.mutual = true, .serve = true, .clients = CLIENTS}, x + s + 2 * v);
-	measure("server, mTLS, known client",
-		(struct run){.mutual = true, .serve = true, .clients = 1}, x + s + 2 * v);
-	measure("server, mTLS, known client, a ticket",
-		(struct run){.mutual = true, .serve = true, .tickets = true, .clients = 1},
-		x + s + 2 * v);
-	measure("server, no client certificate", (struct run){.serve = true, .clients = 1}, x + s);
-	measure("server, mTLS, resumed, a ticket",
-		(struct run){.mutual = true,
-			.serve = true,
-			.tickets = true,
-			.resume = true,
-			.clients = 1},
-		x);
-	measure("client, mTLS, known server", (struct run){.mutual = true, .clients = 1},
-		x + s + 2 * v);
-	EVP_PKEY_free(peer);
+	open_primitives();
+	print_primitives();
+	measure_all();
+	close_primitives();
 	lab_close(&lab);
 	return 0;
 }
