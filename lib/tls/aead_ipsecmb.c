@@ -11,11 +11,11 @@
  *     number; so empty pieces never get as far as the library.
  *   - The context holds key stream and, for ChaCha20-Poly1305, the one-time key. It lives in the
  *     memory of the expanded key and is wiped with it.
- *   - Each direct call begins by clearing the library's error number, one word of the library's:
- * two cores that seal at the same time would pay some 70 ns a record for its cache line
- *     (perf/results/aead.txt). So threads that ask for it (tg_aead_thread) have an instance of the
- *     library each, in a namespace of its own: its code is shared, its words are not. There is room
- *     for about ten; threads beyond that share, in turn.
+ *   - Each direct call begins by clearing the library's error number, one word of the library's
+ *     whose cache line cores that seal at the same time send to and fro (perf/results/aead.txt). So
+ *     threads that ask for it (tg_aead_thread) have an instance of the library each, in a namespace
+ *     of its own: its code is shared, its words are not. glibc has room for a dozen namespaces, and
+ *     not all is ours to take: threads beyond INSTANCES share, in turn.
  */
 #include "aead.h"
 
@@ -77,7 +77,7 @@ struct chacha {
 };
 _Static_assert(sizeof(struct chacha) <= TG_AEAD_KEY_BYTES, "an expanded key");
 
-#define INSTANCES 16 /* glibc has no more namespaces */
+#define INSTANCES 8
 
 /* [0] is the one that is linked, filled by tg_aead_ipsecmb(); the others as threads ask. */
 static struct calls instance[INSTANCES];
