@@ -191,7 +191,9 @@ static void bench_keys(const char *impl, enum tg_suite suite)
 
 /* --- two threads ------------------------------------------------------------------------------ */
 
-static atomic_bool stop;
+enum company { ALONE, SHARING, APART, END }; /* what the other thread does meanwhile */
+
+static _Atomic enum company company;
 static atomic_uint other_done; /* in tens of records */
 
 /* To the n-th CPU that this program may use. */
@@ -210,23 +212,29 @@ static void pin(uint32_t n)
 		sched_setaffinity(0, sizeof(one), &one);
 }
 
-/* The second thread: with the first one's instance of the library, or (own) one for itself. */
+/* The second thread seals with the first one's instance of the library, or with one for itself. */
 static void *other_thread(void *arg)
 {
-	static struct bench b;
-	bool own = *(bool *)arg;
+	static struct bench sharing, apart;
+	enum company now_is;
 
 	pin(1);
-	if (own)
-		tg_aead_thread();
-	begin(&b, TG_SUITE_AES_128_GCM_SHA256);
-	cut(&b, 256, MAX);
-	while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+	begin(&sharing, TG_SUITE_AES_128_GCM_SHA256);
+	tg_aead_thread();
+	begin(&apart, TG_SUITE_AES_128_GCM_SHA256);
+	cut(&sharing, 256, MAX);
+	cut(&apart, 256, MAX);
+	while ((now_is = atomic_load_explicit(&company, memory_order_relaxed)) != END) {
+		if (now_is == ALONE) {
+			sched_yield();
+			continue;
+		}
 		for (uint32_t i = 0; i < 10; i++)
-			seal(&b);
+			seal(now_is == SHARING ? &sharing : &apart);
 		atomic_fetch_add_explicit(&other_done, 1, memory_order_relaxed);
 	}
-	end(&b, TG_SUITE_AES_128_GCM_SHA256);
+	end(&sharing, TG_SUITE_AES_128_GCM_SHA256);
+	end(&apart, TG_SUITE_AES_128_GCM_SHA256);
 	return NULL;
 }
 
@@ -237,49 +245,52 @@ static int order(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* The median of short rounds; with company, of those in which the other thread did as much as we.
- */
-static double median_seal(struct bench *b, bool company)
+#define ROUND 100 /* records */
+#define SHORT_ROUNDS 60000
+
+/* Short rounds in turn alone, beside a thread that shares, and beside one that does not; of those
+ * in company, the ones in which the other thread did as much as we. Same key, same memory. */
+static uint32_t one_round(struct bench *b, enum company with, double *took)
 {
-	enum { ROUND = 100, WANTED = 401, TRIES = 100000 };
-	double took[WANTED];
-	uint32_t n = 0;
+	uint32_t before = atomic_load_explicit(&other_done, memory_order_relaxed), done;
+	double start = now(), end;
 
-	for (uint32_t i = 0; n < WANTED && i < TRIES; i++) {
-		uint32_t before = atomic_load_explicit(&other_done, memory_order_relaxed), done;
-		double start = now(), end;
-
-		for (uint32_t k = 0; k < ROUND; k++)
-			seal(b);
-		end = now();
-		done = atomic_load_explicit(&other_done, memory_order_relaxed) - before;
-		if (!company || (done * 10 > ROUND / 2 && done * 10 < ROUND * 2))
-			took[n++] = (end - start) / ROUND;
-	}
-	qsort(took, n, sizeof(took[0]), order);
-	return n ? took[n / 2] : 0;
+	for (uint32_t k = 0; k < ROUND; k++)
+		seal(b);
+	end = now();
+	done = atomic_load_explicit(&other_done, memory_order_relaxed) - before;
+	*took = (end - start) / ROUND;
+	return with == ALONE ? done == 0 : done * 10 > ROUND / 2 && done * 10 < ROUND * 2;
 }
 
-static void bench_company(const char *impl, bool own)
+static void bench_company(const char *impl)
 {
+	static double took[END][SHORT_ROUNDS];
 	static struct bench mine;
-	double alone, together;
+	uint32_t n[END] = {0};
 	pthread_t t;
 
-	if (own)
-		tg_aead_thread();
+	tg_aead_thread();
 	begin(&mine, TG_SUITE_AES_128_GCM_SHA256);
 	cut(&mine, 256, MAX);
 	pin(0);
-	alone = median_seal(&mine, false);
-	atomic_store(&stop, false);
-	check(!pthread_create(&t, NULL, other_thread, &own));
-	together = median_seal(&mine, true);
-	atomic_store(&stop, true);
+	atomic_store(&company, ALONE);
+	check(!pthread_create(&t, NULL, other_thread, NULL));
+	for (uint32_t i = 0; i < SHORT_ROUNDS; i++) {
+		enum company with = i / 500 % END;
+
+		atomic_store(&company, with);
+		n[with] += one_round(&mine, with, &took[with][n[with]]);
+	}
+	atomic_store(&company, END);
 	pthread_join(t, NULL);
-	printf("%-8s %-17s   256 bytes, medians: seal alone %6.1f ns, beside another thread %6.1f "
-	       "ns (%s)\n",
-		impl, suites[0], alone, together, own ? "an instance each" : "one instance");
+	for (uint32_t i = 0; i < END; i++)
+		qsort(took[i], n[i], sizeof(took[i][0]), order);
+	printf("%-8s %-17s   256 bytes, medians of short rounds: seal alone %.1f ns, beside a "
+	       "thread with the same instance of the library %.1f ns, with another %.1f ns (%u, %u "
+	       "and %u rounds)\n",
+		impl, suites[0], took[ALONE][n[ALONE] / 2], took[SHARING][n[SHARING] / 2],
+		took[APART][n[APART] / 2], n[ALONE], n[SHARING], n[APART]);
 	end(&mine, TG_SUITE_AES_128_GCM_SHA256);
 }
 
@@ -297,8 +308,7 @@ int main(void)
 			bench_records(impls[i], (enum tg_suite)s);
 		for (uint32_t s = 0; s < TG_ARRAY_LEN(suites); s++)
 			bench_keys(impls[i], (enum tg_suite)s);
-		bench_company(impls[i], false);
-		bench_company(impls[i], true);
+		bench_company(impls[i]);
 	}
 	return 0;
 }
