@@ -112,10 +112,11 @@ static bool same(const struct tg_tls_conf *a, const struct tg_tls_conf *b)
 	return a->server == b->server && a->n_pairs == b->n_pairs && a->n_bundles == b->n_bundles &&
 	       a->n_match == b->n_match && a->n_alpn == b->n_alpn &&
 	       a->require_client_certificate == b->require_client_certificate &&
-	       a->spiffe == b->spiffe && a->workload_api == b->workload_api &&
-	       a->min_version == b->min_version && a->session_tickets == b->session_tickets &&
-	       same_text(a->ca, b->ca) && same_text(a->crl, b->crl) && same_text(a->sni, b->sni) &&
-	       same_pairs(a, b) && same_bundles(a, b) &&
+	       a->keep_pem == b->keep_pem && a->spiffe == b->spiffe &&
+	       a->workload_api == b->workload_api && a->min_version == b->min_version &&
+	       a->session_tickets == b->session_tickets && same_text(a->ca, b->ca) &&
+	       same_text(a->crl, b->crl) && same_text(a->sni, b->sni) && same_pairs(a, b) &&
+	       same_bundles(a, b) &&
 	       same_texts(a->match_spiffe_ids, b->match_spiffe_ids, a->n_match) &&
 	       same_texts(a->alpn, b->alpn, a->n_alpn);
 }

@@ -61,6 +61,8 @@ struct tg_log_record {
 	uint16_t status;                     /* 0: none was sent */
 	uint8_t version_minor;
 	bool tcp;                      /* an L4 connection: no request in it */
+	uint8_t transport;             /* enum tg_why: why the connection to the origin failed,
+					  where TLS is why; 0: none */
 	const char *details;           /* static string: response code details, "via_upstream",
 					  "route_not_found" ... */
 	struct tg_sockaddr downstream; /* the client */

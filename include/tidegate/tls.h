@@ -65,6 +65,7 @@ struct tg_tls_conf {
 	uint32_t n_bundles; /* spiffe: bundles of further (federated) trust domains */
 	const struct tg_tls_bundle *bundles;
 	bool require_client_certificate; /* servers: without one the handshake fails */
+	bool keep_pem;                   /* of peers' certificates: somebody wants it (XFCC) */
 	bool spiffe; /* the peer's certificate must be an X.509-SVID of a known trust domain */
 	bool workload_api;             /* own certificate and bundles come from the Workload API */
 	uint32_t n_match;              /* clusters: who the origin must be */
@@ -141,7 +142,8 @@ struct tg_identity {
 	struct tg_view spiffe_id; /* "spiffe://domain/path"; .n 0: no SVID */
 	struct tg_view uri, dns;  /* first URI and DNS subject alternative names; .n 0: none */
 	struct tg_view subject;   /* RFC 2253 text */
-	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert */
+	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert; .n 0: no
+				     configuration that keeps it (keep_pem) has seen this peer */
 	struct tg_view hash;      /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
 	int64_t not_after;        /* seconds since 1970: the SVID's end */
 	uint32_t refs;            /* this worker's */
@@ -188,10 +190,12 @@ struct tg_tls_info {
 	bool resumed;
 };
 bool tg_tls_info(const struct tg_conn *c, struct tg_tls_info *out);
-/* When the first certificate of the peer's verified chain expires: ns of the wheel's clock.
- * UINT64_MAX: never, or c is no TLS conn with a verified peer. Whoever authenticated by it must not
- * be served any longer. */
+/* When what authenticated the connection is at its end: the first certificate of the peer's
+ * verified chain, or our own SVID, if we showed one. ns of the wheel's clock; UINT64_MAX: never, or
+ * c is no open TLS conn. Nobody must be served on it any longer. */
 uint64_t tg_tls_expires(const struct tg_conn *c);
+/* Which of the two it is: tls_peer_expired or tls_own_expired. Of a conn that expires. */
+enum tg_why tg_tls_expires_why(const struct tg_conn *c);
 
 /* Ends every handshake under way: their users get FAILED. */
 void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why);

@@ -13,6 +13,8 @@
 #ifndef TIDEGATE_WHY_H
 #define TIDEGATE_WHY_H
 
+#include <stdbool.h>
+
 #define TG_WHY_LIST(X) \
 	X(none, CONN, "nothing went wrong") \
 	/* packets in: Ethernet, ARP, ND, IP, ICMP */ \
@@ -119,6 +121,7 @@
 	X(tls_alert, CONN, "the peer ended an open connection by a fatal alert") \
 	X(tls_truncated, CONN, "closed without close_notify (RFC 8446 section 6.1)") \
 	X(tls_peer_expired, CONN, "the peer's certificate expired on an open connection") \
+	X(tls_own_expired, CONN, "our own SVID expired on an open connection") \
 	X(tls_internal, CONN, "the TLS library failed (internal_error)") \
 	/* requests */ \
 	X(req_malformed, REQ, "400: head or body malformed or ambiguous") \
@@ -151,6 +154,12 @@ enum tg_why {
 #undef X
 		TG_WHY_MAX
 };
+
+/* Whether a connection failed by what TLS says. */
+static inline bool tg_why_is_tls(enum tg_why w)
+{
+	return w >= TG_WHY_tls_no_memory && w <= TG_WHY_tls_internal;
+}
 
 const char *tg_why_name(enum tg_why w); /* "ip_bad_checksum" */
 const char *tg_why_text(enum tg_why w); /* its sentence */

@@ -192,11 +192,15 @@ static bool compile_listener(struct compile *k, uint32_t number)
 {
 	const struct raw_listener *raw = &cfg_items(&k->raw->listeners, raw_listener)[number];
 	struct tg_listener_conf *l = &k->s->listeners[number];
+	struct tg_tls_conf *tls;
 
 	*l = raw->c;
 	l->id = number;
 	l->protocol = raw->protocol;
-	l->tls = compile_tls(k, &raw->tls, true, l->protocol == TG_PROTOCOL_HTTP);
+	tls = compile_tls(k, &raw->tls, true, l->protocol == TG_PROTOCOL_HTTP);
+	if (tls)
+		tls->keep_pem = raw->xfcc_set.cert;
+	l->tls = tls;
 	l->xfcc = (uint8_t)raw->xfcc;
 	l->xfcc_set = (uint8_t)((raw->xfcc_set.subject ? TG_XFCC_SUBJECT : 0) |
 				(raw->xfcc_set.cert ? TG_XFCC_CERT : 0) |

@@ -129,7 +129,7 @@ static uint64_t end_of_life(const struct px_down *d)
 
 static enum tg_why why_too_old(const struct px_down *d)
 {
-	return px_now(proxy_of(d)) >= tg_tls_expires(d->conn) ? TG_WHY_tls_peer_expired
+	return px_now(proxy_of(d)) >= tg_tls_expires(d->conn) ? tg_tls_expires_why(d->conn)
 							      : TG_WHY_conn_max_duration;
 }
 

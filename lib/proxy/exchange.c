@@ -33,6 +33,7 @@ static void log_exchange(struct px_exch *ex)
 	r->status = ex->status;
 	r->version_minor = ex->req_ready ? ex->req.version_minor : 1; /* refused: as Envoy */
 	r->details = ex->details ? ex->details : "via_upstream";
+	r->transport = (uint8_t)ex->transport;
 	r->downstream = info.remote;
 	r->local = info.local;
 	if (ex->ep)
@@ -243,12 +244,34 @@ static uint64_t idle_limit(const struct px_exch *ex)
 	return ex->lc->stream_idle_timeout;
 }
 
+/* A tunnel may go on for ever, so it ends when what authenticated one of its two sides does. */
+static uint64_t tunnel_expires(const struct px_exch *ex)
+{
+	uint64_t down = tg_tls_expires(ex->down->conn);
+
+	return ex->up ? earlier(down, tg_tls_expires(ex->up->conn)) : down;
+}
+
+static void end_expired_tunnel(struct px_exch *ex)
+{
+	struct px_down *d = ex->down;
+	bool down = px_now(ex->proxy) >= tg_tls_expires(d->conn);
+	enum tg_why why = tg_tls_expires_why(down ? d->conn : ex->up->conn);
+
+	/* Counted once, with the side whose certificate it was. */
+	ex->details = "tls_certificate_expired";
+	if (!down)
+		px_up_abort(ex->up, why);
+	px_exch_end(ex);
+	px_down_abort(d, down ? why : TG_WHY_conn_peer_gone);
+}
+
 uint64_t px_exch_next_deadline(const struct px_exch *ex)
 {
 	uint64_t due = at(ex->last_activity, idle_limit(ex));
 
 	if (ex->state == PX_EX_TUNNEL)
-		return due;
+		return earlier(due, tunnel_expires(ex));
 	if (!ex->req_ready)
 		due = earlier(due, at(ex->start, ex->lc->request_headers_timeout));
 	if (!ex->req_complete)
@@ -287,6 +310,10 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 {
 	struct tg_listener_stats *ls = ex->down->ln->stats;
 
+	if (ex->state == PX_EX_TUNNEL && now >= tunnel_expires(ex)) {
+		end_expired_tunnel(ex);
+		return;
+	}
 	/* A 408 could be taken for the answer to what the client is about to ask. */
 	if (ex->state == PX_EX_HEAD && nothing_asked(ex)) {
 		px_why(ex->proxy, TG_WHY_conn_idle);
@@ -400,6 +427,8 @@ bool px_exch_upstream_lost(struct px_exch *ex, bool reset)
 
 	tg_conn_info(u->conn, &info);
 	undelivered = info.tx_final && info.tx_acked <= u->base;
+	ex->transport = u->failed ? px_transport_of(info.why) : TG_WHY_none;
+	reset &= !ex->transport; /* its TLS ended it: Envoy calls that a termination */
 	cs->upstream_cx_destroy_remote_with_active_rq++;
 	if (reset)
 		cs->upstream_rq_rx_reset++;
@@ -408,6 +437,7 @@ bool px_exch_upstream_lost(struct px_exch *ex, bool reset)
 		(ex->req_pump.replay || !ex->req_pump.taken)) {
 		px_up_abort(u, TG_WHY_conn_peer_gone);
 		ex->replays++;
+		ex->transport = TG_WHY_none;
 		cs->upstream_rq_retry++;
 		cs->upstream_rq_retry_unacked++;
 		px_up_request(ex);

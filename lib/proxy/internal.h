@@ -162,6 +162,7 @@ struct px_exch {
 	uint32_t flags;        /* TG_FLAG */
 	uint16_t status;       /* sent to the client; 0: none */
 	enum tg_why why;
+	enum tg_why transport; /* why TLS with the origin failed; none: it did not */
 	const char *details;
 	struct tg_view request_id, xff;
 };
@@ -175,7 +176,7 @@ struct px_l4 {
 	bool to_up_fin, to_down_fin;                 /* FIN passed on in that direction */
 	bool open, used;
 	uint32_t flags;
-	enum tg_why why;
+	enum tg_why why, transport;
 	const char *details;
 	/* Copies: a connection that lasts for days pins no snapshot. */
 	struct tg_sockaddr upstream;
@@ -328,6 +329,12 @@ uint32_t px_text_ip(const struct tg_ip *a, uint8_t out[static TG_ADDR_TEXT]);
 uint32_t px_text_uuid4(struct tg_rng *r, uint8_t out[static 36]);
 struct tg_view px_text_date(
 	struct tg_proxy *p); /* IMF-fixdate of now; valid until the next second */
+
+/* What failed, if it was TLS. */
+static inline enum tg_why px_transport_of(enum tg_why why)
+{
+	return tg_why_is_tls(why) ? why : TG_WHY_none;
+}
 
 /* pins */
 static inline void px_pin(struct tg_proxy *p, struct tg_snapshot *s)

@@ -28,7 +28,8 @@ static void log_l4(const struct px_l4 *l)
 	r->bytes_sent = l->to_down.content;
 	r->upstream_ns = -1;
 	r->flags = l->flags;
-	r->details = l->details ? l->details : "-";
+	r->details = l->details;
+	r->transport = (uint8_t)l->transport;
 	r->downstream = info.remote;
 	r->local = info.local;
 	r->upstream = l->upstream;
@@ -66,14 +67,26 @@ void px_l4_lost(struct px_l4 *l)
 	px_l4_end(l, TG_WHY_conn_peer_gone);
 }
 
+static uint64_t up_expires(const struct px_l4 *l)
+{
+	return l->up ? tg_tls_expires(l->up->conn) : UINT64_MAX;
+}
+
 uint64_t px_l4_next_deadline(const struct px_l4 *l)
 {
-	return l->idle_timeout ? l->last_activity + l->idle_timeout : UINT64_MAX;
+	uint64_t due = l->idle_timeout ? l->last_activity + l->idle_timeout : UINT64_MAX;
+
+	return up_expires(l) < due ? up_expires(l) : due;
 }
 
 void px_l4_deadline(struct px_l4 *l, uint64_t now)
 {
-	(void)now;
+	if (now >= up_expires(l)) {
+		l->details = "tls_certificate_expired";
+		px_up_abort(l->up, tg_tls_expires_why(l->up->conn));
+		px_l4_lost(l);
+		return;
+	}
 	l->down->ln->stats->downstream_cx_idle_timeout++;
 	l->details = "idle_timeout";
 	px_l4_end(l, TG_WHY_conn_idle);
@@ -120,10 +133,16 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 {
 	struct px_up *u = l->up;
 
-	if (ev & TG_EV_OPEN)
+	if (ev & TG_EV_OPEN) {
 		l->open = true;
+		px_down_arm(l->down); /* its certificate has an end */
+	}
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	if (ev & TG_EV_FAILED) {
+		struct tg_conn_info info;
+
+		tg_conn_info(u->conn, &info);
+		l->transport = px_transport_of(info.why);
 		l->flags |= TG_FLAG(UC);
 		px_l4_lost(l);
 		return;

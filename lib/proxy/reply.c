@@ -185,6 +185,24 @@ static struct tg_view compose(
 	return tg_view_of(t, (size_t)(w - t));
 }
 
+/* The body that also says why TLS with the origin failed, as Envoy's does. */
+static const char *with_transport(struct px_exch *ex, const char *body)
+{
+	static const char between[] = ", transport failure reason: TLS error: ";
+	const char *why = tg_why_text(ex->transport);
+	uint8_t *t = tg_arena_alloc(
+			&ex->arena, (uint32_t)(strlen(body) + sizeof(between) + strlen(why))),
+		*w = t;
+
+	if (!t)
+		return body;
+	put(&w, body);
+	put(&w, between);
+	put(&w, why);
+	*w = 0;
+	return (const char *)t;
+}
+
 void px_reply(struct px_exch *ex, enum px_reply which)
 {
 	const struct reply *r = &replies[which];
@@ -201,6 +219,8 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 		return;
 	}
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	if (ex->transport)
+		body = with_transport(ex, body);
 	ex->flags |= r->flags;
 	ex->why = r->status ? r->why : why_of_status(status);
 	ex->details = r->details ? r->details : tg_h1_refusal_name(refusal);

@@ -233,7 +233,16 @@ static void close_up(struct px_up *u)
 	px_endpoint_put(ep);
 }
 
-/* Idle too long, or the origin's certificate is at its end. */
+/* What authenticated the connection is at its end: counted once, when it is closed for that. */
+static bool is_expired(const struct px_up *u)
+{
+	if (px_now(u->ep->proxy) < tg_tls_expires(u->conn))
+		return false;
+	px_why(u->ep->proxy, tg_tls_expires_why(u->conn));
+	return true;
+}
+
+/* Idle too long, or its certificates are at their end. */
 static void arm_idle(struct px_up *u)
 {
 	struct tg_proxy *p = u->ep->proxy;
@@ -260,13 +269,12 @@ static void to_idle(struct px_up *u)
 void px_up_release(struct px_up *u, enum px_release how)
 {
 	bool wanted = u->ep->wanted && !u->ep->proxy->draining &&
-		      (!u->max_requests || u->requests < u->max_requests) &&
-		      px_now(u->ep->proxy) < tg_tls_expires(u->conn);
+		      (!u->max_requests || u->requests < u->max_requests);
 
 	end_exchange_of(u);
 	if (how == PX_RELEASE_ABORT) {
 		px_up_abort(u, TG_WHY_conn_aborted);
-	} else if (how == PX_RELEASE_CLOSE || !wanted) {
+	} else if (how == PX_RELEASE_CLOSE || !wanted || is_expired(u)) {
 		close_up(u);
 	} else {
 		to_idle(u);
@@ -277,8 +285,10 @@ static void on_idle_timer(void *ctx, struct tg_timer *t)
 {
 	struct px_up *u = TG_CONTAINER(t, struct px_up, timer);
 
-	px_why(ctx, TG_WHY_conn_idle);
-	u->ep->stats->upstream_cx_idle_timeout++;
+	if (!is_expired(u)) {
+		px_why(ctx, TG_WHY_conn_idle);
+		u->ep->stats->upstream_cx_idle_timeout++;
+	}
 	close_up(u);
 }
 
@@ -415,6 +425,10 @@ static struct px_up *take_idle(struct px_endpoint *ep)
 	while (!tg_list_empty(&ep->idle)) {
 		struct px_up *u = TG_CONTAINER(ep->idle.prev, struct px_up, link);
 
+		if (is_expired(u)) { /* its timer comes later in this turn */
+			close_up(u);
+			continue;
+		}
 		if (!u->conn->events && !tg_conn_peek(u->conn, &(struct tg_view){0}, 1)) {
 			tg_list_del(&u->link);
 			ep->n_idle--;
@@ -545,7 +559,8 @@ static void connect_failed(struct px_up *u)
 	bool timeout;
 
 	tg_conn_info(u->conn, &info);
-	timeout = info.why == TG_WHY_conn_connect_timeout || info.why == TG_WHY_conn_timeout;
+	timeout = info.why == TG_WHY_conn_connect_timeout || info.why == TG_WHY_conn_timeout ||
+		  info.why == TG_WHY_tls_timeout;
 	ep->stats->upstream_cx_connect_fail++;
 	ep->stats->upstream_cx_connect_timeout += timeout;
 	ep->view.cx_connect_fail++;
@@ -553,6 +568,8 @@ static void connect_failed(struct px_up *u)
 		struct px_l4 *l = u->l4;
 
 		l->flags |= TG_FLAG(UF);
+		l->details = "upstream_connect_failure";
+		l->transport = px_transport_of(info.why);
 		px_l4_lost(l);
 		return;
 	}
@@ -563,6 +580,7 @@ static void connect_failed(struct px_up *u)
 	if (!tg_list_empty(&ep->pending)) {
 		struct px_exch *ex = TG_CONTAINER(ep->pending.next, struct px_exch, link);
 
+		ex->transport = timeout ? TG_WHY_none : px_transport_of(info.why);
 		px_reply(ex, timeout ? PX_REPLY_CONNECT_TIMEOUT : PX_REPLY_CONNECT_FAILURE);
 		px_down_run(ex->down);
 	}

@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include <tidegate/log.h>
+#include <tidegate/why.h>
 
 const char tg_log_default_format[] =
 	"[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" "
@@ -228,9 +229,42 @@ static void w_response_code(struct out *o, const struct piece *p, const struct t
 	put_u64(o, r->status);
 }
 
+#define TRANSPORT_TEXT 256
+
+/* As Envoy writes it: no spaces. False: TLS was not why. */
+static bool transport_text(const struct tg_log_record *r, char out[static TRANSPORT_TEXT])
+{
+	if (!r->transport)
+		return false;
+	snprintf(out, TRANSPORT_TEXT, "TLS error: %s", tg_why_text((enum tg_why)r->transport));
+	for (char *c = out; *c; c++)
+		if (*c == ' ')
+			*c = '_';
+	return true;
+}
+
+/* Why the transport failed is told inside the braces, as Envoy does. */
 static void w_details(struct out *o, const struct piece *p, const struct tg_log_record *r)
 {
-	put_string(o, p, r->details);
+	size_t n = r->details ? strlen(r->details) : 0;
+	char why[TRANSPORT_TEXT], all[2 * TRANSPORT_TEXT];
+
+	if (!n || !transport_text(r, why)) {
+		put_string(o, p, r->details);
+		return;
+	}
+	if (r->details[n - 1] == '}')
+		snprintf(all, sizeof(all), "%.*s|%s}", (int)n - 1, r->details, why);
+	else
+		snprintf(all, sizeof(all), "%s{%s}", r->details, why);
+	put_string(o, p, all);
+}
+
+static void w_transport(struct out *o, const struct piece *p, const struct tg_log_record *r)
+{
+	char why[TRANSPORT_TEXT];
+
+	put_string(o, p, transport_text(r, why) ? why : NULL);
 }
 
 static void w_flags(struct out *o, const struct piece *p, const struct tg_log_record *r)
@@ -310,6 +344,7 @@ operators[] = {
 	{"DURATION", NULL, w_duration},
 	{"DURATION_US", NULL, w_duration_us},
 	{"UPSTREAM_HOST", NULL, w_upstream_host},
+	{"UPSTREAM_TRANSPORT_FAILURE_REASON", NULL, w_transport},
 	{"UPSTREAM_CLUSTER", NULL, w_cluster},
 	{"DOWNSTREAM_REMOTE_ADDRESS", NULL, w_downstream},
 	{"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", NULL, w_downstream_ip},

@@ -233,13 +233,30 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 	return true;
 }
 
+/* A certificate that is no SVID may outlive its end: whether the peer still takes it is the peer's
+ * affair. */
+static int64_t own_expires(const struct tls_conn *c)
+{
+	return c->own && c->own->spiffe_id.n ? c->own->not_after : INT64_MAX;
+}
+
 uint64_t tg_tls_expires(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	int64_t ns;
+	int64_t at, ns;
 
-	if (conn->ops != &tls_ops || c->peer_expires >= INT64_MAX / (int64_t)TG_SEC)
+	if (conn->ops != &tls_ops)
 		return UINT64_MAX;
-	ns = c->peer_expires * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
+	at = own_expires(c) < c->peer_expires ? own_expires(c) : c->peer_expires;
+	if (at >= INT64_MAX / (int64_t)TG_SEC)
+		return UINT64_MAX;
+	ns = at * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
 	return ns > 0 ? (uint64_t)ns : 0;
+}
+
+enum tg_why tg_tls_expires_why(const struct tg_conn *conn)
+{
+	const struct tls_conn *c = tls_of(conn);
+
+	return own_expires(c) < c->peer_expires ? TG_WHY_tls_own_expired : TG_WHY_tls_peer_expired;
 }

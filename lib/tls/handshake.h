@@ -97,6 +97,9 @@ struct tg_hs_fail {
 };
 void tg_hs_failure(const struct tg_hs *h, struct tg_hs_fail *out);
 
+/* "certificate expired"; static. */
+const char *tg_alert_name(uint8_t alert);
+
 /* A short text that connections of a worker share: server name, protocol. */
 struct tg_name {
 	uint32_t refs;

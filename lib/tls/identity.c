@@ -130,7 +130,6 @@ static void fill(struct ident *i, X509 *x, const struct tg_cert_names *n)
 	print_hash(i);
 	id->hash = tg_view_of(i->hash, 2 * TG_DIGEST);
 	id->subject = tg_view_str(i->subject);
-	id->cert_pem = tg_view_str(i->pem);
 	id->not_after = tg_cert_not_after(x);
 }
 
@@ -147,12 +146,9 @@ static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum t
 	memcpy(i->digest, digest, TG_DIGEST);
 	i->kind = kind;
 	i->subject = tg_cert_subject(x);
-	i->pem = tg_cert_url_pem(x);
-	if (i->subject && i->pem) {
+	if (i->subject) {
 		fill(i, x, &n);
 	} else {
-		free(i->subject);
-		free(i->pem);
 		free(i);
 		i = NULL;
 	}
@@ -191,6 +187,15 @@ struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
 	}
 	i->pub.refs++;
 	return &i->pub;
+}
+
+bool tg_ident_keep_pem(struct tg_identity *id, X509 *x)
+{
+	struct ident *i = TG_CONTAINER(id, struct ident, pub);
+
+	if (!i->pem && (i->pem = tg_cert_url_pem(x)))
+		id->cert_pem = tg_view_str(i->pem);
+	return i->pem;
 }
 
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id)

@@ -137,6 +137,8 @@ enum tg_ident_kind { TG_IDENT_PLAIN, TG_IDENT_SVID, TG_IDENT_OWN };
  * the certificate cannot be read. */
 struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
 	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
+/* Makes its cert_pem, if it has none. False: no memory. */
+bool tg_ident_keep_pem(struct tg_identity *id, X509 *x);
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id);
 /* Whether a chain for this leaf was verified under x, and holds now; then *out is what came out.
  * Remembered as long as the identity is there. */

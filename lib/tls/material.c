@@ -99,8 +99,8 @@ static void add_text(EVP_MD_CTX *md, const char *s)
 
 static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
 {
-	uint8_t flags[6] = {f->server, f->require_client_certificate, f->spiffe, f->workload_api,
-		f->min_version, f->session_tickets};
+	uint8_t flags[7] = {f->server, f->require_client_certificate, f->spiffe, f->workload_api,
+		f->min_version, f->session_tickets, f->keep_pem};
 
 	add_bytes(md, flags, sizeof(flags));
 	for (uint32_t i = 0; i < f->n_pairs; i++) {

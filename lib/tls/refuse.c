@@ -34,6 +34,11 @@ void tg_refuse_cert(struct tg_facts *f, enum tg_why why, X509 *x, const char *wh
 	free(subject);
 }
 
+const char *tg_alert_name(uint8_t alert)
+{
+	return SSL_alert_desc_string_long(alert);
+}
+
 static enum tg_why why_of_alert(uint8_t alert)
 {
 	switch (alert) {
@@ -85,7 +90,7 @@ void tg_refuse_ssl(struct tg_facts *f)
 
 	if (f->alert_by_peer)
 		tg_refuse(f, TG_WHY_tls_peer_alert, "the peer sent alert %s (%u)",
-			SSL_alert_desc_string_long(f->alert), f->alert);
+			tg_alert_name(f->alert), f->alert);
 	else
 		tg_refuse(f, why_of_reason(ERR_GET_REASON(e), f->alert), "%s",
 			text ? text : "the TLS library gives no reason");

@@ -1,4 +1,6 @@
 /* rx.c: records in: opened in place in lower's receive queue, read by the user from there. */
+#include <stdio.h>
+
 #include "conn.h"
 
 /* A place in lower's pieces. */
@@ -118,11 +120,27 @@ static void look_at(struct look *k)
 	skip(&k->next, opened);
 }
 
+/* Alerts come without a handshake's error text: who and which one. The origin that refuses our
+ * certificate says so only now (RFC 8446 section 4.4.2.4). */
+static void log_alert(struct tls_conn *c, bool by_peer, uint8_t alert)
+{
+	const struct tg_identity *id = c->peer;
+	char line[320];
+
+	snprintf(line, sizeof(line), "peer%s%.120s%s%s%.*s%s: %s alert %s (%u)", id ? " \"" : "",
+		id ? (const char *)id->subject.p : "", id ? "\"" : "", id && id->uri.n ? " (" : "",
+		id ? (int)(id->uri.n < 120 ? id->uri.n : 120) : 0,
+		id && id->uri.n ? (const char *)id->uri.p : "", id && id->uri.n ? ")" : "",
+		by_peer ? "sent" : "broke the rules of TLS: was sent", tg_alert_name(alert), alert);
+	tls_log_failure(c, line);
+}
+
 static void refuse(struct look *k, int32_t alert)
 {
 	struct tls_conn *c = k->c;
 
 	tg_post_fail(&c->post, alert);
+	log_alert(c, false, (uint8_t)-alert);
 	c->conn.impl[I_WHY] = TG_WHY_tls_record;
 	k->events |= TG_EV_FAILED;
 }
@@ -190,10 +208,12 @@ static void take_message(struct look *k, struct cursor at, uint8_t type, uint32_
 			k->events |= TG_EV_EOF;
 			return;
 		case TG_POST_ALERT:
+			log_alert(c, true, out.alert);
 			c->conn.impl[I_WHY] = TG_WHY_tls_alert;
 			k->events |= TG_EV_FAILED;
 			return;
 		case TG_POST_REFUSED:
+			log_alert(c, false, out.alert);
 			c->conn.impl[I_WHY] = TG_WHY_tls_record;
 			k->events |= TG_EV_FAILED;
 			return;

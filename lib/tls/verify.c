@@ -1,4 +1,7 @@
 /* Who is the peer? The chain, the trust domain's bundle, and the name. */
+#include <stdio.h>
+#include <stdlib.h>
+
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
@@ -58,10 +61,22 @@ static int choose_trust(struct tg_facts *f, X509 *leaf, const struct tg_cert_nam
 	return -X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY;
 }
 
+/* The peer is its leaf; what is wrong may be wrong with a certificate above it. */
+static void refuse_chain(struct tg_facts *f, X509_STORE_CTX *sc, int error)
+{
+	X509 *leaf = X509_STORE_CTX_get0_cert(sc), *where = X509_STORE_CTX_get_current_cert(sc);
+	char *above = where && where != leaf ? tg_cert_subject(where) : NULL;
+	char text[256];
+
+	snprintf(text, sizeof(text), "%s%s%.100s%s", X509_verify_cert_error_string(error),
+		above ? " (\"" : "", above ? above : "", above ? "\")" : "");
+	tg_refuse_cert(f, why_of(error), leaf, text);
+	free(above);
+}
+
 static bool check_chain(struct tg_facts *f, X509_STORE_CTX *sc, STACK_OF(X509) * anchors)
 {
 	X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
-	X509 *where;
 	int error;
 
 	X509_STORE_CTX_set0_trusted_stack(sc, anchors);
@@ -72,9 +87,7 @@ static bool check_chain(struct tg_facts *f, X509_STORE_CTX *sc, STACK_OF(X509) *
 	error = X509_STORE_CTX_get_error(sc);
 	if (error == X509_V_OK)
 		X509_STORE_CTX_set_error(sc, error = X509_V_ERR_UNSPECIFIED);
-	where = X509_STORE_CTX_get_current_cert(sc);
-	tg_refuse_cert(f, why_of(error), where ? where : X509_STORE_CTX_get0_cert(sc),
-		X509_verify_cert_error_string(error));
+	refuse_chain(f, sc, error);
 	return false;
 }
 

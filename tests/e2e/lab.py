@@ -41,7 +41,7 @@ ORIGIN4, ORIGIN6 = '10.77.2.2', 'fd77:2::2'
 BASE = '''
 dataplane: { workers = $workers; idle = "adaptive"; memory = "$memory"; eal = "$eal";
              drain_time = "$drain_time"; $dataplane };
-admin: { socket = "$dir/admin.sock"; access_log = "$dir/access.log"; };
+admin: { socket = "$dir/admin.sock"; access_log = "$dir/access.log"; $admin };
 ports: ( $ports );
 '''
 
@@ -231,7 +231,7 @@ class Lab:
             'ports': string.Template(ports).substitute(dir=self.dir) if ports else ', '.join((
                 port('north', 'net_af_xdp0,iface=tgn0', NORTH, mtu),
                 port('south', 'net_af_xdp1,iface=tgs0', SOUTH, mtu))),
-            'web': '', 'dataplane': '', 'extra_listeners': '', 'extra_vhosts': '',
+            'web': '', 'dataplane': '', 'admin': '', 'extra_listeners': '', 'extra_vhosts': '',
             'extra_clusters': '', **subst}
         self.config = os.path.join(self.dir, 'tidegate.cfg')
 

@@ -372,8 +372,7 @@ def wrong_origins_are_refused(lab):
 
 @case
 def certificates_rotate(lab):
-    ca = certs.CA.__new__(certs.CA)
-    ca.dir, ca.path, ca.key = lab.dir, f'{lab.dir}/ca.crt', f'{lab.dir}/ca.key'
+    ca = certs.CA.there(lab.dir)
     kept = secure(lab, 443)
     old = kept.getpeercert()['serialNumber']
     ca.issue('new', ['DNS:nginx.test', 'DNS:py.test'])

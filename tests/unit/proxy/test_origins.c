@@ -182,6 +182,36 @@ static void connect_failures(void)
 	bench_end();
 }
 
+/* What TLS says goes to the client and into the log; a handshake that takes too long is a timeout.
+ */
+static void tls_failures(void)
+{
+	const struct tg_log_record *log;
+	struct bench_peer *c;
+
+	bench_start(4096);
+	b.connect_fails = TG_WHY_tls_expired;
+	c = bench_client(0);
+	bench_send(c, GET);
+	CU_ASSERT(has(bench_got(c), "reset reason: connection failure, transport failure reason: "
+				    "TLS error: certificate has expired"));
+	log = bench_log();
+	CU_ASSERT_EQUAL(log->flags, TG_FLAG(UF));
+	CU_ASSERT_EQUAL(log->transport, TG_WHY_tls_expired);
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_connect_timeout, 0);
+	b.connect_fails = TG_WHY_tls_timeout;
+	bench_send(c, GET);
+	CU_ASSERT(has(bench_got(c), "reset reason: connection timeout"));
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_connect_timeout, 1);
+	CU_ASSERT_EQUAL(bench_log()->transport, TG_WHY_none);
+	b.connect_fails = TG_WHY_none;
+	bench_send(c, GET);
+	bench_send(b.origin[b.n_origins - 1], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	CU_ASSERT_EQUAL(bench_log()->transport, TG_WHY_none);
+	bench_end();
+}
+
 static void timeouts(void)
 {
 	struct bench_peer *c;
@@ -671,8 +701,8 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"replays what was never delivered", replays_what_was_never_delivered},
 	{"does not replay what may have been delivered",
 		does_not_replay_what_may_have_been_delivered},
-	{"connect failures", connect_failures}, {"timeouts", timeouts},
-	{"configured timeouts", configured_timeouts},
+	{"connect failures", connect_failures}, {"TLS failures", tls_failures},
+	{"timeouts", timeouts}, {"configured timeouts", configured_timeouts},
 	{"max connection duration is polite", max_connection_duration_is_polite},
 	{"downstream goes away", downstream_goes_away},
 	{"bad chunks of the client reset the origin", bad_chunks_of_the_client_reset_the_origin},

@@ -1,4 +1,5 @@
 #include <tidegate/log.h>
+#include <tidegate/why.h>
 
 #include "../tgtest.h"
 
@@ -51,6 +52,28 @@ static const char *print(const char *format, const struct tg_log_record *r)
 }
 
 #define EXPECT(format, r, want) CU_ASSERT_STRING_EQUAL(print(format, r), want "\n")
+
+static void why_tls_failed(void)
+{
+	struct tg_log_record r = sample();
+
+	EXPECT("%UPSTREAM_TRANSPORT_FAILURE_REASON%", &r, "-");
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "via_upstream");
+	r.transport = TG_WHY_tls_expired;
+	EXPECT("%UPSTREAM_TRANSPORT_FAILURE_REASON%", &r,
+		"TLS_error:_certificate_has_expired_(certificate_expired)");
+	EXPECT("%UPSTREAM_TRANSPORT_FAILURE_REASON:9%", &r, "TLS_error");
+	r.details = "upstream_reset_before_response_started{connection_failure}";
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r,
+		"upstream_reset_before_response_started{connection_failure|"
+		"TLS_error:_certificate_has_expired_(certificate_expired)}");
+	r.details = "upstream_connect_failure";
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r,
+		"upstream_connect_failure{TLS_error:_certificate_has_expired_(certificate_"
+		"expired)}");
+	r.details = NULL;
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "-");
+}
 
 static void default_format(void)
 {
@@ -238,4 +261,5 @@ static void flags(void)
 TG_TEST_MAIN("log format", {"default format", default_format}, {"tcp connection", tcp_connection},
 	{"every operator", every_operator}, {"refused with a reason", refused_with_a_reason},
 	{"nothing can be forged", nothing_can_be_forged}, {"cut lines", cut_lines},
-	{"longest default line fits", longest_default_line_fits}, {"flags", flags})
+	{"longest default line fits", longest_default_line_fits}, {"flags", flags},
+	{"why TLS failed", why_tls_failed})
