@@ -100,7 +100,7 @@ enum tg_why tcp_input_one(struct tg_tcp *t, struct tg_seg *s, uint64_t hash)
 	if (tg_unlikely(tg_flow_kind(ref) != TG_FLOW_TCB))
 		return slow_path(t, s, hash, ref);
 	c = tcb_at(t, tg_flow_index(ref));
-	if (tg_unlikely(!is_plain(c, s, &o)))
+	if (tg_unlikely(t->share <= SHARE_STRICT || !is_plain(c, s, &o)))
 		return slow_path(t, s, hash, ref);
 	if (o.has && c->rcv_wup == c->rcv_nxt) {
 		c->ts_recent = o.tsval;

@@ -55,13 +55,21 @@ static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
 	if (free < c->rcv_buf / 16 || free < u32_min(c->rcv_mss, c->rcv_buf / 2))
 		free = 0;
 	if (tg_unlikely(t->share != UINT32_MAX)) {
-		uint32_t share = u32_max(t->share, 4u * c->rcv_mss);
+		uint32_t share = share_of(t, c->rcv_mss);
 
 		free = u32_min(free, c->rx_bytes < share ? share - c->rx_bytes : 0);
 	}
-	if (tg_unlikely(t->pressure))
-		free = u32_min(free, 4u * c->rcv_mss);
 	return u32_min(free, UINT32_C(65535) << c->rcv_scale);
+}
+
+/* Windows were promised while buffers were plenty. Once they are scarce, who has enough to read
+ * already gets no more, and the peer will send it again; the device's share is not for them at all.
+ */
+static bool has_enough(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	if (tg_likely(t->share > SHARE_STRICT))
+		return false;
+	return c->rx_bytes >= (t->pressure > 1 ? 1 : share_of(t, c->rcv_mss));
 }
 
 /* RFC 9293 section 3.8.6.2.2: the right edge moves by a segment or half the buffer, or not. */
@@ -195,9 +203,7 @@ enum tg_why rcv_data(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s)
 		len -= cut;
 	}
 	room = buffer_edge(c) - seq;
-	/* Windows were promised while buffers were plenty. The device's share is not for them: who
-	 * has something to read already gets no more, and the peer will send it again. */
-	if ((int32_t)room < 0 || (tg_unlikely(t->pressure > 1) && c->rx_bytes))
+	if ((int32_t)room < 0 || has_enough(t, c))
 		room = 0;
 	if (len > room) {
 		if (!room) {

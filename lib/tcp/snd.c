@@ -130,19 +130,15 @@ uint32_t snd_space(const struct tg_conn *conn)
 		c->flags & F_FIN_QUEUED || used >= c->snd_buf)
 		return 0;
 	space = c->snd_buf - used;
-	if (!c->tx)
-		return t->txs.in_use < t->txs.count ? space : 0;
-	/* Small writes in many turns: a buffer each, so they are bounded too. */
-	if (c->tx->bufs >= c->snd_buf / 512 + 16)
-		return 0;
 	if (tg_unlikely(t->share != UINT32_MAX)) {
-		uint32_t share = u32_max(t->share, 4u * c->mss);
+		uint32_t share = share_of(t, c->mss);
 
 		space = u32_min(space, used < share ? share - used : 0);
 	}
-	if (tg_unlikely(t->pressure))
-		return used < 4u * c->mss ? u32_min(space, 4u * c->mss) : 0;
-	return space;
+	if (!c->tx)
+		return t->txs.in_use < t->txs.count ? space : 0;
+	/* Small writes in many turns: a buffer each, so they are bounded too. */
+	return c->tx->bufs < c->snd_buf / 512 + 16 ? space : 0;
 }
 
 void snd_starved(struct tg_tcp *t, struct tg_tcb *c)

@@ -31,8 +31,9 @@
 #define SYN_RETRIES 6    /* 1 + 2 + ... + 64 = 127 s */
 #define SYNACK_RETRIES 5 /* 1 + 2 + ... + 32 = 63 s */
 #define QUICK_ACKS 16
-#define HOLD_US 1000     /* a segment that is not full waits for tx_more, rounded up to ticks */
-#define SHARE_UNIT 1448u /* payload bytes that a packet buffer is taken to hold */
+#define HOLD_US 1000 /* a segment that is not full waits for tx_more, rounded up to ticks */
+#define SHARE_STRICT (32u * 1024) /* a share so small that data beyond it are not even accepted */
+#define SHARE_UNIT 1448u          /* payload bytes that a packet buffer is taken to hold */
 #define DUP_THRESH 3
 #define CHALLENGE_MS 200  /* RFC 5961 section 7: one in that time, and CHALLENGE_BURST at once: */
 #define CHALLENGE_BURST 5 /* at most ten in any second, for each connection */
@@ -86,7 +87,8 @@ struct tg_tcp {
 	uint32_t room;               /* bytes behind the headroom in a packet buffer */
 	uint32_t out_head, out_tail; /* connections with something to send: index + 1 */
 	uint8_t kind_tcb, kind_emb, kind_tw, kind_line;
-	uint8_t pressure; /* on buffers. 0: none; 1: windows do not grow; 2: no new connections */
+	uint8_t pressure; /* on buffers. 0: none; 1: the least for everyone; 2: no new connections
+			   */
 	bool short_badly; /* between the two */
 	uint32_t pressure_ms; /* when it was last looked at */
 	uint32_t share;       /* bytes that one queue may hold while buffers are scarce */
@@ -126,6 +128,14 @@ static inline uint32_t us_to_ticks(uint32_t us)
 {
 	return (uint32_t)(((uint64_t)us * 1000) >> TG_WHEEL_TICK_SHIFT) + 1;
 }
+/* What one queue may hold while t->share is not UINT32_MAX, in bytes: something always moves. */
+static inline uint32_t share_of(const struct tg_tcp *t, uint32_t mss)
+{
+	uint32_t least = (t->pressure ? 2 : 4) * mss;
+
+	return t->share > least ? t->share : least;
+}
+
 static inline uint32_t tcb_index(const struct tg_tcp *t, const struct tg_tcb *c)
 {
 	return tg_pool_index(&t->tcbs, c);

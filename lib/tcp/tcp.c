@@ -186,16 +186,19 @@ void tg_tcp_destroy(struct tg_tcp *t)
  * them walks over every core's cache, so it is done once a millisecond. */
 void pressure_update(struct tg_tcp *t)
 {
-	uint32_t now = now_ms(t), avail;
+	uint32_t now = now_ms(t), avail, reserve;
 
 	if (tg_likely(now == t->pressure_ms))
 		return;
 	t->pressure_ms = now;
 	avail = rte_mempool_avail_count(t->conf.mbufs);
 	/* While half of the buffers are free everyone has what it was configured for. Below that a
-	 * queue may grow to a part of what is left (a dynamic threshold): however many are slow,
-	 * some remains for the others. */
-	t->share = avail >= t->mbufs_total / 2 ? UINT32_MAX : avail / 256 * SHARE_UNIT;
+	 * queue may grow to a part of what is left above a reserve (a dynamic threshold): however
+	 * many are slow, some remains for the others. */
+	reserve = t->mbufs_total / 4;
+	t->share = avail >= t->mbufs_total / 2 ? UINT32_MAX
+		   : avail > reserve           ? (avail - reserve) / 256 * SHARE_UNIT
+					       : 0;
 	t->short_badly = avail < t->mbufs_total / 32 * 3;
 	if (avail < t->mbufs_total / 16)
 		t->pressure = 2;

@@ -23,6 +23,11 @@ class TimeUp(Exception):
     pass
 
 
+class Disturbed(AssertionError):
+    """What was judged depends on a CPU that the machine demonstrably gave to others: the one
+    failure after which a case may begin anew (main's tries)."""
+
+
 def case(fn=None, *, seconds=CASE_SECONDS, long=False):
     """Marks a test case. seconds: its bound; long: not run in quick mode."""
     def mark(f):
@@ -79,15 +84,15 @@ def _alarm(_signo, _frame):
     raise TimeUp()
 
 
-def _try(name, fn, seconds, lab):
-    """None, or why the case failed. Raises Skip."""
+def _try(fn, seconds, lab):
+    """(None or why the case failed, whether it may begin anew). Raises Skip."""
     signal.signal(signal.SIGALRM, _alarm)
     signal.alarm(seconds)
     try:
         fn(lab)
     except TimeUp:
         note(traceback.format_exc())
-        return f'not finished within {seconds} s'
+        return f'not finished within {seconds} s', False
     except Skip:
         raise
     except Exception as e:  # pylint: disable=broad-except
@@ -96,21 +101,21 @@ def _try(name, fn, seconds, lab):
         else:
             for f in traceback.extract_tb(e.__traceback__):
                 note(f'{os.path.basename(f.filename)}:{f.lineno}: {f.line}')
-        return f'{type(e).__name__}: {e}'
+        return f'{type(e).__name__}: {e}', isinstance(e, Disturbed)
     finally:
         signal.alarm(0)
-    return None
+    return None, False
 
 
 def _run_one(n, name, fn, seconds, lab, tries=1):
     t0 = time.monotonic()
     for left in reversed(range(tries)):
         try:
-            text = _try(name, fn, seconds, lab)
+            text, disturbed = _try(fn, seconds, lab)
         except Skip as e:
             print(f'ok {n} - {name} # SKIP {e}', flush=True)
             return True
-        if text is None or not left or lab.is_dead():
+        if not disturbed or not left or lab.is_dead():
             break
         note(f'{name}: {text}; again, {left} more')
     took = time.monotonic() - t0
@@ -124,9 +129,8 @@ def _run_one(n, name, fn, seconds, lab, tries=1):
 
 
 def main(make_lab, tries=1):
-    """make_lab(): a context manager that yields the lab. Exits the process. tries: how often a case may begin
-    anew before it has failed: only for files that judge milliseconds, which a busy machine takes away from
-    anybody; what is wrong is wrong each time."""
+    """make_lab(): a context manager that yields the lab. Exits the process. tries: how often a case that
+    was Disturbed may run before it has failed; any other failure is final."""
     catch_signals()
     if os.geteuid() != 0:
         print('1..0 # SKIP network namespaces need root')

@@ -679,6 +679,8 @@ static void command(const char *p)
 		do_icmp(p);
 	else if (script_word(&p, "unlisten"))
 		tg_tcp_unlisten(r.tcp, &r.listener);
+	else if (script_word(&p, "buffers"))
+		script_buffers(script_number(&p));
 	else if (script_word(&p, "other")) {
 		uint32_t port = script_number(&p);
 

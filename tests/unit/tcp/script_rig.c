@@ -126,6 +126,19 @@ void script_set_up(const struct script *s)
 	r.asked = 0;
 }
 
+static struct rte_mbuf *elsewhere[MBUFS];
+static uint32_t n_elsewhere;
+
+void script_buffers(uint32_t percent)
+{
+	uint32_t want = MBUFS * percent / 100;
+
+	while (n_elsewhere && rte_mempool_avail_count(r.pool) < want)
+		rte_pktmbuf_free(elsewhere[--n_elsewhere]);
+	while (rte_mempool_avail_count(r.pool) > want)
+		elsewhere[n_elsewhere++] = rte_pktmbuf_alloc(r.pool);
+}
+
 /* Received = accepted + refused, TCP's part of the ledger. */
 static void check_ledger(void)
 {
@@ -152,6 +165,7 @@ void script_take_down(uint32_t mbufs_before)
 	}
 	tg_net_destroy(r.net);
 	tg_net_destroy(r.peer);
+	script_buffers(100);
 	if (rte_mempool_avail_count(r.pool) != mbufs_before)
 		script_fail(
 			"%u packet buffers leaked", mbufs_before - rte_mempool_avail_count(r.pool));

@@ -55,6 +55,7 @@ uint16_t script_peer_tx(void *dev, struct rte_mbuf **pkts, uint16_t n);
 void script_flush(void);
 
 /* script_rig.c */
+void script_buffers(uint32_t percent); /* leaves so many of the pool free */
 void script_set_up(const struct script *s);
 /* mbufs_before: free packet buffers before the script; all must be back. */
 void script_take_down(uint32_t mbufs_before);

@@ -23,6 +23,16 @@
 	"+0   > . 1:1(0) ack 7301 win 0\n" \
 	"+0   event READABLE\n"
 
+#define FOUR_SEGMENTS \
+	"+.1  < . 1:1461(1460) ack 1 win 512\n" \
+	"+0   > . 1:1(0) ack 1461\n" \
+	"+.1  < . 1461:2921(1460) ack 1 win 512\n" \
+	"+0   > . 1:1(0) ack 2921\n" \
+	"+.1  < . 2921:4381(1460) ack 1 win 512\n" \
+	"+0   > . 1:1(0) ack 4381\n" \
+	"+.1  < . 4381:5841(1460) ack 1 win 512\n" \
+	"+0   > . 1:1(0) ack 5841\n"
+
 static const struct script scripts[] = {
 	ABOUT("The edges of the receive window"),
 	{"a segment that ends at the right edge is kept", CONF_SMALL_BUF,
@@ -226,6 +236,34 @@ static const struct script scripts[] = {
 			  "+0 event DRAINED\n"},
 
 	ABOUT("Sender's silly window avoidance and PSH"),
+	{"what was promised is not taken while buffers are scarce: four segments", 0,
+		OPEN "+0 buffers 20\n" FOUR_SEGMENTS "+.1 < . 5841:7301(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 5841\n"
+		     "+0 stat tcp_rcv_full 1\n"
+		     "+0 read 5840\n"
+		     "+.1 < . 5841:7301(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 7301\n"},
+	{"two when they are short, of both queues", 0,
+		OPEN "+0 buffers 11\n"
+		     "+.1 < . 1:1461(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1461\n"
+		     "+.1 < . 1461:2921(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2921\n"
+		     "+.1 < . 2921:4381(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 2921\n"
+		     "+0 stat tcp_rcv_full 1\n"
+		     "+0 space 2920\n"},
+	{"a segment when the devices' own are touched", 0,
+		OPEN "+0 buffers 6\n"
+		     "+.1 < . 1:1461(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1461\n"
+		     "+.1 < . 1461:2921(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 1461\n"
+		     "+0 stat tcp_rcv_full 1\n"},
+	{"plenty of buffers again: all that was promised", 0,
+		OPEN "+0 buffers 20\n" FOUR_SEGMENTS "+0 buffers 90\n"
+		     "+.1 < . 5841:7301(1460) ack 1 win 512\n"
+		     "+0 > . 1:1(0) ack 7301\n"},
 	{"a window a little larger than a segment: no crumb behind it", 0,
 		OPEN "+.1 < . 1:1(0) ack 1 win 12\n" /* 1536 bytes */
 		     "+0 write 4380\n"
