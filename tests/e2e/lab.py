@@ -140,7 +140,7 @@ NORMAL = {
     'ip_multicast', 'icmp_ignored', 'tcp_time_wait', 'tcp_no_connection', 'tcp_old_data',
     'tcp_paws', 'conn_peer_gone', 'tcp_ack_old', 'tcp_embryonic',
     'tcp_out_of_window',  # Linux probes a zero window with a byte before it
-    'conn_aborted', 'tx_pending_full',
+    'conn_aborted',
     'rx_no_buffer',  # a machine that gives the worker no CPU for longer than the device's ring lasts
 }
 # Pools that give back on a clock of their own (2 MSL, ageing, a minute for fragments), not when a
@@ -432,6 +432,21 @@ class Lab:
 
     def gate_pid(self):
         return self.proc.pid  # `ip netns exec` becomes the program
+
+    def gate_threads(self):
+        """(thread id, whether it is a worker) of each thread of Tidegate's."""
+        for tid in os.listdir(f'/proc/{self.gate_pid()}/task'):
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                with open(f'/proc/{self.gate_pid()}/task/{tid}/comm', encoding='ascii') as f:
+                    yield int(tid), f.read().startswith('rte-worker')
+
+    def waited_ms(self):
+        """How long the workers have been ready to run without their CPUs; with cores of their own: never."""
+        ms = 0
+        for tid in (t for t, worker in self.gate_threads() if worker):
+            with open(f'/proc/{self.gate_pid()}/task/{tid}/schedstat', encoding='ascii') as f:
+                ms += int(f.read().split()[1]) / 1e6
+        return ms
 
     def log_text(self):
         with open(os.path.join(self.dir, 'tidegate.log'), encoding='utf-8', errors='replace') as f:

@@ -217,19 +217,6 @@ class AttackLab(Lab):
             if not worker:
                 os.sched_setaffinity(tid, OTHERS)
 
-    def gate_threads(self):
-        """(thread id, whether it is the worker) of each thread of Tidegate's."""
-        for tid in os.listdir(f'/proc/{self.gate_pid()}/task'):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                with open(f'/proc/{self.gate_pid()}/task/{tid}/comm', encoding='ascii') as f:
-                    yield int(tid), f.read().startswith('rte-worker')
-
-    def waited_ms(self):
-        """How long the worker has been ready to run without its CPU; a core of its own: never."""
-        worker = next(tid for tid, is_worker in self.gate_threads() if is_worker)
-        with open(f'/proc/{self.gate_pid()}/task/{worker}/schedstat', encoding='ascii') as f:
-            return int(f.read().split()[1]) / 1e6
-
 
 def counted(lab):
     """How much each drop reason has grown since; a function."""

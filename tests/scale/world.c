@@ -4,9 +4,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
 #include <rte_mbuf.h>
 
+#include "../eal.h"
 #include "stack.h" /* lib/tcp's: the flow table's size */
 #include "world.h"
 
@@ -30,14 +30,7 @@ static const char config[] =
 
 bool world_eal(uint32_t mib)
 {
-	static char args[][16] = {"scale", "--no-huge", "--no-pci", "--no-shconf", "--no-telemetry",
-		"-l", "0", "--log-level", "error", "-m", ""};
-	char *av[RTE_DIM(args)];
-
-	snprintf(args[RTE_DIM(args) - 1], sizeof(args[0]), "%u", mib);
-	for (size_t i = 0; i < RTE_DIM(args); i++)
-		av[i] = args[i];
-	return tg_h1_init("auto") == 0 && rte_eal_init((int)RTE_DIM(args), av) >= 0;
+	return tg_h1_init("auto") == 0 && tg_test_eal(mib);
 }
 
 /* --- the wire -------------------------------------------------------------------------------- */

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include <rte_eal.h>
-
+#include "../eal.h"
 #include "sim.h"
 
 static struct sim_world world;
@@ -56,13 +55,7 @@ static void catch_crashes(void)
 
 static void start_eal(void)
 {
-	static char args[][16] = {"tg_sim", "--no-huge", "--no-pci", "--no-shconf", "-m", "128",
-		"--no-telemetry", "-l", "0", "--log-level", "error"};
-	char *argv[TG_ARRAY_LEN(args)];
-
-	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		argv[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), argv) < 0 || !sim_setup()) {
+	if (!tg_test_eal(128) || !sim_setup()) {
 		fprintf(stderr, "tg_sim: EAL does not start\n");
 		exit(2);
 	}

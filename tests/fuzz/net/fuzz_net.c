@@ -13,12 +13,13 @@
  * of exactly their size, so that AddressSanitizer sees a read past the end.
  */
 #include <netinet/in.h>
-#include <rte_eal.h>
 #include <rte_ring.h>
 #include <stdlib.h>
 
 #include <tidegate/net.h>
 #include <tidegate/view.h>
+
+#include "../../eal.h"
 
 #define POOL 2047
 #define WORKERS 2
@@ -129,13 +130,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static char args[][24] = {"fuzz", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
-		"--no-telemetry", "-l", "0", "--log-level=lib.eal:4"};
-	char *av[TG_ARRAY_LEN(args) + 1] = {NULL};
-
-	for (uint32_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		av[i] = args[i];
-	CHECK(rte_eal_init((int)TG_ARRAY_LEN(args), av) >= 0);
+	CHECK(tg_test_eal(64));
 	mbufs = rte_pktmbuf_pool_create(
 		"fuzz", POOL, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);
 	for (uint32_t w = 0; w < WORKERS; w++)

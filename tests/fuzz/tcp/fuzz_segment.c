@@ -10,11 +10,10 @@
  * the end everything goes back: pools, buffers, timers. */
 #include <stdlib.h>
 
-#include <rte_eal.h>
-
 #include <tidegate/net.h>
 #include <tidegate/tcp.h>
 
+#include "../../eal.h"
 #include "opts.h"
 
 #define BUFFERS 512
@@ -653,13 +652,7 @@ static void end_stack(void)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static char args[][16] = {"fuzz", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
-		"--no-telemetry", "-l", "0", "--log-level", "error"};
-	char *list[TG_ARRAY_LEN(args)];
-
-	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		list[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), list) < 0)
+	if (!tg_test_eal(64))
 		abort();
 	s.pool = rte_pktmbuf_pool_create("fuzz", BUFFERS, 0, 0, ROOM, -1);
 	if (!s.pool)

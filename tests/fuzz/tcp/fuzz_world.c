@@ -2,8 +2,7 @@
  * each): lost, corrupted, doubled, late. The simulator's invariants decide. */
 #include <stdlib.h>
 
-#include <rte_eal.h>
-
+#include "../../eal.h"
 #include "sim.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -13,13 +12,7 @@ static struct sim_world world;
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static char args[][16] = {"fuzz", "--no-huge", "--no-pci", "--no-shconf", "-m", "128",
-		"--no-telemetry", "-l", "0", "--log-level", "error"};
-	char *list[TG_ARRAY_LEN(args)];
-
-	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		list[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), list) < 0 || !sim_setup())
+	if (!tg_test_eal(128) || !sim_setup())
 		abort();
 	return 0;
 }

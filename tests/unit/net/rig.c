@@ -1,6 +1,6 @@
 #include "rig.h"
+#include "../../eal.h"
 
-#include <rte_eal.h>
 #include <rte_errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -95,13 +95,7 @@ static void read_vectors(void)
 
 static void once(void)
 {
-	static char args[][24] = {"test", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
-		"--no-telemetry", "-l", "0", "--log-level=lib.eal:4"};
-	char *argv[TG_ARRAY_LEN(args) + 1] = {NULL};
-
-	for (uint32_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		argv[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), argv) < 0)
+	if (!tg_test_eal(64))
 		exit(2);
 	rig_mbufs = rte_pktmbuf_pool_create(
 		"rig", POOL, 0, 0, 2048 + RTE_PKTMBUF_HEADROOM, SOCKET_ID_ANY);

@@ -2,8 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <rte_eal.h>
-
+#include "../../eal.h"
 #include "script_parse.h"
 #include "script_rig.h"
 
@@ -193,16 +192,11 @@ static int print_table(const char *suite, const struct script *s, unsigned int n
 
 int script_main(const char *suite, const struct script *s, unsigned int n, int argc, char **argv)
 {
-	static char args[][16] = {"script", "--no-huge", "--no-pci", "--no-shconf", "-m", "64",
-		"--no-telemetry", "-l", "0", "--log-level", "error"};
-	char *av[TG_ARRAY_LEN(args)];
 	unsigned int failed = 0, ran = 0;
 
 	if (argc > 1 && !strcmp(argv[1], "--table"))
 		return print_table(suite, s, n);
-	for (size_t i = 0; i < TG_ARRAY_LEN(args); i++)
-		av[i] = args[i];
-	if (rte_eal_init((int)TG_ARRAY_LEN(args), av) < 0)
+	if (!tg_test_eal(64))
 		return 2;
 	r.pool = rte_pktmbuf_pool_create("script", MBUFS, 0, 0, 2176, SOCKET_ID_ANY);
 	if (!r.pool)
