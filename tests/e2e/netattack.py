@@ -213,7 +213,7 @@ class AttackLab(Lab):
         finally:
             os.sched_setaffinity(0, OTHERS)
         for tid, worker in self.gate_threads():
-            os.setpriority(os.PRIO_PROCESS, tid, -15)
+            os.setpriority(os.PRIO_PROCESS, tid, -20)
             if not worker:
                 os.sched_setaffinity(tid, OTHERS)
 

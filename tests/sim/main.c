@@ -85,10 +85,11 @@ static void usage(void)
 {
 	fprintf(stderr,
 		"tg_sim [--first SEED] [--seeds N] [--verbose] [--trace] [--check-every STEPS] "
-		"[--twice] [--totals]\n"
+		"[--twice] [--totals] [--half]\n"
 		"  Two stacks on a simulated wire. The number of seeds: --seeds, else "
 		"TG_SIM_SEEDS, else 2000.\n"
 		"  --check-every N: invariants after every N-th step (1: each).\n"
+		"  --half runs half as many: two programs beside each other run all.\n"
 		"  --totals prints the counters of all worlds together.\n"
 		"  --twice runs each seed two times and compares the hashes of all that "
 		"happened.\n");
@@ -109,10 +110,10 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = {{"first", 1, NULL, 'f'}, {"seeds", 1, NULL, 'n'},
 		{"verbose", 0, NULL, 'v'}, {"trace", 0, NULL, 't'}, {"check-every", 1, NULL, 'c'},
-		{"twice", 0, NULL, '2'}, {"totals", 0, NULL, 's'}, {0}};
+		{"twice", 0, NULL, '2'}, {"totals", 0, NULL, 's'}, {"half", 0, NULL, 'h'}, {0}};
 	const char *env = getenv("TG_SIM_SEEDS");
 	uint64_t first = 1, seeds = env && *env ? number(env) : 2000, failures = 0, hash;
-	bool verbose = false, twice = false, sums = false;
+	bool verbose = false, twice = false, sums = false, half = false;
 	int o;
 
 	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
@@ -138,9 +139,13 @@ int main(int argc, char **argv)
 		case 's':
 			sums = true;
 			break;
+		case 'h':
+			half = true;
+			break;
 		default:
 			usage();
 		}
+	seeds = half ? (seeds + 1) / 2 : seeds;
 	if (optind != argc)
 		usage();
 	setvbuf(stdout, NULL, _IOLBF, 0); /* a long run shows a failure when it happens */
