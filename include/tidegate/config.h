@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include <tidegate/addr.h>
+#include <tidegate/filter.h>
 #include <tidegate/http1.h>
 #include <tidegate/log.h>
 #include <tidegate/route.h>
@@ -90,6 +91,9 @@ struct tg_listener_conf {
 	/* ns; 0 = off. Defaults of Envoy: 1 h, 5 min, off, off, off, 1 s */
 	uint64_t idle_timeout, stream_idle_timeout, request_timeout, request_headers_timeout,
 		max_connection_duration, delayed_close_timeout;
+	/* What every connection and request here passes; NULL: nothing. overrides[route->filters]:
+	 * in its place, where virtual host or route say something else; NULL: this. */
+	struct tg_filter_chain *filters, **overrides;
 	/* http */
 	struct tg_h1_limits limits;
 	bool use_remote_address; /* true by default: the peer's address is appended to XFF */
@@ -107,6 +111,8 @@ struct tg_listener_conf {
 	struct tg_listener_stats *stats; /* [worker]; survives reloads */
 };
 
+#define TG_CHAINS_MAX (1u << 20) /* listeners times different lists of filters below them */
+
 struct tg_snapshot {
 	uint64_t generation; /* 1 as loaded; who adopts it counts on from the running one */
 	struct tg_dataplane_conf dataplane;
@@ -117,6 +123,11 @@ struct tg_snapshot {
 	struct tg_listener_conf *listeners;
 	struct tg_vhost *vhosts;
 	struct tg_cluster *clusters;
+	uint32_t n_chains; /* of all listeners */
+	struct {
+		struct tg_filter_chain *chain;
+		const char *listener;
+	} * chains;
 	uint32_t n_tls;
 	struct tg_tls_conf *tls; /* of all listeners and clusters */
 	const char *source;      /* the file's text, @include expanded, for /config_dump */

@@ -68,6 +68,8 @@ struct tg_log_record {
 	struct tg_sockaddr downstream; /* the client */
 	struct tg_sockaddr local;      /* the address that it reached; port 0: not filled in */
 	struct tg_sockaddr upstream;   /* port 0: none */
+	/* What a filter said instead of details; .n 0: nothing. */
+	struct tg_log_text filter_details;
 	struct tg_log_text method, authority, user_agent, xff, request_id, route, cluster, listener;
 	uint16_t path_n;
 	uint8_t path[TG_LOG_PATH_MAX];

@@ -13,7 +13,7 @@
 #define TIDEGATE_ROUTE_H
 
 #include <tidegate/addr.h>
-#include <tidegate/msg.h>
+#include <tidegate/match.h>
 #include <tidegate/rng.h>
 #include <tidegate/stats.h>
 
@@ -43,22 +43,6 @@ struct tg_cluster {
 };
 
 enum tg_match_kind { TG_MATCH_PATH, TG_MATCH_PREFIX };
-enum tg_header_match_kind {
-	TG_HEADER_EXACT,
-	TG_HEADER_PREFIX,
-	TG_HEADER_CONTAINS,
-	TG_HEADER_PRESENT
-};
-
-/* Envoy's rules: several lines of one field are compared as one value, joined by ","; a field that
- * is missing matches only an inverted PRESENT, whatever the kind. The names ":method" and
- * ":authority" stand for these parts of the request. */
-struct tg_header_match {
-	struct tg_view name, value; /* name in any case; PRESENT has no value */
-	enum tg_header_match_kind kind;
-	bool invert;
-};
-
 struct tg_route {
 	const char *name; /* may be "" */
 	enum tg_match_kind kind;
@@ -70,6 +54,7 @@ struct tg_route {
 	uint64_t timeout; /* ns; 0 = off. Default 15 s */
 	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
 	uint64_t idle_timeout;
+	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
 };
 
 struct tg_vhost {
@@ -100,8 +85,6 @@ int tg_cluster_compile(struct tg_cluster *c);
 const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_view authority);
 /* The first route in configured order that matches m->path, as it stands, and the fields; NULL. */
 const struct tg_route *tg_route_find(const struct tg_vhost *v, const struct tg_msg *m);
-/* Whether all n predicates hold. */
-bool tg_headers_match(const struct tg_header_match *h, uint32_t n, const struct tg_msg *m);
 
 /* Weighted round robin, no state shared between workers. Over total_weight picks each endpoint is
  * chosen exactly as often as its weight says, spread evenly. pos: this worker's position in this

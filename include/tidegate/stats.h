@@ -172,6 +172,15 @@ void tg_stats_destroy(struct tg_stats *s);
 struct tg_core_stats *tg_stats_cores(struct tg_stats *s);
 struct tg_cluster_stats *tg_stats_cluster(struct tg_stats *s, const char *name);
 struct tg_listener_stats *tg_stats_listener(struct tg_stats *s, const char *name);
+/* Counters of a filter at a listener, shown as http.<listener>.<filter>.<name> (or tcp. ...), as
+ * Envoy does: worker w writes row[w * TG_FILTER_ROW(n) + i]. filter: "rbac", or "rbac.<id>". defs
+ * is static; it says what a filter of this name has, always the same. */
+struct tg_stat_def {
+	const char *name, *text;
+};
+#define TG_FILTER_ROW(n) (((n) + 7u) & ~7u) /* words: no two workers in a cache line */
+uint64_t *tg_stats_filter(struct tg_stats *s, const char *listener, const char *filter,
+	const struct tg_stat_def *defs, uint32_t n);
 /* Says how a listener is shown beside listener.<name>.*: as http.<name>.* (at first) or as
  * tcp.<name>.*. */
 void tg_stats_listener_is_tcp(struct tg_stats *s, const char *name, bool tcp);
@@ -179,7 +188,8 @@ void tg_stats_listener_is_tcp(struct tg_stats *s, const char *name, bool tcp);
 /* One value in a walk. `scope` and `who`:
  *   "worker"    a worker's number; "" is the sum over all workers
  *   "cluster"   its name (sums over the workers, as all below)
- *   "listener"  its name: connections;  "http" and "tcp": what it is shown as besides
+ *   "listener"  its name: connections;  "http" and "tcp": what it is shown as besides, and its
+ *               filters ("rbac.allowed")
  *   "why"       "pkt", "seg", "txp", "conn", "req": the reason's class; name is the reason
  * Other scopes ("server", "pool") come from the caller of tg_stats_render(). Gauges may be read as
  * int64_t: one that two workers write (+1 here, -1 there) is right only as a sum. */

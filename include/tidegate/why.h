@@ -90,6 +90,7 @@
 	X(conn_peer_gone, CONN, "the other side of the proxied pair ended") \
 	X(conn_linger, CONN, "peer did not finish the close in time") \
 	X(conn_shed, CONN, "closed to free memory") \
+	X(conn_denied, CONN, "refused by a filter (RBAC)") \
 	/* TLS: the alert that goes out is in brackets */ \
 	X(tls_no_memory, CONN, "no handshake, identity or key left in its pool") \
 	X(tls_not_loaded, CONN, \
@@ -131,6 +132,8 @@
 	X(req_version, REQ, "505: HTTP version not supported") \
 	X(req_expectation, REQ, "417: expectation not understood") \
 	X(req_timeout, REQ, "408: request not complete in time") \
+	X(req_denied, REQ, "403: refused by a filter (RBAC)") \
+	X(req_filter, REQ, "answered or cut by a filter otherwise") \
 	X(req_no_route, REQ, "404: no route matches (NR)") \
 	X(req_no_cluster, REQ, "503: cluster not found (NC)") \
 	X(req_no_host, REQ, "503: no healthy upstream (UH)") \

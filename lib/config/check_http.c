@@ -158,21 +158,21 @@ static enum path_verdict judge_path(struct cfg *c, const char *s, bool prefix, c
 	return PATH_NOT_NORMAL;
 }
 
-static void check_path_text(
-	struct cfg *c, const char *key, const char *s, bool prefix, uint32_t line)
+void cfg_check_path(
+	struct cfg *c, const char *who, const char *key, const char *s, bool prefix, uint32_t line)
 {
 	const char *normal = "";
 
 	if (!prefix && strcmp(s, "*") == 0) /* OPTIONS * */
 		return;
 	if (s[0] != '/') {
-		cfg_error(c, line, "match: \"%s\" is \"%s\" and has to begin with \"/\"", key, s);
+		cfg_error(c, line, "%s: \"%s\" is \"%s\" and has to begin with \"/\"", who, key, s);
 		return;
 	}
 	if (strpbrk(s, "?#")) {
 		cfg_error(c, line,
-			"match: \"%s\" is \"%s\": query and fragment are no part of the path", key,
-			s);
+			"%s: \"%s\" is \"%s\": query and fragment are no part of the path", who,
+			key, s);
 		return;
 	}
 	switch (judge_path(c, s, prefix, &normal)) {
@@ -180,13 +180,13 @@ static void check_path_text(
 		break;
 	case PATH_NOT_NORMAL:
 		cfg_error(c, line,
-			"match: \"%s\" is \"%s\" and never matches: paths are normalised first; "
+			"%s: \"%s\" is \"%s\" and never matches: paths are normalised first; "
 			"write \"%s\"",
-			key, s, normal);
+			who, key, s, normal);
 		break;
 	case PATH_INVALID:
-		cfg_error(c, line, "match: \"%s\" is \"%s\" and never matches: it is no valid path",
-			key, s);
+		cfg_error(c, line, "%s: \"%s\" is \"%s\" and never matches: it is no valid path",
+			who, key, s);
 		break;
 	}
 }
@@ -199,14 +199,14 @@ static void check_path(struct cfg *c, const struct raw_match *m)
 
 	if (path != prefix) {
 		if (s)
-			check_path_text(c, key, s, prefix, cfg_key_line(&m->h, key));
+			cfg_check_path(c, "match", key, s, prefix, cfg_key_line(&m->h, key));
 	} else if (!m->h.meant) {
 		cfg_error(c, cfg_line_of(m->h.at), "match: give either \"path\" or \"prefix\"%s",
 			path ? ", not both" : "");
 	}
 }
 
-static bool is_token(const char *s)
+bool cfg_is_token(const char *s)
 {
 	for (; *s; s++)
 		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
@@ -215,9 +215,9 @@ static bool is_token(const char *s)
 	return true;
 }
 
-static void check_header(struct cfg *c, const struct raw_header *h)
+void cfg_check_header(struct cfg *c, const struct raw_header *h)
 {
-	static const char *const kinds[] = {"exact", "prefix", "contains", "present"};
+	static const char *const kinds[] = {"exact", "prefix", "suffix", "contains", "present"};
 	const char *who = cfg_who(c, h->h.at, &cfg_header);
 	uint32_t given = 0, line = cfg_key_line(&h->h, "name");
 
@@ -225,7 +225,8 @@ static void check_header(struct cfg *c, const struct raw_header *h)
 		given += cfg_given(&cfg_header, &h->h, kinds[i]);
 	if (given > 1 || (!given && !h->h.meant))
 		cfg_error(c, cfg_line_of(h->h.at),
-			"%s: give one of \"exact\", \"prefix\", \"contains\" and \"present\"%s",
+			"%s: give one of \"exact\", \"prefix\", \"suffix\", \"contains\" and "
+			"\"present\"%s",
 			who, given ? ", not more" : "");
 	if (!h->name || strcmp(h->name, ":method") == 0 || strcmp(h->name, ":authority") == 0)
 		return;
@@ -233,7 +234,7 @@ static void check_header(struct cfg *c, const struct raw_header *h)
 		cfg_error(c, line, "%s: use \"path\" or \"prefix\" of the match", who);
 	else if (h->name[0] == ':')
 		cfg_error(c, line, "%s: only :method and :authority are possible", who);
-	else if (!is_token(h->name))
+	else if (!cfg_is_token(h->name))
 		cfg_error(c, line, "%s: this is no field name", who);
 }
 
@@ -245,10 +246,11 @@ static void check_route(struct http *p, const struct raw_route *r)
 	if (r->match.h.at)
 		check_path(p->c, &r->match);
 	for (uint32_t i = 0; i < r->match.headers.n; i++)
-		check_header(p->c, &headers[i]);
+		cfg_check_header(p->c, &headers[i]);
 	if (a->cluster)
 		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
 			cfg_who(p->c, r->h.at, &cfg_route), "cluster");
+	cfg_check_filters(p->c, &r->filters, cfg_who(p->c, r->h.at, &cfg_route), false, true);
 }
 
 /* Keys of the other protocol. */
@@ -316,6 +318,7 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 	if (l->protocol == TG_PROTOCOL_HTTP)
 		check_hosts(p, l, scratch);
 	cfg_check_tls(c, &l->tls, &cfg_listener_tls, l->h.at, &cfg_listeners);
+	cfg_check_filters(c, &l->filters, who, l->protocol == TG_PROTOCOL_TCP, l->tls.h.at);
 	if (cfg_given(&cfg_listeners, &l->h, "max_request_headers_kb") &&
 		cfg_given(&cfg_listeners, &l->h, "max_request_headers_bytes"))
 		cfg_error(c, cfg_key_line(&l->h, "max_request_headers_kb"),
@@ -365,6 +368,8 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 
 		domains += v[i].domains.n;
 		check_domains(c, &v[i]);
+		cfg_check_filters(
+			c, &v[i].filters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts), false, true);
 		for (uint32_t k = 0; k < v[i].routes.n; k++)
 			check_route(&p, &routes[k]);
 	}

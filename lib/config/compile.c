@@ -93,16 +93,13 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	return c->endpoints && tg_cluster_compile(c) == 0;
 }
 
-static bool compile_headers(struct compile *k, const struct raw_list *raw, struct tg_route *r)
+struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw)
 {
 	const struct raw_header *h = raw->items;
+	struct tg_header_match *out = cfg_need(c, c->keep, (raw->n + (size_t)1) * sizeof(*out));
 
-	r->n_headers = raw->n;
-	if (!raw->n)
-		return true;
-	r->headers = keep(k, raw->n, sizeof(*r->headers));
-	for (uint32_t i = 0; i < raw->n && r->headers; i++) {
-		struct tg_header_match *m = &r->headers[i];
+	for (uint32_t i = 0; i < raw->n && out; i++) {
+		struct tg_header_match *m = &out[i];
 
 		m->name = tg_view_str(h[i].name);
 		m->invert = h[i].invert;
@@ -112,6 +109,9 @@ static bool compile_headers(struct compile *k, const struct raw_list *raw, struc
 		} else if (h[i].prefix) {
 			m->kind = TG_HEADER_PREFIX;
 			m->value = tg_view_str(h[i].prefix);
+		} else if (h[i].suffix) {
+			m->kind = TG_HEADER_SUFFIX;
+			m->value = tg_view_str(h[i].suffix);
 		} else if (h[i].contains) {
 			m->kind = TG_HEADER_CONTAINS;
 			m->value = tg_view_str(h[i].contains);
@@ -120,7 +120,7 @@ static bool compile_headers(struct compile *k, const struct raw_list *raw, struc
 			m->invert ^= !h[i].present;
 		}
 	}
-	return r->headers != NULL;
+	return out;
 }
 
 static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)
@@ -135,7 +135,11 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
 				  ? raw->action.idle_timeout
 				  : UINT64_MAX;
-	return compile_headers(k, &raw->match.headers, r);
+	r->n_headers = raw->match.headers.n;
+	if (!r->n_headers)
+		return true;
+	r->headers = cfg_compile_headers(k->c, &raw->match.headers);
+	return r->headers != NULL;
 }
 
 static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct tg_vhost *v)
@@ -248,5 +252,5 @@ bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (!compile_listener(&k, i))
 			return false;
-	return !c->no_memory;
+	return cfg_compile_filters(c, raw, s, &k.vhosts) && !c->no_memory;
 }

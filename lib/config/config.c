@@ -98,6 +98,9 @@ int tg_snapshot_bind_stats(struct tg_snapshot *s, struct tg_stats *stats)
 		if (!s->listeners[i].stats)
 			return TG_ENOMEM;
 	}
+	for (uint32_t i = 0; i < s->n_chains; i++)
+		if (tg_filter_chain_bind(s->chains[i].chain, stats, s->chains[i].listener))
+			return TG_ENOMEM;
 	return 0;
 }
 
@@ -125,6 +128,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_PREFIXES] = "array of addresses with length",
 		[CFG_GROUP] = "group",
 		[CFG_GROUPS] = "list of groups",
+		[CFG_FILTERS] = "list of filters",
 	};
 
 	return names[t];
@@ -153,6 +157,15 @@ static void range_text(const struct cfg_key *k, char out[static 128])
 	snprintf(out, 128, "%s .. %s", min, max);
 }
 
+/* Whether a key before k has the same keys below it (policies and shadow_policies). */
+static bool told_already(const struct cfg_group *g, const struct cfg_key *k)
+{
+	for (const struct cfg_key *before = g->keys; before < k; before++)
+		if (before->group == k->group)
+			return true;
+	return false;
+}
+
 static void walk(const struct cfg_group *g, const char *path, tg_config_key_fn *fn, void *ctx)
 {
 	char full[256], range[128];
@@ -167,8 +180,16 @@ static void walk(const struct cfg_group *g, const char *path, tg_config_key_fn *
 		key.required = k->flags & CFG_REQUIRED;
 		key.supported = true;
 		fn(ctx, &key);
-		if (k->group)
+		if (k->group && !told_already(g, k))
 			walk(k->group, full, fn, ctx);
+		/* Their keys are the same everywhere: told once. */
+		for (uint32_t i = 0; k->type == CFG_FILTERS && g == &cfg_listeners; i++) {
+			const struct cfg_filter_kind *kind = cfg_filter_kind_at(i);
+
+			if (!kind)
+				break;
+			walk(kind->group, full, fn, ctx);
+		}
 	}
 	key = (struct tg_config_key){.path = full, .type = "", .range = ""};
 	for (const struct cfg_refused *r = g->refused; r->name; r++) {

@@ -360,6 +360,38 @@ static void read_groups(const struct spot *p, config_setting_t *s, struct raw_li
 	}
 }
 
+/* Groups of different kinds, which their names tell. */
+static void read_filters(const struct spot *p, config_setting_t *s, struct raw_list *out)
+{
+	int n = config_setting_is_aggregate(s) ? config_setting_length(s) : 0;
+	struct raw_filter *items;
+
+	out->at = s;
+	if (!config_setting_is_list(s) && !(config_setting_is_array(s) && n == 0)) {
+		wrong_type(p, "a list of groups ( { ... }, { ... } )", s);
+		return;
+	}
+	items = cfg_need(p->c, &p->c->tmp, ((size_t)n + 1) * sizeof(*items));
+	out->items = items;
+	for (int i = 0; i < n && items; i++) {
+		config_setting_t *e = config_setting_get_elem(s, (unsigned int)i);
+		struct raw_filter *f = &items[out->n];
+
+		if (!config_setting_is_group(e)) {
+			cfg_error(p->c, cfg_line_of(e),
+				"%s: each item of \"%s\" has to be a group { ... }", who(p),
+				p->key->name);
+			continue;
+		}
+		f->kind = cfg_filter_kind_of(p->c, e, who(p));
+		f->raw = f->kind ? cfg_need(p->c, &p->c->tmp, f->kind->group->size) : NULL;
+		if (!f->raw)
+			continue;
+		read_group(p->c, e, f->kind->group, f->raw);
+		out->n++;
+	}
+}
+
 static void read_numbers(const struct spot *p, const config_setting_t *s, void *out)
 {
 	bool integer = p->key->type == CFG_U16 || p->key->type == CFG_U32;
@@ -454,6 +486,9 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 		break;
 	case CFG_GROUPS:
 		read_groups(p, s, out);
+		break;
+	case CFG_FILTERS:
+		read_filters(p, s, out);
 		break;
 	default:
 		read_texts(p, s, out);

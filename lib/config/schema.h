@@ -24,8 +24,9 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_NAMES,
 	CFG_UINTS,
 	CFG_PREFIXES,
-	CFG_GROUP,  /* the group's structure, in place */
-	CFG_GROUPS, /* struct raw_list of the group's structure */
+	CFG_GROUP,   /* the group's structure, in place */
+	CFG_GROUPS,  /* struct raw_list of the group's structure */
+	CFG_FILTERS, /* struct raw_list of struct raw_filter */
 };
 
 #define CFG_REQUIRED 1u  /* the key must stand in the group */
@@ -34,6 +35,7 @@ enum cfg_type {       /* C type at the key's offset */
 #define CFG_NOT_EMPTY 8u /* lists: at least one item */
 
 struct cfg_group;
+struct cfg_index;
 
 struct cfg_key {
 	const char *name;
@@ -137,8 +139,22 @@ struct raw_xfcc_set {
 	bool subject, cert, dns, uri;
 };
 
+/* What every filter's structure begins with. */
+struct raw_filter_head {
+	struct raw_head h;
+	const char *name, *id;
+	bool disabled;
+};
+
+struct cfg_filter_kind;
+struct raw_filter {
+	const struct cfg_filter_kind *kind;
+	struct raw_filter_head *raw; /* the kind's structure, in tmp */
+};
+
 struct raw_listener {
 	struct raw_head h;
+	struct raw_list filters;
 	uint32_t xfcc;
 	struct raw_xfcc_set xfcc_set;
 	struct raw_tls tls;
@@ -151,7 +167,7 @@ struct raw_listener {
 
 struct raw_header {
 	struct raw_head h;
-	const char *name, *exact, *prefix, *contains;
+	const char *name, *exact, *prefix, *suffix, *contains;
 	bool present, invert;
 };
 
@@ -172,12 +188,13 @@ struct raw_route {
 	const char *name;
 	struct raw_match match;
 	struct raw_action action;
+	struct raw_list filters;
 };
 
 struct raw_vhost {
 	struct raw_head h;
 	const char *name;
-	struct raw_list domains, routes;
+	struct raw_list domains, routes, filters;
 };
 
 struct raw_endpoint {
@@ -217,6 +234,41 @@ void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_grou
 	const config_setting_t *of, const struct cfg_group *of_group);
 /* Into out, which is the snapshot's; false: no memory. */
 bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct tg_tls_conf *out);
+
+/* check_http.c */
+void cfg_check_header(struct cfg *c, const struct raw_header *h);
+/* A text that paths of requests are compared with. who: the beginning of messages. */
+void cfg_check_path(
+	struct cfg *c, const char *who, const char *key, const char *s, bool prefix, uint32_t line);
+bool cfg_is_token(const char *s);
+
+/* compile.c. Of struct raw_header. NULL: no memory. */
+struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw);
+
+/* filters.c: the filters that there are, and their lists. A kind of filter is a row of a table
+ * there, and a file with its keys (rbac.c). */
+struct cfg_filter_kind {
+	const struct cfg_group *group;          /* its structure begins with raw_filter_head */
+	const struct tg_filter_ops *http, *tcp; /* NULL: not for that protocol */
+	void (*check)(struct cfg *c, const struct raw_filter_head *raw, bool tcp);
+	/* What ops->compile takes, in the snapshot's memory. NULL: no memory. */
+	const void *(*input)(struct cfg *c, const struct raw_filter_head *raw);
+};
+extern const struct cfg_filter_kind cfg_filter_rbac;
+/* Whether some principal in it needs a client that was authenticated. */
+bool cfg_rbac_needs_identity(const struct raw_filter_head *raw);
+
+/* The kind of a group in a list of filters; NULL: reported. */
+const struct cfg_filter_kind *cfg_filter_kind_of(
+	struct cfg *c, const config_setting_t *s, const char *who);
+/* The i-th kind, for documentation; NULL: no more. */
+const struct cfg_filter_kind *cfg_filter_kind_at(uint32_t i);
+/* tls: of a listener: whether it has some (clients can prove who they are). */
+void cfg_check_filters(
+	struct cfg *c, const struct raw_list *l, const char *who, bool tcp, bool tls);
+/* All chains into the snapshot, whose listeners, virtual hosts and routes are there. */
+bool cfg_compile_filters(struct cfg *c, const struct raw_config *raw, struct tg_snapshot *s,
+	const struct cfg_index *vhosts);
 
 /* Whether a key stands in the group's text. */
 bool cfg_given(const struct cfg_group *g, const struct raw_head *h, const char *key);

@@ -389,7 +389,13 @@ static void take(struct px_listener *ln, struct tg_conn *c, uint32_t ev)
 		if (!d->used)
 			return;
 	} else {
+		struct tg_filter_reply denied;
+
 		px_down_set(d, PX_DOWN_IDLE);
+		if (!px_filters_conn(d, &denied)) {
+			px_down_abort(d, denied.why);
+			return;
+		}
 		px_down_arm(d);
 	}
 	on_down_ready(c, ev & ~(uint32_t)TG_EV_OPEN);

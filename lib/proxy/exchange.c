@@ -22,7 +22,7 @@ static void log_exchange(struct px_exch *ex)
 		p->stats->log_dropped++;
 		return;
 	}
-	memset(r, 0, offsetof(struct tg_log_record, method));
+	memset(r, 0, offsetof(struct tg_log_record, filter_details));
 	tg_conn_info(ex->down->conn, &info);
 	r->start_ns = ex->start + p->conf.realtime_offset;
 	r->duration_ns = now - ex->start;
@@ -34,6 +34,7 @@ static void log_exchange(struct px_exch *ex)
 	r->version_minor = ex->req_ready ? ex->req.version_minor : 1; /* refused: as Envoy */
 	r->details = ex->details ? ex->details : "via_upstream";
 	r->transport = (uint8_t)ex->transport;
+	tg_log_text_set(&r->filter_details, ex->filter_details);
 	r->downstream = info.remote;
 	r->local = info.local;
 	if (ex->ep)
@@ -150,6 +151,7 @@ struct px_exch *px_exch_begin(struct px_down *d)
 	tg_list_push(&p->heads, &ex->link);
 	tg_arena_init(&ex->arena, &p->arenas, TG_PX_EXCHANGE_BYTES);
 	ex->start = ex->last_activity = px_now(p);
+	ex->wake_at = UINT64_MAX;
 	p->stats->http_exchanges++;
 	d->ln->stats->downstream_rq_total++;
 	d->ln->stats->downstream_rq_active++;
@@ -164,6 +166,8 @@ void px_exch_end(struct px_exch *ex)
 	struct tg_proxy *p = ex->proxy;
 
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	if (ex->fx)
+		px_filters_end(ex);
 	log_exchange(ex);
 	count_end(ex);
 	if (ex->ep)
@@ -266,9 +270,17 @@ static void end_expired_tunnel(struct px_exch *ex)
 	px_down_abort(d, down ? why : TG_WHY_conn_peer_gone);
 }
 
+/* When the route's timeout is over. Only what has come to the router has one. */
+static uint64_t route_limit(const struct px_exch *ex)
+{
+	if (!ex->cluster || ex->state == PX_EX_LOCAL || ex->state == PX_EX_TUNNEL)
+		return UINT64_MAX;
+	return at(ex->req_complete, ex->route->timeout);
+}
+
 uint64_t px_exch_next_deadline(const struct px_exch *ex)
 {
-	uint64_t due = at(ex->last_activity, idle_limit(ex));
+	uint64_t due = earlier(at(ex->last_activity, idle_limit(ex)), ex->wake_at);
 
 	if (ex->state == PX_EX_TUNNEL)
 		return earlier(due, tunnel_expires(ex));
@@ -276,8 +288,8 @@ uint64_t px_exch_next_deadline(const struct px_exch *ex)
 		due = earlier(due, at(ex->start, ex->lc->request_headers_timeout));
 	if (!ex->req_complete)
 		due = earlier(due, at(ex->start, ex->lc->request_timeout));
-	else if (ex->route && ex->state != PX_EX_LOCAL)
-		due = earlier(due, at(ex->req_complete, ex->route->timeout));
+	else
+		due = earlier(due, route_limit(ex));
 	return due;
 }
 
@@ -314,6 +326,11 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 		end_expired_tunnel(ex);
 		return;
 	}
+	if (now >= ex->wake_at) { /* what comes next is the filters' to say; see on_exch_timer() */
+		ex->wake_at = UINT64_MAX;
+		ex->waiting = false;
+		return;
+	}
 	/* A 408 could be taken for the answer to what the client is about to ask. */
 	if (ex->state == PX_EX_HEAD && nothing_asked(ex)) {
 		px_why(ex->proxy, TG_WHY_conn_idle);
@@ -326,8 +343,7 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 		ls->downstream_rq_timeout++;
 		timed_out(
 			ex, PX_REPLY_TIMEOUT, TG_WHY_req_cut_timeout, 0, "request_overall_timeout");
-	} else if (ex->req_complete && ex->route && ex->state != PX_EX_TUNNEL &&
-		   now >= at(ex->req_complete, ex->route->timeout)) {
+	} else if (ex->req_complete && now >= route_limit(ex)) {
 		ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_timeout++;
 		timed_out(ex, PX_REPLY_UPSTREAM_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(UT),
 			"response_timeout");
@@ -364,6 +380,13 @@ static void run_head(struct px_exch *ex)
 	}
 }
 
+/* A filter has let it go on, perhaps. */
+static void run_filter(struct px_exch *ex)
+{
+	if (!ex->waiting && px_request_pass(ex))
+		px_up_request(ex);
+}
+
 /* The request's body was malformed or cut: the origin must not take what it has for a whole one. */
 static void request_broken(struct px_exch *ex, bool cut)
 {
@@ -385,6 +408,8 @@ static bool run_request(struct px_exch *ex)
 
 	if (ex->req_done || !u || u->state != PX_UP_BUSY || u->failed)
 		return true;
+	if (tg_unlikely(ex->fx != NULL) && !px_filters_body(ex, &ex->req_pump, false))
+		return false;
 	r = tg_pump_run(&ex->req_pump, d->conn, u->conn);
 	if (ex->req_pump.taken != before)
 		ex->last_activity = px_now(ex->proxy);
@@ -485,6 +510,8 @@ static bool run_response(struct px_exch *ex)
 		/* A tunnel whose origin is gone ends, though the client could still speak. */
 		return !u || !u->failed || px_exch_upstream_lost(ex, true);
 	}
+	if (tg_unlikely(ex->fx != NULL) && !px_filters_body(ex, &ex->resp_pump, true))
+		return false;
 	r = tg_pump_run(&ex->resp_pump, src, d->conn);
 	if (ex->resp_pump.taken != before)
 		ex->last_activity = px_now(ex->proxy);
@@ -567,6 +594,9 @@ void px_exch_run(struct px_exch *ex)
 		switch (ex->state) {
 		case PX_EX_HEAD:
 			run_head(ex);
+			break;
+		case PX_EX_FILTER:
+			run_filter(ex);
 			break;
 		case PX_EX_WAIT:
 			return;

@@ -146,25 +146,34 @@ struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m)
 	return len < 0 ? TG_VIEW_NONE : tg_view_of(out, (uint32_t)len);
 }
 
-enum px_forward px_request_forward(struct px_exch *ex)
+enum px_forward px_request_edit(struct px_exch *ex)
 {
 	struct tg_msg *m = &ex->req;
 	struct tg_view upgrade = wanted_upgrade(m);
-	bool length =
-		m->body == TG_BODY_LENGTH || (m->body == TG_BODY_NONE && m->has_content_length);
-	uint8_t *scratch = tg_arena_alloc(&ex->arena, 24);
 
 	if (!tg_msg_remove_hop_by_hop(m))
 		return PX_FORWARD_REFUSED;
 	ex->upgrade = upgrade.n > 0;
 	if (ex->upgrade && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return PX_FORWARD_NO_MEMORY;
-	if (!scratch || !set_target(ex) || !set_host(ex) || !set_xff(ex) || !set_proto(ex) ||
-		!px_set_xfcc(ex) || !set_request_id(ex))
+	if (!set_host(ex) || !set_xff(ex) || !set_proto(ex) || !px_set_xfcc(ex) ||
+		!set_request_id(ex))
 		return PX_FORWARD_NO_MEMORY;
+	return PX_FORWARD_OK;
+}
+
+bool px_request_write(struct px_exch *ex)
+{
+	struct tg_msg *m = &ex->req;
+	bool length =
+		m->body == TG_BODY_LENGTH || (m->body == TG_BODY_NONE && m->has_content_length);
+	uint8_t *scratch = tg_arena_alloc(&ex->arena, 24);
+
+	if (!scratch || !set_target(ex))
+		return false;
 	if (tg_h1_frame(m, length ? TG_BODY_LENGTH : m->body, m->content_length, false, ex->upgrade,
 		    scratch))
-		return PX_FORWARD_NO_MEMORY;
+		return false;
 	ex->out_head = px_write_head(&ex->arena, m);
-	return ex->out_head.p ? PX_FORWARD_OK : PX_FORWARD_NO_MEMORY;
+	return ex->out_head.p != NULL;
 }

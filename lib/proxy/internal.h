@@ -122,6 +122,7 @@ struct px_up {
 
 enum px_exch_state {
 	PX_EX_HEAD,     /* reading the request head */
+	PX_EX_FILTER,   /* a filter waits for something before the request may go on */
 	PX_EX_WAIT,     /* waiting for a connection to an origin */
 	PX_EX_UPSTREAM, /* request going out, response head not yet here */
 	PX_EX_RESPONSE, /* response going to the client */
@@ -155,6 +156,11 @@ struct px_exch {
 	bool resp_done, resp_keep_alive, interim_pending, upgrade;
 	uint8_t interims, replays, state;
 	bool used;
+	/* filters */
+	bool waiting;     /* the message under way is not gone on with before wake_at */
+	uint64_t wake_at; /* ns; when filters are to be asked again; UINT64_MAX: not by time */
+	struct tg_exchange *fx;        /* NULL: there are none, or the head is not read */
+	struct tg_view filter_details; /* in place of details */
 	/* account */
 	uint64_t start, last_activity, req_complete, sent, resp_head_at; /* ns; 0: not yet */
 	uint64_t head_bytes;   /* of the request head, as received */
@@ -178,6 +184,7 @@ struct px_l4 {
 	uint32_t flags;
 	enum tg_why why, transport;
 	const char *details;
+	struct tg_view filter_details; /* of a refusal: not kept beyond it */
 	/* Copies: a connection that lasts for days pins no snapshot. */
 	struct tg_sockaddr upstream;
 	char cluster[TG_PX_NAME_MAX], listener[TG_PX_NAME_MAX];
@@ -251,15 +258,31 @@ bool px_exch_interim_out(struct px_exch *ex); /* true: the interim response is w
 int px_request_read(
 	struct px_exch *ex); /* 1 complete, 0 more needed, -1 refused: req_head tells why */
 bool px_request_route(struct px_exch *ex); /* false: a local reply has begun */
+/* The filters, then the head for the origin. False: a local reply has begun, ex waits for a filter
+ * (PX_EX_FILTER), or is gone. */
+bool px_request_pass(struct px_exch *ex);
 /* Gathers what conn has and parses: > 0 length of the head, whose first byte is *base; 0 more
  * needed; < 0 refused. `to`: the request's method for a response, TG_METHOD_OTHER + 1 for a
  * request. Consumes nothing. */
 #define PX_PARSE_REQUEST (TG_METHOD_OTHER + 1)
 int32_t px_head_parse(struct px_exch *ex, struct px_head *h, struct tg_conn *conn,
 	const struct tg_h1_limits *lim, int to, struct tg_msg *m, const uint8_t **base);
-/* forward.c: edits the request and writes its head to ex->out_head. */
+/* forward.c: makes of what came what the origin is to see, and writes it to ex->out_head. In
+ * between it is routed and filtered: what nobody will see decides nothing. */
 enum px_forward { PX_FORWARD_OK, PX_FORWARD_REFUSED, PX_FORWARD_NO_MEMORY };
-enum px_forward px_request_forward(struct px_exch *ex);
+enum px_forward px_request_edit(struct px_exch *ex);
+bool px_request_write(struct px_exch *ex); /* false: no memory */
+/* filters.c. Where a bool is false: ex waits, a local reply has begun, or ex is gone. */
+void px_client_of(struct tg_conn *c, struct tg_client *out);
+bool px_filters_begin(struct px_exch *ex); /* behind routing; false: no memory */
+bool px_filters_request(struct px_exch *ex);
+bool px_filters_response(struct px_exch *ex, struct tg_msg *m);
+bool px_filters_local(struct px_exch *ex, struct tg_msg *m); /* false: cut it instead */
+/* Before pump runs; only if ex->fx. False: ex is gone. */
+bool px_filters_body(struct px_exch *ex, struct tg_pump *pump, bool response);
+void px_filters_end(struct px_exch *ex);                              /* only if ex->fx */
+bool px_filters_conn(struct px_down *d, struct tg_filter_reply *why); /* false: refuse it */
+
 /* xfcc.c: x-forwarded-client-cert. False: no memory. */
 bool px_set_xfcc(struct px_exch *ex);
 /* m's head in arena memory; .p NULL: no memory. */
@@ -295,6 +318,7 @@ enum px_reply {
 	PX_REPLY_MAX,
 };
 void px_reply(struct px_exch *ex, enum px_reply r);
+void px_reply_filter(struct px_exch *ex); /* what ex->fx->reply says */
 
 /* upstream.c */
 int px_up_init(struct tg_proxy *p);

@@ -30,6 +30,7 @@ static void log_l4(const struct px_l4 *l)
 	r->flags = l->flags;
 	r->details = l->details;
 	r->transport = (uint8_t)l->transport;
+	tg_log_text_set(&r->filter_details, l->filter_details);
 	r->downstream = info.remote;
 	r->local = info.local;
 	r->upstream = l->upstream;
@@ -171,6 +172,7 @@ void px_l4_begin(struct px_down *d)
 	struct tg_proxy *p = ln->proxy;
 	const struct tg_cluster *c = ln->conf->cluster;
 	struct px_l4 *l = tg_pool_take(&p->l4s);
+	struct tg_filter_reply denied;
 	struct px_endpoint *ep;
 	int err;
 
@@ -190,6 +192,12 @@ void px_l4_begin(struct px_down *d)
 	tg_pump_init(&l->to_down, TG_BODY_TUNNEL, 0, TG_BODY_TUNNEL, NULL);
 	d->l4 = l;
 	px_down_set(d, PX_DOWN_L4);
+	if (!px_filters_conn(d, &denied)) {
+		l->flags |= denied.flags;
+		l->filter_details = denied.details;
+		px_l4_end(l, denied.why);
+		return;
+	}
 	ep = choose(p, c);
 	if (!ep) {
 		refuse(l, TG_FLAG(UH), TG_WHY_req_no_host, "no_healthy_upstream");

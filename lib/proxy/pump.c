@@ -13,6 +13,7 @@ void tg_pump_init(struct tg_pump *p, enum tg_body_kind in, uint64_t length, enum
 {
 	memset(p, 0, sizeof(*p));
 	p->out = (uint8_t)out;
+	p->limit = UINT64_MAX;
 	tg_h1_body_init(&p->in, in, length);
 	if (trailers) {
 		p->in.trailers = trailers + TRAILERS_FRONT;
@@ -156,6 +157,11 @@ static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct t
 	if (room <= overhead) {
 		tg_conn_write(dst, NULL, 0);
 		return TG_PUMP_WAIT_DST;
+	}
+	if (tg_unlikely(p->limit - p->content < room - overhead) && !p->owed) {
+		room = overhead + (uint32_t)(p->limit - p->content);
+		if (room == overhead)
+			return TG_PUMP_WAIT_LIMIT;
 	}
 	if (p->owed) {
 		room = p->owed;

@@ -16,6 +16,7 @@ struct tg_pump {
 	uint8_t out;          /* enum tg_body_kind: how dst is to get the content */
 	bool sealed;          /* the content is over and its end is in lead */
 	uint64_t content;     /* bytes of content moved */
+	uint64_t limit;       /* content is not moved beyond it */
 	uint64_t taken;       /* bytes consumed from src, framing included */
 	/* A run that dst took in part only (it had space and no packet buffer): its content, and
 	 * how many bytes of it, framing included, are written. It is made again from src, where it
@@ -28,11 +29,12 @@ struct tg_pump {
 };
 
 enum tg_pump_result {
-	TG_PUMP_WAIT_SRC, /* nothing to read now */
-	TG_PUMP_WAIT_DST, /* no room now: WRITABLE will come */
-	TG_PUMP_WAIT_ACK, /* the replay buffer is full: go on after tg_pump_forget() */
-	TG_PUMP_DONE,     /* everything, its end included, has been written */
-	TG_PUMP_BAD,      /* src's framing is malformed: in.refusal */
+	TG_PUMP_WAIT_SRC,   /* nothing to read now */
+	TG_PUMP_WAIT_DST,   /* no room now: WRITABLE will come */
+	TG_PUMP_WAIT_LIMIT, /* the filters allow no more now */
+	TG_PUMP_WAIT_ACK,   /* the replay buffer is full: go on after tg_pump_forget() */
+	TG_PUMP_DONE,       /* everything, its end included, has been written */
+	TG_PUMP_BAD,        /* src's framing is malformed: in.refusal */
 };
 
 /* trailers: TG_PUMP_TRAILERS bytes that live as long as the pump, or NULL: trailers are dropped. */

@@ -6,8 +6,14 @@ struct reply {
 	uint16_t status; /* 0: from the codec's refusal */
 	uint32_t flags;
 	const char *details, *body;
-	const char *field; /* one more field line, or NULL */
+	struct tg_field field; /* one more; no name: none */
 };
+
+/* As TG_VIEW(), for constants. */
+#define TG_VIEW_OF(lit) \
+	{ \
+		(const uint8_t *)(lit), sizeof(lit) - 1 \
+	}
 
 static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_REFUSED] = {TG_WHY_req_malformed, 0, TG_FLAG(DPE), NULL, NULL},
@@ -45,7 +51,7 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"upstream_reset_before_response_started{overflow}",
 		"upstream connect error or disconnect/reset before headers. reset reason: "
 		"overflow",
-		"x-envoy-overloaded: true"},
+		{TG_VIEW_OF("x-envoy-overloaded"), TG_VIEW_OF("true")}},
 	[PX_REPLY_UPSTREAM_RESET] = {TG_WHY_req_upstream_reset, 503, TG_FLAG(UR),
 		"upstream_reset_before_response_started{remote_reset}",
 		"upstream connect error or disconnect/reset before headers. "
@@ -61,37 +67,33 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"upstream connect error or disconnect/reset before headers. "
 		"reset reason: protocol error"},
 	[PX_REPLY_NO_MEMORY] = {TG_WHY_req_no_memory, 503, TG_FLAG(OM), "overload",
-		"out of memory for this request", "x-envoy-local-overloaded: true"},
+		"out of memory for this request",
+		{TG_VIEW_OF("x-envoy-local-overloaded"), TG_VIEW_OF("true")}},
 };
+
+/* RFC 9110 section 15, and RFC 6585. */
+static const struct {
+	uint16_t status;
+	const char *reason;
+} reasons[] = {{200, "OK"}, {201, "Created"}, {202, "Accepted"}, {204, "No Content"},
+	{301, "Moved Permanently"}, {302, "Found"}, {303, "See Other"}, {304, "Not Modified"},
+	{307, "Temporary Redirect"}, {308, "Permanent Redirect"}, {400, "Bad Request"},
+	{401, "Unauthorized"}, {403, "Forbidden"}, {404, "Not Found"}, {405, "Method Not Allowed"},
+	{406, "Not Acceptable"}, {408, "Request Timeout"}, {409, "Conflict"}, {410, "Gone"},
+	{411, "Length Required"}, {412, "Precondition Failed"}, {413, "Content Too Large"},
+	{414, "URI Too Long"}, {415, "Unsupported Media Type"}, {417, "Expectation Failed"},
+	{421, "Misdirected Request"}, {422, "Unprocessable Content"}, {425, "Too Early"},
+	{426, "Upgrade Required"}, {428, "Precondition Required"}, {429, "Too Many Requests"},
+	{431, "Request Header Fields Too Large"}, {500, "Internal Server Error"},
+	{501, "Not Implemented"}, {502, "Bad Gateway"}, {503, "Service Unavailable"},
+	{504, "Gateway Timeout"}, {505, "HTTP Version Not Supported"}};
 
 static const char *reason_of(uint16_t status)
 {
-	switch (status) {
-	case 200:
-		return "OK";
-	case 404:
-		return "Not Found";
-	case 408:
-		return "Request Timeout";
-	case 414:
-		return "URI Too Long";
-	case 417:
-		return "Expectation Failed";
-	case 431:
-		return "Request Header Fields Too Large";
-	case 501:
-		return "Not Implemented";
-	case 502:
-		return "Bad Gateway";
-	case 503:
-		return "Service Unavailable";
-	case 504:
-		return "Gateway Timeout";
-	case 505:
-		return "HTTP Version Not Supported";
-	default:
-		return "Bad Request";
-	}
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(reasons); i++)
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	return "Unknown";
 }
 
 static enum tg_why why_of_status(uint16_t status)
@@ -120,14 +122,6 @@ const struct tg_view px_overloaded = {
 #undef TEXT
 };
 
-static void put(uint8_t **w, const char *s)
-{
-	size_t n = strlen(s);
-
-	memcpy(*w, s, n);
-	*w += n;
-}
-
 /* A HEAD that was refused before its end is one all the same. Nothing of it was consumed then. */
 static bool is_to_head(const struct px_exch *ex)
 {
@@ -145,62 +139,121 @@ static bool is_to_head(const struct px_exch *ex)
 	return tg_view_has_prefix(v, TG_VIEW("HEAD "));
 }
 
-static struct tg_view compose(
-	struct px_exch *ex, uint16_t status, const char *field, const char *body)
-{
-	const char *reason = reason_of(status), *server = ex->lc->server_name;
-	struct tg_view date = px_text_date(ex->proxy);
-	uint32_t body_n = (uint32_t)strlen(body);
-	uint8_t *t = tg_arena_alloc(&ex->arena,
-			256 + (uint32_t)strlen(reason) + (uint32_t)strlen(server) + body_n),
-		*w = t;
+/* What Tidegate says by itself. */
+struct answer {
+	uint16_t status;
+	struct tg_view body;
+	const struct tg_field *fields; /* to add */
+	uint32_t n_fields;
+};
 
-	if (!t) {
+static bool add(struct tg_msg *m, const char *name, struct tg_view value)
+{
+	return tg_msg_add(m, TG_FIELD_UNKNOWN, tg_view_str(name), value) == 0;
+}
+
+static bool add_fields(
+	struct px_exch *ex, struct tg_msg *m, const struct answer *a, uint8_t *length)
+{
+	bool ok = add(m, "content-length", tg_view_of(length, px_text_u64(a->body.n, length)));
+
+	if (a->body.n)
+		ok = ok && add(m, "content-type", TG_VIEW("text/plain"));
+	ok = ok && add(m, "date", px_text_date(ex->proxy)) &&
+	     add(m, "server", tg_view_str(ex->lc->server_name));
+	for (uint32_t i = 0; i < a->n_fields && ok; i++)
+		ok = tg_msg_add(m, (enum tg_field_id)a->fields[i].id, a->fields[i].name,
+			     a->fields[i].value) == 0;
+	return ok;
+}
+
+static uint32_t size_of(const struct tg_msg *m)
+{
+	uint32_t n = 64 + m->reason.n;
+
+	for (uint32_t i = 0; i < m->n_fields; i++)
+		n += m->fields[i].name.n + m->fields[i].value.n + 4;
+	return n;
+}
+
+/* Head and content in one piece. .p NULL: no memory; .n 0: a filter wants no answer. */
+static struct tg_view compose(struct px_exch *ex, const struct answer *a)
+{
+	struct tg_msg m = {.version_minor = 1,
+		.status = a->status,
+		.field_cap = (uint16_t)(8 + a->n_fields + TG_PX_FIELDS_ADDED)};
+	uint8_t *length = tg_arena_alloc(&ex->arena, 24), *out;
+	uint32_t cap;
+	int32_t n;
+
+	m.reason = tg_view_str(reason_of(a->status));
+	m.fields = tg_arena_alloc(&ex->arena, m.field_cap * (uint32_t)sizeof(*m.fields));
+	if (!length || !m.fields || !add_fields(ex, &m, a, length))
+		return TG_VIEW_NONE;
+	if (!px_filters_local(ex, &m))
+		return tg_view_of("", 0);
+	if (ex->down->close_soon || !ex->req.version_minor)
+		if (!add(&m, "connection",
+			    ex->down->close_soon ? TG_VIEW("close") : TG_VIEW("keep-alive")))
+			return TG_VIEW_NONE;
+	cap = size_of(&m) + a->body.n;
+	out = tg_arena_alloc(&ex->arena, cap);
+	n = out ? tg_h1_write_head(&m, out, cap - a->body.n) : -1;
+	if (n < 0)
+		return TG_VIEW_NONE;
+	if (!a->body.n || is_to_head(ex))
+		return tg_view_of(out, (uint32_t)n);
+	memcpy(out + n, a->body.p, a->body.n);
+	return tg_view_of(out, (uint32_t)n + a->body.n);
+}
+
+/* ex has its why, flags and details. */
+static void answer(struct px_exch *ex, const struct answer *a)
+{
+	struct px_down *d = ex->down;
+	struct tg_view text;
+
+	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	ex->status = a->status;
+	if (!ex->req_ready)
+		tg_list_del(&ex->link);
+	ex->state = PX_EX_LOCAL;
+	ex->waiting = false;
+	ex->wake_at = UINT64_MAX;
+	ex->last_activity = px_now(ex->proxy);
+	/* Only behind a request that was read to its end and understood can another one begin. */
+	ex->req_done = ex->req_ready && ex->req_pump.in.ended;
+	if (!ex->req_done || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned ||
+		ex->req.method == TG_CONNECT || a->status == 400)
+		d->close_soon = true;
+	tg_pump_init(&ex->resp_pump, TG_BODY_NONE, 0, TG_BODY_NONE, NULL);
+	text = compose(ex, a);
+	if (text.p && !text.n) {
+		px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, NULL);
+		return;
+	}
+	if (!text.p) {
 		ex->status = 503;
-		ex->down->close_soon = true;
-		return px_overloaded;
+		d->close_soon = true;
+		text = px_overloaded;
 	}
-	put(&w, "HTTP/1.1 ");
-	w += px_text_u64(status, w);
-	put(&w, " ");
-	put(&w, reason);
-	put(&w, "\r\ncontent-length: ");
-	w += px_text_u64(body_n, w);
-	if (body_n)
-		put(&w, "\r\ncontent-type: text/plain");
-	put(&w, "\r\ndate: ");
-	memcpy(w, date.p, date.n);
-	w += date.n;
-	put(&w, "\r\nserver: ");
-	put(&w, server);
-	if (field) {
-		put(&w, "\r\n");
-		put(&w, field);
-	}
-	put(&w, ex->down->close_soon    ? "\r\nconnection: close\r\n\r\n"
-		: ex->req.version_minor ? "\r\n\r\n"
-					: "\r\nconnection: keep-alive\r\n\r\n");
-	if (!is_to_head(ex))
-		put(&w, body);
-	return tg_view_of(t, (size_t)(w - t));
+	ex->resp_pump.lead = text;
+	ex->resp_pump.content = a->body.n;
 }
 
 /* The body that also says why TLS with the origin failed, as Envoy's does. */
-static const char *with_transport(struct px_exch *ex, const char *body)
+static struct tg_view with_transport(struct px_exch *ex, struct tg_view body)
 {
-	static const char between[] = ", transport failure reason: TLS error: ";
-	const char *why = tg_why_text(ex->transport);
-	uint8_t *t = tg_arena_alloc(
-			&ex->arena, (uint32_t)(strlen(body) + sizeof(between) + strlen(why))),
-		*w = t;
+	const struct tg_view between = TG_VIEW(", transport failure reason: TLS error: ");
+	const struct tg_view why = tg_view_str(tg_why_text(ex->transport));
+	uint8_t *t = tg_arena_alloc(&ex->arena, body.n + between.n + why.n);
 
 	if (!t)
 		return body;
-	put(&w, body);
-	put(&w, between);
-	put(&w, why);
-	*w = 0;
-	return (const char *)t;
+	memcpy(t, body.p, body.n);
+	memcpy(t + body.n, between.p, between.n);
+	memcpy(t + body.n + between.n, why.p, why.n);
+	return tg_view_of(t, body.n + between.n + why.n);
 }
 
 void px_reply(struct px_exch *ex, enum px_reply which)
@@ -209,32 +262,37 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 	enum tg_h1_refusal refusal = which == PX_REPLY_BODY_REFUSED
 					     ? (enum tg_h1_refusal)ex->req_pump.in.refusal
 					     : (enum tg_h1_refusal)ex->req_head.scan.refusal;
-	uint16_t status = r->status ? r->status : tg_h1_status(refusal);
-	const char *body = r->body ? r->body : reason_of(status);
-	struct px_down *d = ex->down;
+	struct answer a = {.status = r->status ? r->status : tg_h1_status(refusal)};
 
 	if (ex->interim_pending) {
 		/* Part of an interim response is out: nothing can follow it but its rest. */
 		px_exch_cut(ex, r->why, r->flags, r->details);
 		return;
 	}
-	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
-	if (ex->transport)
-		body = with_transport(ex, body);
 	ex->flags |= r->flags;
-	ex->why = r->status ? r->why : why_of_status(status);
+	ex->why = r->status ? r->why : why_of_status(a.status);
 	ex->details = r->details ? r->details : tg_h1_refusal_name(refusal);
-	ex->status = status;
-	if (!ex->req_ready)
-		tg_list_del(&ex->link);
-	ex->state = PX_EX_LOCAL;
-	ex->last_activity = px_now(ex->proxy);
-	/* Only behind a request that was read to its end and understood can another one begin. */
-	ex->req_done = ex->req_ready && ex->req_pump.in.ended;
-	if (!ex->req_done || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned ||
-		ex->req.method == TG_CONNECT || status == 400)
-		d->close_soon = true;
-	tg_pump_init(&ex->resp_pump, TG_BODY_NONE, 0, TG_BODY_NONE, NULL);
-	ex->resp_pump.lead = compose(ex, status, r->field, body);
-	ex->resp_pump.content = strlen(body);
+	a.body = tg_view_str(r->body ? r->body : reason_of(a.status));
+	if (ex->transport)
+		a.body = with_transport(ex, a.body);
+	if (r->field.name.n) {
+		a.fields = &r->field;
+		a.n_fields = 1;
+	}
+	answer(ex, &a);
+}
+
+void px_reply_filter(struct px_exch *ex)
+{
+	const struct tg_filter_reply *r = &ex->fx->reply;
+	struct answer a = {r->status, r->body, r->fields, r->n_fields};
+
+	ex->filter_details = r->details;
+	if (ex->interim_pending) {
+		px_exch_cut(ex, r->why, r->flags, NULL);
+		return;
+	}
+	ex->flags |= r->flags;
+	ex->why = r->why;
+	answer(ex, &a);
 }

@@ -256,20 +256,9 @@ bool px_request_route(struct px_exch *ex)
 	}
 	if (!count_forward(ex))
 		return false;
-	/* CONNECT asks for a tunnel, which no route offers. */
-	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
-		     ? NULL
-		     : tg_host_find(ex->lc->hosts, ex->req.authority);
-	ex->route = vh ? find_route(vh, &ex->req) : NULL;
-	if (!ex->route) {
-		px_reply(ex, PX_REPLY_NO_ROUTE);
-		return false;
-	}
-	ex->cluster = ex->route->cluster;
-	px_down_arm(ex->down);
-	switch (px_request_forward(ex)) {
+	switch (px_request_edit(ex)) {
 	case PX_FORWARD_OK:
-		return true;
+		break;
 	case PX_FORWARD_REFUSED:
 		ex->req_head.scan.refusal = TG_H1_BAD_CONNECTION;
 		px_reply(ex, PX_REPLY_REFUSED);
@@ -278,4 +267,30 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;
 	}
+	/* CONNECT asks for a tunnel, which no route offers. */
+	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
+		     ? NULL
+		     : tg_host_find(ex->lc->hosts, ex->req.authority);
+	ex->route = vh ? find_route(vh, &ex->req) : NULL;
+	if (!px_filters_begin(ex)) {
+		px_reply(ex, PX_REPLY_NO_MEMORY);
+		return false;
+	}
+	return px_request_pass(ex);
+}
+
+bool px_request_pass(struct px_exch *ex)
+{
+	if (!px_filters_request(ex))
+		return false;
+	if (!ex->route) {
+		px_reply(ex, PX_REPLY_NO_ROUTE);
+		return false;
+	}
+	ex->cluster = ex->route->cluster;
+	px_down_arm(ex->down);
+	if (px_request_write(ex))
+		return true;
+	px_reply(ex, PX_REPLY_NO_MEMORY);
+	return false;
 }

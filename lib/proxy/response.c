@@ -52,20 +52,25 @@ static enum tg_body_kind out_kind(const struct px_exch *ex, const struct tg_msg 
 	return ex->req.version_minor >= 1 ? TG_BODY_CHUNKED : TG_BODY_UNTIL_CLOSE;
 }
 
-static bool set_fields(struct px_exch *ex, struct tg_msg *m, uint8_t *scratch)
+static bool set_fields(struct px_exch *ex, struct tg_msg *m)
 {
 	struct tg_proxy *p = ex->proxy;
-	uint64_t ms = (ex->resp_head_at - ex->sent) / TG_MS;
 
 	tg_msg_remove(m, TG_FIELD_SERVER);
-	tg_msg_remove(m, TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME);
-	if (tg_msg_add(m, TG_FIELD_SERVER, TG_VIEW("server"), tg_view_str(ex->lc->server_name)) ||
-		tg_msg_add(m, TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME,
-			tg_field_name(TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME),
-			tg_view_of(scratch, px_text_u64(ms, scratch))))
+	if (tg_msg_add(m, TG_FIELD_SERVER, TG_VIEW("server"), tg_view_str(ex->lc->server_name)))
 		return false;
 	return tg_msg_find(m, TG_FIELD_DATE) ||
 	       tg_msg_add(m, TG_FIELD_DATE, TG_VIEW("date"), px_text_date(p)) == 0;
+}
+
+static bool set_service_time(struct px_exch *ex, struct tg_msg *m, uint8_t *scratch)
+{
+	uint64_t ms = (ex->resp_head_at - ex->sent) / TG_MS;
+
+	tg_msg_remove(m, TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME);
+	return tg_msg_add(m, TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME,
+		       tg_field_name(TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME),
+		       tg_view_of(scratch, px_text_u64(ms, scratch))) == 0;
 }
 
 static bool frame(struct px_exch *ex, struct tg_msg *m, enum tg_body_kind out,
@@ -95,7 +100,8 @@ static bool frame(struct px_exch *ex, struct tg_msg *m, enum tg_body_kind out,
 	return true;
 }
 
-/* Writes the final head and sets the pump up. 0, or the reply to give instead. */
+/* Writes the final head and sets the pump up. -1: that, or the filters have taken over; else the
+ * reply to give instead. */
 static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 {
 	enum tg_body_kind in = m->body, out = out_kind(ex, m);
@@ -107,11 +113,20 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 
 	if (m->status == 101 && (!ex->upgrade || !tg_view_eq_nocase(upgrade, TG_VIEW("websocket"))))
 		return PX_REPLY_UPSTREAM_BAD;
-	ex->resp_head_at = px_now(ex->proxy);
+	if (!ex->resp_head_at)
+		ex->resp_head_at = px_now(ex->proxy);
 	ex->resp_keep_alive = m->keep_alive && in != TG_BODY_UNTIL_CLOSE;
 	if (!tg_msg_remove_hop_by_hop(m))
 		return PX_REPLY_UPSTREAM_BAD;
-	if (!scratch || !frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m, scratch + 24))
+	if (!scratch || !set_service_time(ex, m, scratch + 24))
+		return PX_REPLY_NO_MEMORY;
+	if (!px_filters_response(ex, m)) {
+		/* If they wait, the head is read again for them. */
+		if (ex->used && ex->waiting)
+			ex->resp_head.scan = (struct tg_h1_scan){0};
+		return -1;
+	}
+	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m))
 		return PX_REPLY_NO_MEMORY;
 	if (in == TG_BODY_CHUNKED && out == TG_BODY_CHUNKED)
 		trailers = tg_arena_alloc(&ex->arena, TG_PUMP_TRAILERS);
@@ -166,7 +181,7 @@ void px_response_read(struct px_exch *ex)
 	struct tg_conn_info info;
 	struct tg_msg m;
 
-	while (u && ex->state == PX_EX_UPSTREAM && !ex->interim_pending) {
+	while (u && ex->state == PX_EX_UPSTREAM && !ex->interim_pending && !ex->waiting) {
 		const uint8_t *base = NULL;
 		int32_t n;
 		int reply;

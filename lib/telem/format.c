@@ -202,6 +202,7 @@ static void w_path(struct out *o, const struct piece *p, const struct tg_log_rec
 		put_value(o, p, r->field.b, \
 			r->field.n < TG_LOG_TEXT_MAX ? r->field.n : TG_LOG_TEXT_MAX); \
 	}
+TEXT_WRITER(filter_details)
 TEXT_WRITER(method)
 TEXT_WRITER(authority)
 TEXT_WRITER(user_agent)
@@ -249,6 +250,10 @@ static void w_details(struct out *o, const struct piece *p, const struct tg_log_
 	size_t n = r->details ? strlen(r->details) : 0;
 	char why[TRANSPORT_TEXT], all[2 * TRANSPORT_TEXT];
 
+	if (r->filter_details.n) {
+		w_filter_details(o, p, r);
+		return;
+	}
 	if (!n || !transport_text(r, why)) {
 		put_string(o, p, r->details);
 		return;

@@ -2,6 +2,7 @@
  * and TYPE, so this goes statistic by statistic and not name by name as the walk does. Families
  * that Envoy has keep Envoy's names and labels, so that dashboards made for Envoy work; ours begin
  * with tidegate_. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -203,6 +204,49 @@ static void blocks(struct tg_render *r, const struct tg_stats_list *l,
 	}
 }
 
+/* The counters of filters of one name at listeners of one kind stand together, as Envoy's:
+ * envoy_http_rbac_allowed{envoy_http_conn_manager_prefix="web"}. */
+static void filter_families(
+	struct tg_render *r, const struct tg_stats_filter *first, const struct view_of *as)
+{
+	bool tcp = first->listener->tcp;
+
+	for (uint32_t i = 0; i < first->n; i++) {
+		struct family f = {.text = first->defs[i].text};
+
+		for (const struct tg_stats_filter *s = first; s; s = s->next) {
+			char name[TG_STAT_NAME_MAX];
+			struct tg_stat v = {as->dotted, s->listener->name, name, f.text, 0, false};
+
+			if (s->listener->tcp != tcp || strcmp(s->name, first->name) != 0)
+				continue;
+			v.value = tg_filter_sum(r->s, s, i, name);
+			if (!f.name[0]) {
+				snprintf(f.name, sizeof(f.name), "envoy_%s_%.140s", as->dotted,
+					name);
+				for (char *c = f.name; *c; c++)
+					if (!isalnum((uint8_t)*c))
+						*c = '_';
+			}
+			sample(r, &f, &v, as->label, s->listener->name, NULL, NULL);
+		}
+	}
+}
+
+static void filters(struct tg_render *r, const struct tg_stats_filter *all,
+	const struct view_of *http, const struct view_of *tcp)
+{
+	for (const struct tg_stats_filter *f = all; f; f = f->next) {
+		const struct tg_stats_filter *before = all;
+
+		while (before != f && (before->listener->tcp != f->listener->tcp ||
+					      strcmp(before->name, f->name) != 0))
+			before = before->next;
+		if (before == f)
+			filter_families(r, f, f->listener->tcp ? tcp : http);
+	}
+}
+
 /* Upper bounds of the buckets, ns: 1-2.5-5 from 10 us on, then as Envoy's up to an hour. */
 static const uint64_t bounds[] = {10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000,
 	5000000, 10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000,
@@ -248,6 +292,7 @@ void tg_render_prometheus(struct tg_render *r)
 	blocks(r, &b->clusters, &tg_cluster_table, &cluster);
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(of_listener); i++)
 		blocks(r, &b->listeners, &tg_listener_table, &of_listener[i]);
+	filters(r, b->filters, &of_listener[1], &of_listener[2]);
 	tg_stats_unlock(r->s);
 	h = malloc(sizeof(*h));
 	for (uint32_t i = 0; h && i < tg_core_hist_table.n; i++)

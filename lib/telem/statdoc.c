@@ -116,6 +116,12 @@ static void document(FILE *out)
 	table(out, "http", &tg_listener_table, TG_IN_HTTP);
 	fputs("\n## `tcp.<listener>.<name>`\n\nOf listeners with `protocol = \"tcp\"`.\n\n", out);
 	table(out, "tcp", &tg_listener_table, TG_IN_TCP);
+	fputs("\n## `http.<listener>.<filter>.<name>`, `tcp.<listener>.<filter>.<name>`\n\n"
+	      "Of the filters at a listener, wherever their configuration stands "
+	      "([filters.md](filters.md) lists them);\n"
+	      "`<filter>.<id>` for one that was given an `id`. In Prometheus: "
+	      "`envoy_http_rbac_allowed{envoy_http_conn_manager_prefix=\"web\"}`.\n",
+		out);
 	fputs("\n## `cluster.<cluster>.<name>`\n\n", out);
 	table(out, "cluster", &tg_cluster_table, TG_IN_CLUSTER);
 	fputs(program, out);

@@ -35,6 +35,7 @@ struct tg_stats *tg_stats_create(uint32_t n_workers)
 	s->blocks.clusters.tail = &s->blocks.clusters.first;
 	s->blocks.listeners.row_size = sizeof(struct tg_listener_stats);
 	s->blocks.listeners.tail = &s->blocks.listeners.first;
+	s->blocks.filters_tail = &s->blocks.filters;
 	s->cores = rows_alloc(sizeof(*s->cores), n_workers);
 	if (!s->cores || pthread_mutex_init(&s->mutex, NULL) != 0) {
 		free(s->cores);
@@ -55,10 +56,22 @@ static void list_free(struct tg_stats_list *l)
 	}
 }
 
+static void filters_free(struct tg_stats_filter *f)
+{
+	struct tg_stats_filter *next;
+
+	for (; f; f = next) {
+		next = f->next;
+		free(f->rows);
+		free(f);
+	}
+}
+
 void tg_stats_destroy(struct tg_stats *s)
 {
 	if (!s)
 		return;
+	filters_free(s->blocks.filters);
 	list_free(&s->blocks.clusters);
 	list_free(&s->blocks.listeners);
 	pthread_mutex_destroy(&s->mutex);
@@ -133,6 +146,54 @@ struct tg_listener_stats *tg_stats_listener(struct tg_stats *s, const char *name
 	return block_get(s, &s->blocks.listeners, name);
 }
 
+static struct tg_stats_filter *filter_find(
+	const struct tg_stats *s, const struct tg_stats_block *listener, const char *filter)
+{
+	struct tg_stats_filter *f = s->blocks.filters;
+
+	while (f && (f->listener != listener || strncmp(f->name, filter, sizeof(f->name) - 1) != 0))
+		f = f->next;
+	return f;
+}
+
+static struct tg_stats_filter *filter_add(struct tg_stats *s, const struct tg_stats_block *listener,
+	const char *filter, const struct tg_stat_def *defs, uint32_t n)
+{
+	struct tg_stats_filter *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return NULL;
+	f->rows = rows_alloc(TG_FILTER_ROW(n) * sizeof(*f->rows), s->n_workers);
+	if (!f->rows) {
+		free(f);
+		return NULL;
+	}
+	memcpy(f->name, filter, strnlen(filter, sizeof(f->name) - 1));
+	f->listener = listener;
+	f->defs = defs;
+	f->n = n;
+	*s->blocks.filters_tail = f;
+	s->blocks.filters_tail = &f->next;
+	return f;
+}
+
+uint64_t *tg_stats_filter(struct tg_stats *s, const char *listener, const char *filter,
+	const struct tg_stat_def *defs, uint32_t n)
+{
+	struct tg_stats_filter *f = NULL;
+	struct tg_stats_block *b;
+
+	if (!tg_stats_listener(s, listener))
+		return NULL;
+	pthread_mutex_lock(&s->mutex);
+	b = block_find(&s->blocks.listeners, listener);
+	f = filter_find(s, b, filter);
+	if (!f)
+		f = filter_add(s, b, filter, defs, n);
+	pthread_mutex_unlock(&s->mutex);
+	return f ? f->rows : NULL;
+}
+
 void tg_stats_listener_is_tcp(struct tg_stats *s, const char *name, bool tcp)
 {
 	struct tg_stats_block *b;
@@ -174,6 +235,17 @@ uint64_t tg_desc_sum(
 
 	for (uint32_t w = 0; w < s->n_workers; w++)
 		sum += tg_desc_value(d, rows, row_size, w);
+	return sum;
+}
+
+uint64_t tg_filter_sum(const struct tg_stats *s, const struct tg_stats_filter *f, uint32_t i,
+	char out[static TG_STAT_NAME_MAX])
+{
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < s->n_workers; w++)
+		sum += __atomic_load_n(&f->rows[w * TG_FILTER_ROW(f->n) + i], __ATOMIC_RELAXED);
+	snprintf(out, TG_STAT_NAME_MAX, "%s.%s", f->name, f->defs[i].name);
 	return sum;
 }
 
@@ -235,6 +307,15 @@ static void walk_blocks(const struct tg_stats *s, tg_stat_fn *fn, void *ctx)
 		walk_block(s, b, l->row_size, &tg_listener_table, b->tcp ? TG_IN_TCP : TG_IN_HTTP,
 			b->tcp ? "tcp" : "http", fn, ctx);
 	}
+	for (const struct tg_stats_filter *f = s->blocks.filters; f; f = f->next)
+		for (uint32_t i = 0; i < f->n; i++) {
+			char name[TG_STAT_NAME_MAX];
+			struct tg_stat v = {f->listener->tcp ? "tcp" : "http", f->listener->name,
+				name, f->defs[i].text, 0, false};
+
+			v.value = tg_filter_sum(s, f, i, name);
+			fn(ctx, &v);
+		}
 }
 
 void tg_stats_walk(const struct tg_stats *s, tg_stat_fn *fn, void *ctx)

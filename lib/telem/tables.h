@@ -50,8 +50,19 @@ struct tg_stats_list {
 	size_t row_size;
 };
 
+/* Counters of a filter at a listener. */
+struct tg_stats_filter {
+	struct tg_stats_filter *next; /* in order of making */
+	const struct tg_stats_block *listener;
+	char name[TG_STATS_WHO_MAX]; /* "rbac" */
+	const struct tg_stat_def *defs;
+	uint32_t n;
+	uint64_t *rows; /* [n_workers][TG_FILTER_ROW(n)] */
+};
+
 struct tg_stats_blocks {
 	struct tg_stats_list clusters, listeners;
+	struct tg_stats_filter *filters, **filters_tail;
 };
 
 /* For the duration of a walk. */
@@ -62,6 +73,9 @@ uint32_t tg_stats_workers(const struct tg_stats *s);
 uint64_t tg_desc_value(const struct tg_desc *d, const void *rows, size_t row_size, uint32_t worker);
 uint64_t tg_desc_sum(
 	const struct tg_stats *s, const struct tg_desc *d, const void *rows, size_t row_size);
+/* Counter i of f; out has the dotted name within the listener, "rbac.allowed". */
+uint64_t tg_filter_sum(const struct tg_stats *s, const struct tg_stats_filter *f, uint32_t i,
+	char out[static TG_STAT_NAME_MAX]);
 uint64_t tg_why_sum(const struct tg_stats *s, enum tg_why w);
 
 #endif

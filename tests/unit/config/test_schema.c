@@ -28,7 +28,7 @@ static bool has_path(config_setting_t *s, const char *path)
 	return e && (!dot || has_path(e, dot + 1));
 }
 
-/* The reference, and the part of it about TLS. */
+/* The reference, and the parts of it about TLS and about who may do what. */
 static void look_for(void *ctx, const struct tg_config_key *k)
 {
 	config_t *c = ctx;
@@ -37,24 +37,26 @@ static void look_for(void *ctx, const struct tg_config_key *k)
 		return;
 	keys++;
 	CU_ASSERT(k->doc && *k->doc && *k->type);
-	if (has_path(config_root_setting(&c[0]), k->path) ||
-		has_path(config_root_setting(&c[1]), k->path))
-		return;
+	for (uint32_t i = 0; i < 3; i++)
+		if (has_path(config_root_setting(&c[i]), k->path))
+			return;
 	absent++;
-	printf("%s is not in cfg/tidegate.cfg, nor in cfg/tls.cfg\n", k->path);
+	printf("%s is not in cfg/tidegate.cfg, tls.cfg or rbac.cfg\n", k->path);
 }
 
 void schema_in_reference(void)
 {
-	config_t c[2];
+	static const char *const files[] = {
+		TG_CFG_DIR "/tidegate.cfg", TG_CFG_DIR "/tls.cfg", TG_CFG_DIR "/rbac.cfg"};
+	config_t c[3];
 
-	config_init(&c[0]);
-	config_init(&c[1]);
-	CU_ASSERT_FATAL(config_read_file(&c[0], TG_CFG_DIR "/tidegate.cfg"));
-	CU_ASSERT_FATAL(config_read_file(&c[1], TG_CFG_DIR "/tls.cfg"));
+	for (uint32_t i = 0; i < 3; i++) {
+		config_init(&c[i]);
+		CU_ASSERT_FATAL(config_read_file(&c[i], files[i]));
+	}
 	tg_config_walk_keys(look_for, c);
-	config_destroy(&c[0]);
-	config_destroy(&c[1]);
+	for (uint32_t i = 0; i < 3; i++)
+		config_destroy(&c[i]);
 	CU_ASSERT(keys > 70);
 	CU_ASSERT_EQUAL(absent, 0);
 }
@@ -73,8 +75,8 @@ static void at_path(const char *path, const char *value, char *out, size_t cap)
 			    strncmp(path, "set_current_client_cert_details.", 32);
 
 		snprintf(name, sizeof(name), "%.*s", (int)(dot - path), path);
-		snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s: %s{ ", name,
-			list ? "( " : "");
+		snprintf(head + strlen(head), sizeof(head) - strlen(head), "%s: %s{ %s", name,
+			list ? "( " : "", strcmp(name, "filters") ? "" : "name = \"rbac\"; ");
 		memmove(tail + (list ? 5 : 3), tail, strlen(tail) + 1);
 		memcpy(tail, list ? " } );" : " };", list ? 5 : 3);
 		path = dot + 1;

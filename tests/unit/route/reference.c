@@ -33,6 +33,8 @@ static bool reference_value(const struct tg_header_match *h, const char *s, uint
 		return true;
 	if (h->kind == TG_HEADER_EXACT)
 		return n == vn && (n == 0 || memcmp(s, v, n) == 0);
+	if (h->kind == TG_HEADER_SUFFIX)
+		return n >= vn && (vn == 0 || memcmp(s + n - vn, v, vn) == 0);
 	for (uint32_t at = 0; at + vn <= n; at++) {
 		if (vn == 0 || memcmp(s + at, v, vn) == 0)
 			return true;

@@ -125,6 +125,13 @@ static void predicates(void)
 	CU_ASSERT(!matches(H("x-group", "Beta", EXACT, false), f, 5));
 	CU_ASSERT(!matches(H("x-group", "beta", EXACT, true), f, 5));
 	CU_ASSERT(matches(H("x-group", "bet", PREFIX, false), f, 5));
+	CU_ASSERT(matches(H("x-group", "eta", SUFFIX, false), f, 5));
+	CU_ASSERT(matches(H("x-group", "beta", SUFFIX, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "abeta", SUFFIX, false), f, 5));
+	CU_ASSERT(!matches(H("x-group", "bet", SUFFIX, false), f, 5));
+	CU_ASSERT(matches(H("accept", "html,text/plain", SUFFIX, false), f, 5));
+	CU_ASSERT(!matches(H("accept", "html", SUFFIX, false), f, 5));
+	CU_ASSERT(matches(H(":authority", ":80", SUFFIX, false), f, 5));
 	CU_ASSERT(matches(H("x-group", "eta", CONTAINS, false), f, 5));
 	CU_ASSERT(matches(H("x-group", "gamma", CONTAINS, true), f, 5));
 	CU_ASSERT(matches(H("empty", "", EXACT, false), f, 5));
@@ -163,7 +170,7 @@ static void random_text(struct tg_rng *r, const char *alphabet, uint32_t max, ch
 
 static struct tg_header_match random_header(struct tg_rng *r, struct test_memory *mem)
 {
-	struct tg_header_match h = {.kind = tg_rng_below(r, 4), .invert = tg_rng_below(r, 4) == 0};
+	struct tg_header_match h = {.kind = tg_rng_below(r, 5), .invert = tg_rng_below(r, 4) == 0};
 	char text[16];
 
 	h.name = copy_view(mem, tg_rng_below(r, 2) ? "x" : "y");

@@ -1,6 +1,6 @@
 /* Predicates over fields. Several lines of one field count as one value joined by "," (Envoy; a
  * check of the first line alone could be bypassed by sending a second), without building it. */
-#include <tidegate/route.h>
+#include <tidegate/match.h>
 
 /* A place in the joined value: field f at byte at; at == its length is the comma behind it. */
 struct place {
@@ -46,6 +46,28 @@ static bool goes_on(struct place p, struct tg_view v, bool *end)
 	return true;
 }
 
+/* Length of the joined value from p on. */
+static uint64_t length(struct place p)
+{
+	uint64_t n = 0;
+
+	for (uint32_t f = p.f; f < p.m->n_fields; f = next_line(p.m, p.name, f + 1))
+		n += p.m->fields[f].value.n + 1;
+	return n - 1;
+}
+
+static bool joined_ends(struct place p, struct tg_view v)
+{
+	uint64_t n = length(p);
+	bool end;
+
+	if (n < v.n)
+		return false;
+	for (n -= v.n; n; n--)
+		take(&p);
+	return goes_on(p, v, &end);
+}
+
 /* v inside one line, or across the joints. */
 static bool joined_contains(struct place p, struct tg_view v)
 {
@@ -76,6 +98,8 @@ static bool joined_matches(const struct tg_header_match *h, struct place first)
 		return goes_on(first, h->value, &end) && end;
 	case TG_HEADER_PREFIX:
 		return goes_on(first, h->value, &end);
+	case TG_HEADER_SUFFIX:
+		return joined_ends(first, h->value);
 	case TG_HEADER_CONTAINS:
 		return joined_contains(first, h->value);
 	case TG_HEADER_PRESENT:
@@ -91,6 +115,9 @@ static bool part_matches(const struct tg_header_match *h, struct tg_view part)
 		return tg_view_eq(part, h->value);
 	case TG_HEADER_PREFIX:
 		return tg_view_has_prefix(part, h->value);
+	case TG_HEADER_SUFFIX:
+		return part.n >= h->value.n &&
+		       tg_view_eq(tg_view_of(part.p + (part.n - h->value.n), h->value.n), h->value);
 	case TG_HEADER_CONTAINS:
 		return h->value.n == 0 ||
 		       (part.n >= h->value.n && memmem(part.p, part.n, h->value.p, h->value.n));
