@@ -233,18 +233,16 @@ static bool has_plain_segments(struct tg_view uri)
 
 static void look_below(const struct rbac_table *t, struct tg_view uri, struct rbac_found *out)
 {
-	uint32_t depth = 0;
+	uint32_t depth = 0, before = out->n;
 
-	if (!t->depths || !has_plain_segments(uri))
-		return;
-	for (uint32_t i = 0; i < uri.n; i++) {
+	for (uint32_t i = 0; i < uri.n && t->depths >> depth > 1; i++) {
 		if (uri.p[i] != '/')
 			continue;
-		if (++depth > TG_RBAC_DEPTH_MAX || !(t->depths >> depth))
-			return;
-		if (t->depths >> depth & 1 && i + 1 < uri.n)
+		if (t->depths >> ++depth & 1 && i + 1 < uri.n)
 			look_up(t, WHO_BELOW, tg_view_of(uri.p, i + 1), out);
 	}
+	if (out->n > before && !has_plain_segments(uri))
+		out->n = before;
 }
 
 void rbac_table_find(const struct rbac_table *t, const struct tg_client *c, struct rbac_found *out)
