@@ -70,6 +70,7 @@ struct tg_log_record {
 	struct tg_sockaddr upstream;   /* port 0: none */
 	/* What a filter said instead of details; .n 0: nothing. */
 	struct tg_log_text filter_details;
+	struct tg_log_text peer_uri; /* of the client's verified certificate */
 	struct tg_log_text method, authority, user_agent, xff, request_id, route, cluster, listener;
 	uint16_t path_n;
 	uint8_t path[TG_LOG_PATH_MAX];

@@ -23,7 +23,7 @@ const struct cfg_filter_kind *cfg_filter_kind_at(uint32_t i)
 }
 
 /* "rbac", "fault" ... */
-static const char *known(struct cfg *c)
+static const char *known_names(struct cfg *c)
 {
 	const char *list = "";
 
@@ -41,7 +41,7 @@ const struct cfg_filter_kind *cfg_filter_kind_of(
 	if (!name) {
 		cfg_error(c, n ? cfg_line_of(n) : cfg_line_of(s),
 			"%s: a filter has to say which it is: name = \"rbac\"; known filters: %s",
-			who, known(c));
+			who, known_names(c));
 		return NULL;
 	}
 	for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++)
@@ -52,7 +52,7 @@ const struct cfg_filter_kind *cfg_filter_kind_of(
 			cfg_error(c, cfg_line_of(n),
 				"%s: filter \"%s\" is not supported by this version yet; known "
 				"filters: %s",
-				who, name, known(c));
+				who, name, known_names(c));
 			return NULL;
 		}
 	for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++)
@@ -60,11 +60,11 @@ const struct cfg_filter_kind *cfg_filter_kind_of(
 			cfg_error(c, cfg_line_of(n),
 				"%s: unknown filter \"%.64s\"; did you mean \"%s\"? known filters: "
 				"%s",
-				who, name, name_of(kinds[i]), known(c));
+				who, name, name_of(kinds[i]), known_names(c));
 			return NULL;
 		}
 	cfg_error(c, cfg_line_of(n), "%s: unknown filter \"%.64s\"; known filters: %s", who, name,
-		known(c));
+		known_names(c));
 	return NULL;
 }
 
@@ -77,7 +77,7 @@ static const char *id_of(const struct raw_filter *f)
 }
 
 static void check_one(
-	struct cfg *c, const struct raw_filter *f, const char *who, bool tcp, bool tls)
+	struct cfg *c, const struct raw_filter *f, const char *who, bool tcp, bool known)
 {
 	uint32_t line = cfg_line_of(f->raw->h.at);
 
@@ -87,14 +87,15 @@ static void check_one(
 		return;
 	}
 	f->kind->check(c, f->raw, tcp);
-	if (!tls && f->kind == &cfg_filter_rbac && cfg_rbac_needs_identity(f->raw))
+	if (!known && f->kind == &cfg_filter_rbac && cfg_rbac_needs_identity(f->raw))
 		cfg_error(c, line,
 			"%s: filter \"rbac\" names principals, and nobody can prove here who he "
-			"is: the listener has no \"tls\"",
+			"is: the listener has no \"tls\" with a \"client_ca\"",
 			who);
 }
 
-void cfg_check_filters(struct cfg *c, const struct raw_list *l, const char *who, bool tcp, bool tls)
+void cfg_check_filters(
+	struct cfg *c, const struct raw_list *l, const char *who, bool tcp, bool known_clients)
 {
 	const struct raw_filter *f = l->items;
 
@@ -104,7 +105,7 @@ void cfg_check_filters(struct cfg *c, const struct raw_list *l, const char *who,
 	for (uint32_t i = 0; i < l->n; i++) {
 		uint32_t line = cfg_line_of(f[i].raw->h.at);
 
-		check_one(c, &f[i], who, tcp, tls);
+		check_one(c, &f[i], who, tcp, known_clients);
 		for (uint32_t k = 0; k < i; k++) {
 			if (f[k].kind != f[i].kind || strcmp(id_of(&f[k]), id_of(&f[i])) != 0)
 				continue;

@@ -232,6 +232,8 @@ extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtu
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
 	const config_setting_t *of, const struct cfg_group *of_group);
+/* Whether a listener asks clients for certificates and can verify them. */
+bool cfg_tls_knows_clients(const struct raw_tls *t);
 /* Into out, which is the snapshot's; false: no memory. */
 bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct tg_tls_conf *out);
 
@@ -263,9 +265,9 @@ const struct cfg_filter_kind *cfg_filter_kind_of(
 	struct cfg *c, const config_setting_t *s, const char *who);
 /* The i-th kind, for documentation; NULL: no more. */
 const struct cfg_filter_kind *cfg_filter_kind_at(uint32_t i);
-/* tls: of a listener: whether it has some (clients can prove who they are). */
+/* known_clients: clients can prove who they are there. */
 void cfg_check_filters(
-	struct cfg *c, const struct raw_list *l, const char *who, bool tcp, bool tls);
+	struct cfg *c, const struct raw_list *l, const char *who, bool tcp, bool known_clients);
 /* All chains into the snapshot, whose listeners, virtual hosts and routes are there. */
 bool cfg_compile_filters(struct cfg *c, const struct raw_config *raw, struct tg_snapshot *s,
 	const struct cfg_index *vhosts);

@@ -136,6 +136,11 @@ static void check_spiffe_ids(struct cfg *c, const struct raw_tls *t, const char 
 	}
 }
 
+bool cfg_tls_knows_clients(const struct raw_tls *t)
+{
+	return t->h.at && (t->c.ca || t->trust_domains.n || t->c.workload_api);
+}
+
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
 	const config_setting_t *of, const struct cfg_group *of_group)
 {

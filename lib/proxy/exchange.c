@@ -35,6 +35,7 @@ static void log_exchange(struct px_exch *ex)
 	r->details = ex->details ? ex->details : "via_upstream";
 	r->transport = (uint8_t)ex->transport;
 	tg_log_text_set(&r->filter_details, ex->filter_details);
+	tg_log_text_set(&r->peer_uri, px_peer_uri(ex->down->conn));
 	r->downstream = info.remote;
 	r->local = info.local;
 	if (ex->ep)

@@ -81,7 +81,7 @@ static void wait(struct px_exch *ex, uint64_t until)
 static void cut(struct px_exch *ex)
 {
 	ex->filter_details = ex->fx->reply.details;
-	px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, NULL);
+	px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, "filter_reset");
 }
 
 /* True: go on with the message. */

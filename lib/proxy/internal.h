@@ -354,6 +354,14 @@ uint32_t px_text_uuid4(struct tg_rng *r, uint8_t out[static 36]);
 struct tg_view px_text_date(
 	struct tg_proxy *p); /* IMF-fixdate of now; valid until the next second */
 
+/* Who the client proved to be; .n 0: nobody. */
+static inline struct tg_view px_peer_uri(const struct tg_conn *c)
+{
+	struct tg_tls_info tls;
+
+	return tg_tls_info(c, &tls) && tls.peer ? tls.peer->uri : TG_VIEW_NONE;
+}
+
 /* What failed, if it was TLS. */
 static inline enum tg_why px_transport_of(enum tg_why why)
 {

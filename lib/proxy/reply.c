@@ -229,7 +229,8 @@ static void answer(struct px_exch *ex, const struct answer *a)
 	tg_pump_init(&ex->resp_pump, TG_BODY_NONE, 0, TG_BODY_NONE, NULL);
 	text = compose(ex, a);
 	if (text.p && !text.n) {
-		px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, NULL);
+		ex->filter_details = ex->fx->reply.details;
+		px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, "filter_reset");
 		return;
 	}
 	if (!text.p) {
@@ -289,10 +290,11 @@ void px_reply_filter(struct px_exch *ex)
 
 	ex->filter_details = r->details;
 	if (ex->interim_pending) {
-		px_exch_cut(ex, r->why, r->flags, NULL);
+		px_exch_cut(ex, r->why, r->flags, "filter_reset");
 		return;
 	}
 	ex->flags |= r->flags;
 	ex->why = r->why;
+	ex->details = "filter_reply";
 	answer(ex, &a);
 }

@@ -203,6 +203,7 @@ static void w_path(struct out *o, const struct piece *p, const struct tg_log_rec
 			r->field.n < TG_LOG_TEXT_MAX ? r->field.n : TG_LOG_TEXT_MAX); \
 	}
 TEXT_WRITER(filter_details)
+TEXT_WRITER(peer_uri)
 TEXT_WRITER(method)
 TEXT_WRITER(authority)
 TEXT_WRITER(user_agent)
@@ -353,6 +354,7 @@ operators[] = {
 	{"UPSTREAM_CLUSTER", NULL, w_cluster},
 	{"DOWNSTREAM_REMOTE_ADDRESS", NULL, w_downstream},
 	{"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", NULL, w_downstream_ip},
+	{"DOWNSTREAM_PEER_URI_SAN", NULL, w_peer_uri},
 	{"DOWNSTREAM_LOCAL_ADDRESS", NULL, w_local},
 	{"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", NULL, w_local_ip},
 	{"ROUTE_NAME", NULL, w_route},

@@ -124,6 +124,7 @@ def why_is_in_the_log(lab):
     equal(status(lab, 'cart', 'GET', '/see?log=none'), 403)
     check(' 403 ' in lab.wait_access('log=none')[0], lab.wait_access('log=none'))
     check('rbac_access_denied_matched_policy[none]' in lab.wait_access('log=none')[0], lab.wait_access('log=none'))
+    check(lab.wait_access('log=none')[0].endswith(CLIENTS['cart'][0][4:]), lab.wait_access('log=none'))
     equal(status(lab, 'web', 'GET', '/debug/log-policy'), 403)
     check('rbac_access_denied_matched_policy[no-debug]' in lab.wait_access('log-policy')[0],
           lab.wait_access('log-policy'))
@@ -199,6 +200,22 @@ def connections(lab):
     equal(lab.stat('tcp.office6.rbac.denied'), 1)
 
 
+@case
+def a_resumed_session_is_the_same_client(lab):
+    c = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    c.load_verify_locations(f'{lab.dir}/ca.crt')
+    c.load_cert_chain(f'{lab.dir}/cart.crt', f'{lab.dir}/cart.key')
+    session = None
+    for want in (False, True):
+        s = c.wrap_socket(lab.connect((GATE4, 443)), server_hostname='shop.test', session=session)
+        with Client(s) as w:
+            equal(s.session_reused, want)
+            equal(w.ask(request('GET', '/see', 'shop.test')).status, 403)
+            equal(w.ask(request('GET', '/status/200', 'shop.test')).status, 200)
+            session = s.session
+    lab.wait_access(CLIENTS['cart'][0][4:], 4)
+
+
 class Hammer:
     """A client that asks without a pause, with a certificate, and keeps what it was answered."""
 
@@ -270,7 +287,7 @@ def statistics_have_envoys_names(lab):
 def make_lab():
     return Lab(routes=example(), nginx=False, before=make_certs, policy='web', principals=WEB,
                admin='access_log_format = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_CODE_DETAILS% '
-                     '%LISTENER_NAME% %RESPONSE_FLAGS%";',
+                     '%LISTENER_NAME% %RESPONSE_FLAGS% %DOWNSTREAM_PEER_URI_SAN%";',
                allowed=('conn_denied', 'req_denied', 'req_downstream_gone', 'tls_truncated',
                         'conn_reset_by_peer', 'tls_peer_alert'))
 

@@ -12,6 +12,7 @@ int main(int argc, char **argv)
 		{"pool", "arena", "refused", "takes refused", 0, false},
 	};
 	struct tg_stats_query q = {.format = TG_STATS_PROMETHEUS, .extra = extra, .n_extra = 5};
+	static const struct tg_stat_def filter[] = {{"allowed", "let in"}, {"denied", "not"}};
 	struct tg_stats *s = tg_stats_create(2);
 
 	if (!s)
@@ -28,6 +29,12 @@ int main(int argc, char **argv)
 		tg_stats_cluster(s, "odd \"name\"\\\n} 1")[w].upstream_rq_5xx = 1;
 		tg_stats_listener(s, "web")[w].downstream_rq_4xx = 2;
 		tg_stats_listener(s, "raw")[w].downstream_cx_total = 2;
+	}
+	for (uint32_t i = 0; i < 6; i++) {
+		static const char *const where[] = {"web", "odd \"name\"", "raw"};
+
+		if (!tg_stats_filter(s, where[i % 3], i < 3 ? "rbac" : "rbac.od-d", filter, 2))
+			return 2;
 	}
 	tg_stats_listener_is_tcp(s, "raw", true);
 	if (tg_stats_render(s, &q, stdout, NULL) < 0)

@@ -27,6 +27,7 @@ static struct tg_log_record sample(void)
 	tg_log_text_set(&r.route, TG_VIEW("front"));
 	tg_log_text_set(&r.cluster, TG_VIEW("v1"));
 	tg_log_text_set(&r.listener, TG_VIEW("web"));
+	tg_log_text_set(&r.peer_uri, TG_VIEW("spiffe://mesh.example/a"));
 	r.path_n = 7;
 	memcpy(r.path, "/a?b=%c", 7);
 	return r;
@@ -52,6 +53,18 @@ static const char *print(const char *format, const struct tg_log_record *r)
 }
 
 #define EXPECT(format, r, want) CU_ASSERT_STRING_EQUAL(print(format, r), want "\n")
+
+/* What a filter says stands in the place of details; its text is the configuration's. */
+static void what_a_filter_says(void)
+{
+	struct tg_log_record r = sample();
+
+	tg_log_text_set(&r.filter_details, TG_VIEW("denied[a\nb]"));
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "denied[a\\x0Ab]");
+	EXPECT("%RESPONSE_CODE_DETAILS:6%", &r, "denied");
+	r.details = NULL;
+	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "denied[a\\x0Ab]");
+}
 
 static void why_tls_failed(void)
 {
@@ -120,6 +133,7 @@ static void every_operator(void)
 		{"%DOWNSTREAM_LOCAL_ADDRESS%", "10.77.1.1:80\n"},
 		{"%DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT%", "10.77.1.1\n"},
 		{"%ROUTE_NAME% %LISTENER_NAME%", "front web\n"},
+		{"%DOWNSTREAM_PEER_URI_SAN%", "spiffe://mesh.example/a\n"},
 		{"100%% %REQ(:METHOD):2%%%", "100% GE%\n"},
 		{"no operator", "no operator\n"},
 		{"%START_TIME:10%", "2025-12-31\n"},
@@ -262,4 +276,4 @@ TG_TEST_MAIN("log format", {"default format", default_format}, {"tcp connection"
 	{"every operator", every_operator}, {"refused with a reason", refused_with_a_reason},
 	{"nothing can be forged", nothing_can_be_forged}, {"cut lines", cut_lines},
 	{"longest default line fits", longest_default_line_fits}, {"flags", flags},
-	{"why TLS failed", why_tls_failed})
+	{"why TLS failed", why_tls_failed}, {"what a filter says", what_a_filter_says})

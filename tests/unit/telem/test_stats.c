@@ -103,6 +103,42 @@ static void text(void)
 	tg_stats_destroy(s);
 }
 
+/* Counters of filters, under the name of their listener as Envoy's. */
+static void of_filters(void)
+{
+	static const struct tg_stat_def defs[] = {{"allowed", "let in"}, {"denied", "not let in"}};
+	struct tg_stats_query q = {.used_only = true};
+	uint64_t *web, *named, *raw;
+	char *t;
+
+	start(2);
+	web = tg_stats_filter(s, "web", "rbac", defs, 2);
+	named = tg_stats_filter(s, "web", "rbac.deny", defs, 2);
+	raw = tg_stats_filter(s, "raw", "rbac", defs, 2);
+	CU_ASSERT_FATAL(web && named && raw && web != named && web != raw);
+	CU_ASSERT_PTR_EQUAL(tg_stats_filter(s, "web", "rbac", defs, 2), web);
+	CU_ASSERT_EQUAL((uintptr_t)web % 64, 0);
+	CU_ASSERT_EQUAL(TG_FILTER_ROW(2) * sizeof(*web) % 64, 0);
+	tg_stats_listener_is_tcp(s, "raw", true);
+	web[0] = 1;
+	web[TG_FILTER_ROW(2)] = 2;
+	named[1] = 5;
+	raw[TG_FILTER_ROW(2) + 1] = 7;
+	t = render(&q);
+	CU_ASSERT_STRING_EQUAL(t, "http.web.rbac.allowed: 3\nhttp.web.rbac.deny.denied: 5\n"
+				  "tcp.raw.rbac.denied: 7\n");
+	free(t);
+	q.format = TG_STATS_PROMETHEUS;
+	t = render(&q);
+	CU_ASSERT(has_line(t, "envoy_http_rbac_allowed{envoy_http_conn_manager_prefix=\"web\"} 3"));
+	CU_ASSERT(has_line(
+		t, "envoy_http_rbac_deny_denied{envoy_http_conn_manager_prefix=\"web\"} 5"));
+	CU_ASSERT(has_line(t, "envoy_tcp_rbac_denied{envoy_tcp_prefix=\"raw\"} 7"));
+	CU_ASSERT(has_line(t, "# HELP envoy_http_rbac_allowed let in"));
+	free(t);
+	tg_stats_destroy(s);
+}
+
 static void filter_and_used_only(void)
 {
 	struct tg_stats_query q = {.used_only = true};
@@ -257,7 +293,7 @@ static void hist_sums_workers(void)
 }
 
 TG_TEST_MAIN("stats", {"blocks keep their place", blocks_keep_their_place}, {"text", text},
-	{"filter and used only", filter_and_used_only}, {"bad filters", bad_filters},
-	{"names cannot break lines", names_cannot_break_lines},
+	{"of filters", of_filters}, {"filter and used only", filter_and_used_only},
+	{"bad filters", bad_filters}, {"names cannot break lines", names_cannot_break_lines},
 	{"walk sees everything once", walk_sees_everything_once}, {"ledger", ledger},
 	{"hist sums workers", hist_sums_workers})
