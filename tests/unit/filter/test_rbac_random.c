@@ -1,7 +1,10 @@
 /* Random policies and requests against a reference that looks at everything in order. */
 #include <stdlib.h>
 
+#include <tidegate/http1.h>
+
 #include "../tgtest.h"
+#include "rbac.h"
 #include "rig.h"
 
 static struct tg_rng rng;
@@ -207,5 +210,50 @@ static void many(void)
 	free(s);
 }
 
-TG_TEST_MAIN("rbac, at random", {"against the reference", differential},
-	{"ten thousand principals", many})
+static bool has(const uint8_t *p, uint32_t n, const char *part)
+{
+	return memmem(p, n, part, strlen(part)) != NULL;
+}
+
+/* The most liberal reading of a normalised path leaves nothing to read otherwise, and a path that
+ * is not called ambiguous reads as it stands. */
+static void readings(void)
+{
+	static const char *const pieces[] = {
+		"/", "/", "a", "b", ".", "..", ";", "%2f", "%5C", "%2e", "%25", "%41", "x=1"};
+	uint32_t ambiguous = 0, plain = 0, climbed = 0;
+
+	tg_rng_seed(&rng, 4);
+	for (uint32_t round = 0; round < 50000; round++) {
+		uint8_t norm[128], out[128];
+		char text[128] = "/";
+		struct tg_view path;
+		uint32_t n;
+		int32_t rc;
+
+		for (uint32_t i = below(12); i; i--)
+			strcat(text, PICK(pieces));
+		rc = tg_path_normalise(tg_view_str(text), true, norm);
+		if (rc <= 0)
+			continue;
+		path = tg_view_of(norm, (uint32_t)rc);
+		n = rbac_path_reading(path, out);
+		CU_ASSERT(n <= path.n);
+		if (!rbac_path_ambiguous(path)) {
+			CU_ASSERT(tg_view_eq(tg_view_of(out, n), path));
+			plain++;
+			continue;
+		}
+		ambiguous++;
+		climbed += n == 0;
+		if (n == 0)
+			continue;
+		CU_ASSERT_EQUAL(out[0], '/');
+		CU_ASSERT(!rbac_path_ambiguous(tg_view_of(out, n)));
+		CU_ASSERT(!has(out, n, "/../") && !has(out, n, "/./"));
+	}
+	CU_ASSERT(ambiguous > 10000 && plain > 5000 && climbed > 500);
+}
+
+TG_TEST_MAIN("rbac, at random", {"readings of paths", readings},
+	{"against the reference", differential}, {"ten thousand principals", many})
