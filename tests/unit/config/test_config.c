@@ -147,4 +147,4 @@ TG_TEST_MAIN("config", {"durations", durations}, {"sizes", sizes},
 	{"snapshot: values", snapshot_values}, {"snapshot: defaults", snapshot_defaults},
 	{"snapshot: routes", snapshot_routes}, {"snapshot: shares of limits", snapshot_shares},
 	{"snapshot: relative paths", snapshot_paths}, {"snapshot: statistics", snapshot_stats},
-	{"snapshot: static differences", snapshot_diff})
+	{"snapshot: static differences", snapshot_diff}, {"filter chains", filter_chains})

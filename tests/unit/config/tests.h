@@ -17,5 +17,6 @@ void snapshot_shares(void);
 void snapshot_paths(void);
 void snapshot_stats(void);
 void snapshot_diff(void);
+void filter_chains(void);
 
 #endif
