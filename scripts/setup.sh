@@ -31,6 +31,7 @@ lab_pkgs=(
 test_pkgs=(
 	nginx-light haproxy
 	nghttp2-client     # h2load
+	openssl gnutls-bin # TLS clients and servers, certificates
 	tcpdump tshark     # reading what dpdk-dumpcap wrote
 	dpdk dpdk-dev      # dpdk-dumpcap, dpdk-testpmd (the peer of memif ports)
 	python3-scapy python3-websockets

@@ -59,6 +59,10 @@
 	X(tls_resumed, "of them, by a ticket") \
 	X(tls_handshake_failed, \
 		"TLS handshakes that failed; the reasons are the drops called tls_*") \
+	X(tls_handshake_steps, \
+		"steps of TLS handshakes; a turn does at most its budget of them (2)") \
+	X(tls_handshake_full_turns, "turns whose budget was spent while handshakes waited") \
+	X(tls_handshake_cycles, "TSC cycles in those steps") \
 	X(tls_key_updates, "KeyUpdates received (RFC 8446 section 4.6.3)") \
 	X(log_records, "access-log records handed to the sink") \
 	X(log_dropped, "access-log records lost because the sink was behind") \

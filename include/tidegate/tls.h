@@ -141,12 +141,13 @@ void tg_tls_store_files(
 struct tg_identity {
 	struct tg_view spiffe_id; /* "spiffe://domain/path"; .n 0: no SVID */
 	struct tg_view uri, dns;  /* first URI and DNS subject alternative names; .n 0: none */
-	struct tg_view subject;   /* RFC 2253 text */
-	struct tg_view cert_pem;  /* URL-encoded PEM of the leaf, for XFCC's Cert; .n 0: no
-				     configuration that keeps it (keep_pem) has seen this peer */
-	struct tg_view hash;      /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
-	int64_t not_after;        /* seconds since 1970: the SVID's end */
-	uint32_t refs;            /* this worker's */
+	struct tg_view uris, dns_names; /* all of them, each with a 0 behind it */
+	struct tg_view subject;         /* RFC 2253 text */
+	struct tg_view cert_pem;        /* URL-encoded PEM of the leaf, for XFCC's Cert; .n 0: no
+					   configuration that keeps it (keep_pem) has seen this peer */
+	struct tg_view hash; /* lower-case hex SHA-256 of the leaf's DER, for XFCC's Hash */
+	int64_t not_after;   /* seconds since 1970: the SVID's end */
+	uint32_t refs;       /* this worker's */
 };
 
 /* --- a worker --------------------------------------------------------------------------------- */
@@ -169,8 +170,11 @@ void tg_tls_destroy(struct tg_tls *t);
 /* From the next handshake on. The old set may be released when all workers have adopted the new
  * one. */
 void tg_tls_adopt(struct tg_tls *t, struct tg_tls_set *s);
-/* Handshake work of this turn, within the budget. Returns the steps done. */
+/* Handshake work of this turn, within the budget. Returns the steps done. Counts them, and the
+ * turns that left work for the next one; the time that they took is the caller's to measure. */
 uint32_t tg_tls_turn(struct tg_tls *t);
+/* Whether a handshake waits for its next step. */
+bool tg_tls_has_work(const struct tg_tls *t);
 
 /* Wraps lower, which is open or opening; its user and owner become TLS's. conf selects the contexts
  * by its id in the set. The result raises OPEN when the handshake is done, FAILED when it is not;

@@ -42,28 +42,63 @@ static bool wants_quotes(struct tg_view v)
 	return false;
 }
 
+/* How readers undo escapes in a quoted value differs, so a name that would need one is left out: no
+ * URI and no host name has a quote or a backslash. */
+static bool is_quotable(struct tg_view v)
+{
+	return is_plain(v) && !memchr(v.p, '"', v.n) && !memchr(v.p, '\\', v.n);
+}
+
 static void put_pair(struct text *t, struct tg_view key, struct tg_view value, bool quoted)
 {
-	if (!is_plain(value))
+	if (!is_quotable(value))
 		return;
 	if (t->n)
 		put(t, TG_VIEW(";"));
 	put(t, key);
 	quoted = quoted || wants_quotes(value);
-	if (!quoted) {
-		put(t, value);
-		return;
-	}
-	put(t, TG_VIEW("\""));
-	for (uint32_t i = 0; i < value.n; i++) {
-		if (value.p[i] == '"')
-			put(t, TG_VIEW("\\"));
-		put(t, tg_view_of(value.p + i, 1));
+	if (quoted)
+		put(t, TG_VIEW("\""));
+	put(t, value);
+	if (quoted)
+		put(t, TG_VIEW("\""));
+}
+
+/* RFC 2253 text has its escapes already, a quote's too. A backslash's is written in hexadecimal
+ * (RFC 4514 section 2.4): for a reader that knows but \" it would hide the closing quote. */
+static void put_subject(struct text *t, struct tg_view v)
+{
+	if (t->n)
+		put(t, TG_VIEW(";"));
+	put(t, TG_VIEW("Subject=\""));
+	for (uint32_t i = 0; i < v.n; i++) {
+		bool escape = v.p[i] == '\\' && i + 1 < v.n;
+
+		if (escape && v.p[i + 1] == '\\')
+			put(t, TG_VIEW("\\5C"));
+		else
+			put(t, tg_view_of(v.p + i, escape ? 2 : 1));
+		i += escape;
 	}
 	put(t, TG_VIEW("\""));
 }
 
-/* The element of this hop; .p NULL: no memory. */
+/* One pair for each of the names, which have a 0 behind them. False: there was none. */
+static bool put_all(struct text *t, struct tg_view key, struct tg_view names)
+{
+	uint32_t before = t->n;
+
+	for (uint32_t i = 0, start = 0; i < names.n; i++) {
+		if (names.p[i])
+			continue;
+		put_pair(t, key, tg_view_of(names.p + start, i - start), false);
+		start = i + 1;
+	}
+	return t->n != before;
+}
+
+/* The element of this hop, as Envoy writes it: the keys URI and Subject are there even if empty; .p
+ * NULL: no memory. */
 static struct tg_view element(struct px_exch *ex, const struct tg_tls_info *tls)
 {
 	const struct tg_listener_conf *lc = ex->lc;
@@ -74,16 +109,16 @@ static struct tg_view element(struct px_exch *ex, const struct tg_tls_info *tls)
 	if (!t.p)
 		return TG_VIEW_NONE;
 	if (tls->own)
-		put_pair(&t, TG_VIEW("By="), tls->own->uri, false);
+		put_all(&t, TG_VIEW("By="), tls->own->uris);
 	put_pair(&t, TG_VIEW("Hash="), peer->hash, false);
 	if (lc->xfcc_set & TG_XFCC_CERT)
 		put_pair(&t, TG_VIEW("Cert="), peer->cert_pem, true);
 	if (lc->xfcc_set & TG_XFCC_SUBJECT)
-		put_pair(&t, TG_VIEW("Subject="), peer->subject, true);
-	if (lc->xfcc_set & TG_XFCC_URI)
-		put_pair(&t, TG_VIEW("URI="), peer->uri, false);
+		put_subject(&t, peer->subject);
+	if (lc->xfcc_set & TG_XFCC_URI && !put_all(&t, TG_VIEW("URI="), peer->uris))
+		put(&t, TG_VIEW(";URI=")); /* behind the hash */
 	if (lc->xfcc_set & TG_XFCC_DNS)
-		put_pair(&t, TG_VIEW("DNS="), peer->dns, false);
+		put_all(&t, TG_VIEW("DNS="), peer->dns_names);
 	/* Half an element would be another one. */
 	return t.full ? tg_view_of(t.p, 0) : tg_view_of(t.p, t.n);
 }

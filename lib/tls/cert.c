@@ -42,6 +42,26 @@ bool tg_cert_names(X509 *x, struct tg_cert_names *n)
 	return true;
 }
 
+uint32_t tg_cert_list(const struct tg_cert_names *n, int type, char *to)
+{
+	uint32_t bytes = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(n->all); i++) {
+		const GENERAL_NAME *g = sk_GENERAL_NAME_value(n->all, i);
+		struct tg_view v;
+
+		if (g->type != type)
+			continue;
+		v = name_text(g->d.ia5); /* URI and DNS names are both */
+		if (v.n && to) {
+			memcpy(to + bytes, v.p, v.n);
+			to[bytes + v.n] = 0;
+		}
+		bytes += v.n ? v.n + 1 : 0;
+	}
+	return bytes;
+}
+
 void tg_cert_names_free(struct tg_cert_names *n)
 {
 	GENERAL_NAMES_free(n->all);

@@ -20,6 +20,9 @@ struct tg_cert_names {
 	STACK_OF(GENERAL_NAME) * all; /* owned: tg_cert_names_free */
 };
 bool tg_cert_names(X509 *x, struct tg_cert_names *n); /* false: extension malformed */
+/* All names of a type (GEN_URI, GEN_DNS), each with a 0 behind it; returns the bytes. to NULL: only
+ * counts. */
+uint32_t tg_cert_list(const struct tg_cert_names *n, int type, char *to);
 void tg_cert_names_free(struct tg_cert_names *n);
 
 /* SHA-256 of the certificate's DER; false: no memory. md: SHA-256, fetched. */

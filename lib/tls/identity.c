@@ -8,6 +8,7 @@
 
 #include <openssl/err.h>
 #include <openssl/rand.h>
+#include <openssl/x509v3.h>
 
 #include <tidegate/rng.h>
 
@@ -30,7 +31,7 @@ struct ident {
 	} seen[TRUSTS];
 	char *subject, *pem;
 	char hash[2 * TG_DIGEST + 1];
-	char names[]; /* URI and DNS name */
+	char names[]; /* URIs, DNS names */
 };
 
 struct name {
@@ -119,12 +120,11 @@ static void fill(struct ident *i, X509 *x, const struct tg_cert_names *n)
 {
 	struct tg_identity *id = &i->pub;
 
-	if (n->uri.n)
-		memcpy(i->names, n->uri.p, n->uri.n);
-	if (n->dns.n)
-		memcpy(i->names + n->uri.n, n->dns.p, n->dns.n);
+	id->uris = tg_view_of(i->names, tg_cert_list(n, GEN_URI, i->names));
+	id->dns_names =
+		tg_view_of(i->names + id->uris.n, tg_cert_list(n, GEN_DNS, i->names + id->uris.n));
 	id->uri = tg_view_of(i->names, n->uri.n);
-	id->dns = tg_view_of(i->names + n->uri.n, n->dns.n);
+	id->dns = tg_view_of(id->dns_names.p, n->dns.n);
 	if (i->kind == TG_IDENT_SVID || (i->kind == TG_IDENT_OWN && !tg_svid_fault(x, n)))
 		id->spiffe_id = id->uri;
 	print_hash(i);
@@ -140,7 +140,8 @@ static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum t
 
 	if (!tg_cert_names(x, &n))
 		goto out;
-	i = calloc(1, sizeof(*i) + n.uri.n + n.dns.n);
+	i = calloc(
+		1, sizeof(*i) + tg_cert_list(&n, GEN_URI, NULL) + tg_cert_list(&n, GEN_DNS, NULL));
 	if (!i)
 		goto out;
 	memcpy(i->digest, digest, TG_DIGEST);

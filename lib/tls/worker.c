@@ -216,9 +216,16 @@ uint32_t tg_tls_turn(struct tg_tls *t)
 		tls_hs_step(h);
 		done++;
 	}
+	t->conf.stats->tls_handshake_steps += done;
+	t->conf.stats->tls_handshake_full_turns += tg_tls_has_work(t);
 	if (tg_unlikely(!tg_list_empty(&t->starved)))
 		feed_starved(t);
 	return done;
+}
+
+bool tg_tls_has_work(const struct tg_tls *t)
+{
+	return !tg_list_empty(&t->work);
 }
 
 /* --- log ----------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ def at(seconds):
     return time.strftime('%Y%m%d%H%M%SZ', time.gmtime(time.time() + seconds))
 
 
+def serial(path):
+    """The serial number of a certificate."""
+    return int(_openssl('x509', '-noout', '-serial', '-in', path).decode().split('=')[1], 16)
+
+
 def new_key(path, kind):
     """kind: ec (P-256), rsa (2048), another curve (P-384), rsaBITS."""
     if kind.startswith('rsa'):

@@ -98,11 +98,12 @@ class Origin:
     """A TLS server of Python's in the origin's namespace that shows what it is told to, and notes how each
     connection ended: (alert, bytes that came)."""
 
-    OK = b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n'
-
-    def __init__(self, lab, port, addr='0.0.0.0'):
+    def __init__(self, lab, port, addr='0.0.0.0', keep=False, echo=False):
+        """keep: connections stay open for further requests; echo: raw bytes go back instead of answers."""
         self.ctx = None
         self.ends = []
+        self.keep, self.echo = keep, echo
+        self.open = set()
         with netns.inside(lab.origin):
             self.sock = socket.create_server((addr, port), reuse_port=True)
         threading.Thread(target=self._run, daemon=True).start()
@@ -120,24 +121,31 @@ class Origin:
         alert, got = '', b''
         try:
             with self.ctx.wrap_socket(raw, server_side=True) as s:
-                while b'\r\n\r\n' not in got:
-                    b = s.recv(65536)
-                    if not b:
-                        break
+                self.open.add(s)
+                while b := s.recv(65536):
                     got += b
-                else:
-                    s.sendall(self.OK)
-                    with contextlib.suppress(OSError):
-                        s.unwrap()
+                    if self.echo:
+                        s.sendall(b)
+                    elif got.endswith(b'\r\n\r\n'):
+                        s.sendall(b'HTTP/1.1 200 OK\r\nContent-Length: 3\r\n'
+                                  + (b'' if self.keep else b'Connection: close\r\n') + b'\r\nok\n')
+                        if not self.keep:
+                            break
+                with contextlib.suppress(OSError, ValueError):
+                    s.unwrap()
         except ssl.SSLError as e:
             alert = alert_of(e)
         except OSError as e:
             alert = str(e)
+        finally:
+            self.open = {s for s in self.open if s.fileno() >= 0}
         self.ends.append((alert, got))
 
     def next_end(self, before):
         """How the connection after the first `before` ones ended."""
         return wait_for(lambda: self.ends[before:] or None, 'the end of a connection')[0]
 
-    def close(self):
-        self.sock.close()
+    def hang_up(self):
+        """Ends what is open."""
+        for s in self.open:
+            s.shutdown(socket.SHUT_RDWR)
