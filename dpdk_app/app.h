@@ -115,10 +115,11 @@ struct tg_worker {
 	struct tg_txq txq[TG_NETIF_MAX];
 	struct tg_pool listeners; /* TCP's listeners of the proxy */
 	bool adaptive, stopping, was_busy;
-	uint64_t turn_tsc;   /* when this turn began */
-	uint64_t busy_at;    /* ns: the last turn with something to do */
-	uint64_t sleep;      /* ns of the last sleep since; 0: none */
-	uint64_t clock_due;  /* ns: next correction */
+	uint64_t turn_tsc;        /* when this turn began */
+	uint64_t busy_at;         /* ns: the last turn with something to do */
+	uint64_t sleep;           /* ns of the last sleep since; 0: none */
+	uint64_t clock_due;       /* ns: next correction */
+	uint64_t realtime_offset; /* ns: CLOCK_REALTIME = wheel->now + this */
 	uint32_t mbufs_peak; /* most of app->mbufs out at once, looked at with each correction */
 	bool running;        /* its lcore has been launched; control core's */
 	_Atomic(struct tg_order *) order;  /* control core puts, worker clears when done */

@@ -95,6 +95,29 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 	atomic_store_explicit(&w->order, NULL, memory_order_release);
 }
 
+static uint64_t realtime_offset(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec - monotonic();
+}
+
+/* The time of day may be set while we run, and certificates are judged by it. Less than this is the
+ * time between two readings. */
+#define CLOCK_SET (TG_SEC / 10)
+
+static void follow_realtime(struct tg_worker *w)
+{
+	uint64_t now = realtime_offset();
+
+	if (now - w->realtime_offset + CLOCK_SET <= 2 * CLOCK_SET)
+		return;
+	w->realtime_offset = now;
+	tg_tls_set_realtime(w->tls, now);
+	tg_proxy_set_realtime(w->proxy, now);
+}
+
 /* Every 100 ms or so. The buffers' pool, which all workers and devices share, keeps no peak itself.
  */
 static void look_around(struct tg_worker *w)
@@ -104,6 +127,7 @@ static void look_around(struct tg_worker *w)
 	if (out > w->mbufs_peak)
 		w->mbufs_peak = out;
 	tg_clock_correct(&w->clock, rte_rdtsc(), monotonic());
+	follow_realtime(w);
 	w->clock_due = w->wheel->now + CLOCK_EVERY;
 }
 
@@ -350,14 +374,6 @@ static int make_tcp(struct tg_worker *w, struct tg_errbuf *e)
 	return w->tcp ? 0 : TG_ENOMEM;
 }
 
-static uint64_t realtime_offset(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec - monotonic();
-}
-
 static int make_tls(struct tg_worker *w, struct tg_errbuf *e)
 {
 	const struct tg_budget *b = &w->app->budget;
@@ -366,7 +382,7 @@ static int make_tls(struct tg_worker *w, struct tg_errbuf *e)
 		.max_handshakes = b->max_handshakes,
 		.max_active = b->max_tls_active,
 		.sessions = TLS_SESSIONS,
-		.realtime_offset = realtime_offset(),
+		.realtime_offset = w->realtime_offset,
 		.wheel = w->wheel,
 		.ready = &w->ready,
 		.stats = w->stats};
@@ -390,7 +406,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 			.shortage = proxy_shortage,
 			.ctx = w},
 		.tls = w->tls,
-		.realtime_offset = realtime_offset(),
+		.realtime_offset = w->realtime_offset,
 		.wheel = w->wheel,
 		.stats = w->stats,
 		.log = w->log};
@@ -411,6 +427,7 @@ static int make_worker(struct tg_worker *w, struct rte_ring **rings, struct tg_e
 	w->cpu = app->cpus.worker[w->index];
 	w->adaptive = app->boot->dataplane.idle == TG_IDLE_ADAPTIVE;
 	w->stats = &tg_stats_cores(app->stats)[w->index];
+	w->realtime_offset = realtime_offset();
 	w->mbufs = app->mbufs;
 	w->steer_ring = app->n_workers > 1 ? rings[w->index] : NULL;
 	tg_clock_init(&w->clock, rte_rdtsc(), now, rte_get_tsc_hz());

@@ -45,6 +45,8 @@ struct tg_proxy_conf {
 
 struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_errbuf *e);
 void tg_proxy_destroy(struct tg_proxy *p);
+/* The time of day was set. offset: as realtime_offset. */
+void tg_proxy_set_realtime(struct tg_proxy *p, uint64_t offset);
 
 /* Uses s from now on: new listeners listen, gone ones stop, the others change under their
  * connections from the next request on. Requests under way keep the snapshot that they began with.

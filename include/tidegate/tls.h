@@ -201,6 +201,9 @@ uint64_t tg_tls_expires(const struct tg_conn *c);
 /* Which of the two it is: tls_peer_expired or tls_own_expired. Of a conn that expires. */
 enum tg_why tg_tls_expires_why(const struct tg_conn *c);
 
+/* The time of day was set: what expires when is judged anew. offset: as realtime_offset. */
+void tg_tls_set_realtime(struct tg_tls *t, uint64_t offset);
+
 /* Ends every handshake under way: their users get FAILED. */
 void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why);
 

@@ -211,6 +211,11 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 
 /* --- drain ----------------------------------------------------------------------------------- */
 
+void tg_proxy_set_realtime(struct tg_proxy *p, uint64_t offset)
+{
+	p->conf.realtime_offset = offset;
+}
+
 void tg_proxy_drain(struct tg_proxy *p)
 {
 	p->draining = true;

@@ -10,7 +10,7 @@ void tls_deliver(struct tls_conn *c, uint32_t ev)
 	if (ev & TG_EV_FAILED) {
 		c->flags |= F_FAIL_TOLD;
 		if (tls_mode(c) == TLS_OPEN)
-			c->tls->conf.stats->why[c->conn.impl[I_WHY]]++;
+			tls_count(c, (enum tg_why)c->conn.impl[I_WHY]);
 	}
 	if (c->flags & F_EOF_TOLD)
 		ev &= ~(uint32_t)TG_EV_EOF;

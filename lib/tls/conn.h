@@ -120,6 +120,13 @@ static inline int64_t tls_time(const struct tg_tls *t)
 	return (int64_t)((t->conf.wheel->now + t->conf.realtime_offset) / TG_SEC);
 }
 
+/* Why a connection failed. What happened below has been counted there. */
+static inline void tls_count(struct tls_conn *c, enum tg_why why)
+{
+	if (!(c->flags & F_LOWER_FAILED) || tg_why_is_tls(why))
+		c->tls->conf.stats->why[why]++;
+}
+
 /* conn.c */
 extern const struct tg_conn_ops tls_ops;
 extern const struct tg_conn_user tls_lower_user;

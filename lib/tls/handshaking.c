@@ -9,7 +9,7 @@ static void fail(struct tls_conn *c, enum tg_why why)
 {
 	c->conn.impl[I_WHY] = (uint8_t)why;
 	c->conn.impl[I_MODE] = TLS_FAILED;
-	c->tls->conf.stats->why[why]++;
+	tls_count(c, why);
 	c->tls->conf.stats->tls_handshake_failed++;
 	tls_deliver(c, TG_EV_FAILED);
 }

@@ -179,6 +179,11 @@ void tg_tls_adopt(struct tg_tls *t, struct tg_tls_set *s)
 	tg_hs_worker_adopt(t->handshakes, s);
 }
 
+void tg_tls_set_realtime(struct tg_tls *t, uint64_t offset)
+{
+	t->conf.realtime_offset = offset;
+}
+
 uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n)
 {
 	const struct tg_pool *all[] = {&t->conns, &t->hs, &t->acts};

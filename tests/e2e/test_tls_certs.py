@@ -16,7 +16,7 @@ from wire import Client, request
 
 ID = 'spiffe://mesh.example/ns/a/sa/b'
 SANS = ['DNS:origin.test', 'URI:' + ID]
-REF_OPENSSL, REF_HAPROXY = 7443, 7444
+REF_OPENSSL, REF_HAPROXY, REF_CRL = 7443, 7444, 7445
 ORIGIN = 8443
 LOG_LINES_A_SECOND = 10  # more failures than that are only counted (dpdk_app/tls.c)
 
@@ -31,6 +31,9 @@ LISTENERS = '''
   , { name = "fickle"; address = "10.77.1.1:8445"; protocol = "http"; virtual_hosts = [$vhosts];
       tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "bundle.crt";
              require_client_certificate = true; }; }
+  , { name = "listed"; address = "10.77.1.1:8446"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt"; crl = "ca.crl";
+             require_client_certificate = true; }; }
   , { name = "up"; address = "10.77.1.1:8081"; protocol = "http"; virtual_hosts = ["up"]; }
   , { name = "l4up"; address = "10.77.1.1:8082"; protocol = "tcp"; cluster = "named"; }
 '''
@@ -38,11 +41,14 @@ VHOST = '''
   , { name = "up"; domains = ["*"];
       routes: ( { match: { prefix = "/named/"; }; route: { cluster = "named"; }; },
                 { match: { prefix = "/svid/"; }; route: { cluster = "svid"; }; },
+                { match: { prefix = "/listed/"; }; route: { cluster = "listed"; }; },
                 { match: { prefix = "/below/"; }; route: { cluster = "below"; }; } ); }
 '''
 CLUSTERS = '''
   , { name = "named"; endpoints: ( { address = "10.77.2.2:8443"; } ); connect_timeout = "20s";
       tls: { ca = "ca.crt"; sni = "origin.test"; certificate = "gate.crt"; private_key = "gate.key"; }; }
+  , { name = "listed"; endpoints: ( { address = "10.77.2.2:8443"; } ); connect_timeout = "20s";
+      tls: { ca = "ca.crt"; crl = "ca.crl"; sni = "origin.test"; certificate = "gate.crt"; private_key = "gate.key"; }; }
   , { name = "svid"; endpoints: ( { address = "10.77.2.2:8443"; } ); connect_timeout = "20s";
       tls: { ca = "ca.crt"; certificate = "gate.crt"; private_key = "gate.key";
              match_spiffe_ids = ["spiffe://mesh.example/ns/a/sa/b"]; }; }
@@ -117,6 +123,7 @@ def make_certs(lab):
     partner.issue('partner-ok', ['URI:spiffe://partner.example/ns/p/sa/q'])
     ca.issue('other-name', ['DNS:elsewhere.test', 'URI:spiffe://mesh.example/ns/b/sa/b'])
     ca.issue('beside', ['DNS:*.origin.test', 'URI:spiffe://mesh.example/ns/ab/sa/b'])
+    ca.crl(f'{lab.dir}/ca.crl', [ca.issue('revoked', SANS)[0]])
     with open(f'{lab.dir}/bundle.crt', 'w', encoding='ascii') as out:
         for name in ('ca', 'stranger'):
             with open(f'{lab.dir}/{name}.crt', encoding='ascii') as f:
@@ -128,11 +135,15 @@ def make_certs(lab):
     lab.origin_tls = tlspeer.Origin(lab, ORIGIN)
 
 
-def start_references(lab):
+def s_server(lab, port, *more):
     tlspeer.start(lab, lab.client, [
-        'openssl', 's_server', '-accept', f'127.0.0.1:{REF_OPENSSL}', '-cert', f'{lab.dir}/server.crt', '-key',
+        'openssl', 's_server', '-accept', f'127.0.0.1:{port}', '-cert', f'{lab.dir}/server.crt', '-key',
         f'{lab.dir}/server.key', '-CAfile', f'{lab.dir}/ca.crt', '-Verify', '20', '-verify_depth', '8',
-        '-verify_return_error', '-tls1_3', '-www', '-quiet'], REF_OPENSSL, 's_server.log')
+        '-verify_return_error', '-tls1_3', '-www', '-quiet', *more], port, f's_server{port}.log')
+
+
+def start_references(lab):
+    s_server(lab, REF_OPENSSL)
     conf = f'{lab.dir}/ref-haproxy.cfg'
     with open(conf, 'w', encoding='ascii') as f:
         f.write(HAPROXY.format(port=REF_HAPROXY, dir=lab.dir))
@@ -214,7 +225,7 @@ def show(lab, port, cert):
 
 
 def refused(lab, lines, port, cert, why, alert, text):
-    name = 'mtls' if port == 8443 else 'svid'
+    name = {8443: 'mtls', 8444: 'svid', 8446: 'listed'}[port]
     before, errors = lab.stat(f'drop.{why}'), lab.stat(f'listener.{name}.downstream_cx_tls_error')
     got, mine = show(lab, port, cert)
     equal(got, alert, f'{cert}: alert')
@@ -235,6 +246,20 @@ def clients_are_refused_as_openssl_does(lab):
         if alerts[0] != alerts[1]:
             note(f'{cert}: OpenSSL {alerts[0] or "accepts"}, haproxy {alerts[1] or "accepts"}')
         refused(lab, lines, 8443, cert, why, alerts[0], text)
+    lines.flush()
+
+
+@case
+def clients_that_were_revoked(lab):
+    """As OpenSSL with the same list."""
+    s_server(lab, REF_CRL, '-CRL', f'{lab.dir}/ca.crl', '-crl_check')
+    lines = Lines(lab)
+    equal(show(lab, 8446, 'good')[0], '', 'one that is not on the list')
+    alert = tlspeer.answer_to(tlspeer.client_context(lab, 'revoked'),
+                              tlspeer.connect(lab.client, ('127.0.0.1', REF_CRL), 3), 'nginx.test')
+    equal(alert, 'CERTIFICATE_REVOKED', "OpenSSL's")
+    refused(lab, lines, 8446, 'revoked', 'tls_revoked', alert, 'revoked')
+    equal(show(lab, 8443, 'revoked')[0], '', 'where no list is configured')
     lines.flush()
 
 
@@ -313,6 +338,7 @@ ORIGINS = (
     ('named', 'no-middle', 'tls_unknown_ca', None),
     ('named', 'other-name', 'tls_wrong_name', None),
     ('named', 'beside', 'tls_wrong_name', None),
+    ('listed', 'revoked', 'tls_revoked', 'CERTIFICATE_REVOKED'),
     ('svid', 'other-name', 'tls_wrong_name', 'BAD_CERTIFICATE'),
     ('svid', 'no-uri', 'tls_svid_bad', 'BAD_CERTIFICATE'),
     ('svid', 'two-uris', 'tls_svid_bad', 'BAD_CERTIFICATE'),
@@ -409,7 +435,7 @@ def make_lab():
                extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
                extra_vhosts=VHOST, extra_clusters=CLUSTERS,
                allowed={'req_connect_failure', 'req_upstream_reset', 'tls_alert', 'conn_reset_by_peer', 'tcp_after_close',
-                        'tls_truncated', *(x[1] for x in PLAIN), *(x[1] for x in SVID), *(x[2] for x in ORIGINS)})
+                        'tls_truncated', 'tls_revoked', *(x[1] for x in PLAIN), *(x[1] for x in SVID), *(x[2] for x in ORIGINS)})
 
 
 if __name__ == '__main__':

@@ -66,7 +66,8 @@ ORIGIN_VHOST = '''
   , { name = "origin"; domains = ["*"]; routes: ( { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); }
 '''
 ALLOWED = {'tls_truncated', 'tls_wrong_name', 'req_connect_failure', 'tls_peer_alert', 'conn_reset_by_peer', 'tls_closed',
-           'tls_no_certificate', 'tls_alert', 'conn_idle'}
+           'tls_no_certificate', 'tls_alert', 'conn_idle', 'conn_linger', 'tcp_after_close',
+           'req_malformed'}
 
 
 def mesh_port(n, iface, address):

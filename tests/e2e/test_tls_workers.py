@@ -133,7 +133,7 @@ def nothing_crosses(lab):
 
 def make_lab():
     vhosts = ', '.join(f'"{v}"' for v in VHOSTS)
-    lab = SpreadLab(allowed={'tls_truncated', 'conn_idle', 'tcp_after_close'}, before=make_certs,
+    lab = SpreadLab(allowed={'tls_truncated', 'conn_idle', 'tcp_after_close', 'conn_linger', 'tcp_after_close'}, before=make_certs,
                     extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts), extra_vhosts=VHOST)
     lab.subst['extra_clusters'] = string.Template(CLUSTERS).substitute(breakers=lab.subst['breakers'])
     return lab

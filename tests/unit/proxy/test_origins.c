@@ -212,6 +212,20 @@ static void tls_failures(void)
 	bench_end();
 }
 
+static void the_time_of_day_is_set(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	c = bench_client(0);
+	bench_send(c, "GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n");
+	CU_ASSERT(has(bench_got(c), "\r\ndate: Sun, 06 Nov 1994 "));
+	tg_proxy_set_realtime(b.proxy, (UINT64_C(784111776) + 86400) * TG_SEC);
+	bench_send(c, "GET / HTTP/1.1\r\nHost: nobody.example\r\n\r\n");
+	CU_ASSERT(has(bench_got(c), "\r\ndate: Mon, 07 Nov 1994 "));
+	bench_end();
+}
+
 static void timeouts(void)
 {
 	struct bench_peer *c;
@@ -702,7 +716,8 @@ TG_TEST_MAIN("origins", {"hostile responses are 502", hostile_responses_are_502}
 	{"does not replay what may have been delivered",
 		does_not_replay_what_may_have_been_delivered},
 	{"connect failures", connect_failures}, {"TLS failures", tls_failures},
-	{"timeouts", timeouts}, {"configured timeouts", configured_timeouts},
+	{"the time of day is set", the_time_of_day_is_set}, {"timeouts", timeouts},
+	{"configured timeouts", configured_timeouts},
 	{"max connection duration is polite", max_connection_duration_is_polite},
 	{"downstream goes away", downstream_goes_away},
 	{"bad chunks of the client reset the origin", bad_chunks_of_the_client_reset_the_origin},
