@@ -423,14 +423,17 @@ static const struct tg_conn_user tls_accept_user = {on_tls_accept};
 static void begin_tls(struct px_listener *ln, struct tg_conn *lower, uint32_t ev)
 {
 	struct tg_proxy *p = ln->proxy;
+	enum tg_why why = TG_WHY_conn_drain;
 	struct tg_conn *c = NULL;
 
-	if (p->conf.tls && !p->draining && ln->handle)
+	if (p->conf.tls && !p->draining && ln->handle) {
+		why = TG_WHY_conn_aborted; /* why it was refused has been counted */
 		c = tg_tls_accept(p->conf.tls, ln->conf->tls->id, lower,
 			ln->conf->tls_handshake_timeout, &tls_accept_user, ln);
+	}
 	if (!c) {
 		ln->stats->downstream_cx_overflow++;
-		tg_conn_abort(lower, TG_WHY_tls_no_memory);
+		tg_conn_abort(lower, why);
 		return;
 	}
 	ln->conns++;

@@ -318,7 +318,7 @@ static int wrap_in_tls(struct tg_proxy *p, const struct tg_cluster *c, struct px
 		tls = tg_tls_connect(
 			p->conf.tls, c->tls->id, u->conn, c->connect_timeout, &up_user, u);
 	if (!tls) {
-		tg_conn_abort(u->conn, TG_WHY_tls_no_memory);
+		tg_conn_abort(u->conn, TG_WHY_conn_aborted); /* why has been counted */
 		return TG_ENOMEM;
 	}
 	u->conn = tls;

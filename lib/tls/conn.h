@@ -67,6 +67,8 @@ struct tls_hs {
 	struct tls_conn *c; /* NULL: free; behind the word that the pool uses in free ones */
 	struct tg_timer timer;
 	struct tg_link queue; /* tls->work: has something to do */
+	struct tg_link age;   /* servers: tls->begun */
+	uint64_t since;       /* ns */
 };
 
 struct tls_conn {
@@ -93,7 +95,8 @@ struct tg_tls {
 	struct tg_tls_worker_conf conf;
 	struct tg_hs_worker *handshakes;
 	struct tg_pool conns, hs, acts;
-	struct tg_link work; /* struct tls_hs */
+	struct tg_link work;  /* struct tls_hs */
+	struct tg_link begun; /* struct tls_hs of servers, oldest first */
 	struct tg_link
 		resting; /* struct tls_act: keys that may be taken away, longest unused first */
 	struct tg_link starved; /* struct tls_conn */

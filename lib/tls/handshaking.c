@@ -3,6 +3,8 @@
 #include "conn.h"
 
 #define HS_VIEWS 64
+#define SLOW TG_SEC /* a client that lets a handshake wait for longer may be shed */
+#define SHED_LOOK 16
 #define LINGER (1 * TG_SEC) /* nginx waits as long for a client that reads its last answer */
 
 static void fail(struct tls_conn *c, enum tg_why why)
@@ -21,6 +23,7 @@ void tls_hs_drop(struct tls_conn *c)
 	c->hs = NULL;
 	tg_timer_stop(c->tls->conf.wheel, &h->timer);
 	tg_list_del(&h->queue);
+	tg_list_del(&h->age);
 	if (h->engine)
 		tg_hs_abandon(h->engine);
 	h->c = NULL;
@@ -37,6 +40,7 @@ bool tls_hs_linger(struct tls_conn *c)
 	memset(h, 0, sizeof(*h));
 	h->c = c;
 	tg_list_init(&h->queue);
+	tg_list_init(&h->age);
 	tg_timer_start(t->conf.wheel, &h->timer, t->hs_timer, LINGER);
 	c->hs = h;
 	return true;
@@ -48,11 +52,39 @@ static void queue(struct tls_hs *h)
 	tg_list_push(&h->c->tls->work, &h->queue);
 }
 
+/* Who begins handshakes and ends none does not keep others out: the oldest one that has waited for
+ * its client for a while goes. */
+static bool shed_slow(struct tg_tls *t)
+{
+	struct tg_link *l = t->begun.next;
+
+	for (int n = 0; l != &t->begun && n < SHED_LOOK; n++, l = l->next) {
+		struct tls_hs *h = TG_CONTAINER(l, struct tls_hs, age);
+		struct tls_conn *c = h->c;
+
+		if (t->conf.wheel->now - h->since < SLOW)
+			return false;
+		if (!tg_list_empty(&h->queue))
+			continue; /* it waits for us */
+		tls_hs_drop(c);
+		fail(c, TG_WHY_conn_shed);
+		return true;
+	}
+	return false;
+}
+
+static struct tls_hs *take_hs(struct tg_tls *t)
+{
+	struct tls_hs *h = tg_pool_take(&t->hs);
+
+	return h || !shed_slow(t) ? h : tg_pool_take(&t->hs);
+}
+
 struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struct tg_conn *lower,
 	uint64_t timeout, const struct tg_conn_user *user, void *owner)
 {
 	struct tls_conn *c = tg_pool_take(&t->conns);
-	struct tls_hs *h = c ? tg_pool_take(&t->hs) : NULL;
+	struct tls_hs *h = c ? take_hs(t) : NULL;
 	enum tg_why why = TG_WHY_tls_no_memory;
 	struct tg_conn_info info;
 
@@ -84,7 +116,11 @@ struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struc
 	c->peer_expires = INT64_MAX;
 	tg_list_init(&c->starved);
 	h->c = c;
+	h->since = t->conf.wheel->now;
 	tg_list_init(&h->queue);
+	tg_list_init(&h->age);
+	if (server)
+		tg_list_push(&t->begun, &h->age);
 	tg_timer_start(t->conf.wheel, &h->timer, t->hs_timer,
 		timeout ? timeout : t->conf.handshake_timeout);
 	lower->user = &tls_lower_user;

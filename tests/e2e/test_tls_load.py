@@ -237,6 +237,38 @@ def client_hello(lab):
 
 
 @case
+def handshakes_that_never_end_keep_nobody_out(lab):
+    """As many clients as there is room for begin and say no more; others are let in long before their time is over."""
+    room = sum(p['count'] for p in lab.json('/memory')['pools'] if p['name'] == 'tls_handshake')
+    half = client_hello(lab)[:100]
+    ctx = tlspeer.client_context(lab)
+    before = lab.drops()[1]
+    dull = []
+    try:
+        for _ in range(room):
+            s = lab.connect((GATE4, 443), 10)
+            s.sendall(half)
+            dull.append(s)
+
+        def let_in():
+            try:
+                with Client(ctx.wrap_socket(lab.connect((GATE4, 443), 10), server_hostname='nginx.test')) as c:
+                    return c.ask(request('GET', '/hello', 'nginx.test')).status == 200
+            except OSError:
+                return False
+        wait_for(let_in, 'a client among those that say nothing', 6, 0.1)
+        for _ in range(10):
+            check(let_in(), 'another one was not')
+    finally:
+        for s in dull:
+            s.close()
+    after = lab.drops()[1]
+    check(after['conn_shed'] > before['conn_shed'], f'{room} places: none was shed')
+    note(f'{room} places; {after["conn_shed"] - before["conn_shed"]} shed, '
+         f'{after["tls_no_memory"] - before["tls_no_memory"]} turned away')
+
+
+@case
 def drain_finishes_what_is_under_way(lab):
     """SIGTERM: the last answers are whole and say close; a proper end of TLS; exit 0."""
     ctx = tlspeer.client_context(lab)
@@ -266,7 +298,7 @@ def make_lab():
                extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
                extra_vhosts=VHOST, extra_clusters=CLUSTERS,
                allowed={'tls_truncated', 'tls_closed', 'req_downstream_gone', 'conn_reset_by_peer', 'tcp_rst_blind',
-                        'tcp_after_close', 'conn_drain', 'tcp_out_of_window', 'conn_linger', 'tls_no_memory'})
+                        'tcp_after_close', 'conn_drain', 'tcp_out_of_window', 'conn_linger', 'tls_no_memory', 'conn_shed'})
 
 
 if __name__ == '__main__':
