@@ -390,8 +390,7 @@ def certificates_rotate(lab):
 @case
 def a_new_revocation_list(lab):
     """Who was let in before, and even has a ticket, is refused once the list says so; not before."""
-    ca = certs.CA.__new__(certs.CA)
-    ca.dir, ca.path, ca.key = lab.dir, f'{lab.dir}/ca.crt', f'{lab.dir}/ca.key'
+    ca = certs.CA.there(lab.dir)
     later, _ = ca.issue('later', ['URI:spiffe://mesh.example/later'])
     ctx = context(lab, 'later')
     with secure(lab, 8443, ctx=ctx) as s:
