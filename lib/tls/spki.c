@@ -30,7 +30,8 @@ void (*tg_dispatch_find(const OSSL_DISPATCH *d, int id))(void)
 
 void tg_spki_core(const OSSL_DISPATCH *in)
 {
-	read_ex = (OSSL_FUNC_BIO_read_ex_fn *)tg_dispatch_find(in, OSSL_FUNC_BIO_READ_EX);
+	if (!read_ex) /* workers read it */
+		read_ex = (OSSL_FUNC_BIO_read_ex_fn *)tg_dispatch_find(in, OSSL_FUNC_BIO_READ_EX);
 }
 
 /* --- the key that is copied ---------------------------------------------------------------------
