@@ -30,7 +30,7 @@
  * memory of a handshake under way. */
 #define TLS_BYTES_A_CONN 512
 #define TLS_ACTIVE_BYTES 2432
-#define TLS_HANDSHAKE_BYTES (72 * KIB)
+#define TLS_HANDSHAKE_BYTES (96 * KIB) /* measured: perf/results/handshake.txt */
 #define TLS_ACTIVE_MAX 8192u
 #define TLS_HANDSHAKES_MIN 32u
 #define TLS_HANDSHAKES_MAX 512u
