@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""What Tidegate answers to malformed, hostile and odd TLS 1.3 clients is what nginx with OpenSSL answers.
+"""What Tidegate answers to malformed, hostile and odd TLS clients is what nginx with OpenSSL answers.
 
-Some five thousand cases (tls_cases.py, tls_cases_more.py), each played against both with the same certificates: the
+Some five thousand cases (tls_cases.py, tls_cases_more.py; TLS 1.2: tls_cases12.py), each played against both with the same certificates: the
 same alerts, the same answers to what is tolerated, and the end of the connection by whom it must come from. What
 differs on purpose stands in ALLOWED, with its reason.
 
@@ -27,10 +27,12 @@ import certs
 import netns
 import tap
 import tls_cases
+import tls_cases12  # pylint: disable=unused-import
 import tls_cases_more  # pylint: disable=unused-import
 from lab import GATE4, Lab, quick
 from tap import check, main, note, wait_for
 from tls_wire import Client, Pair, Stop
+from tls_wire12 import Client12
 
 LISTENERS = '''
   , { name = "plain"; address = "10.77.1.1:443"; protocol = "http"; virtual_hosts = ["nginx"];
@@ -38,6 +40,8 @@ LISTENERS = '''
   , { name = "mtls"; address = "10.77.1.1:8443"; protocol = "http"; virtual_hosts = ["nginx"];
       tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt";
              require_client_certificate = true; }; }
+  , { name = "tls12"; address = "10.77.1.1:444"; protocol = "http"; virtual_hosts = ["nginx"];
+      tls: { certificate = "server.crt"; private_key = "server.key"; min_version = "1.2"; }; }
 '''
 # The same in nginx, in the client's namespace. Where Tidegate has no choice (suites, groups), nginx gets the same.
 NGINX = '''
@@ -55,12 +59,17 @@ http {
     location = /hello { return 200 "hello from nginx\\n"; }
   }
   server {
+    listen 127.0.0.1:444 ssl; ssl_protocols TLSv1.2 TLSv1.3;
+    ssl_ciphers ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305;
+    location = /hello { return 200 "hello from nginx\\n"; }
+  }
+  server {
     listen 127.0.0.1:8443 ssl; ssl_client_certificate $dir/ca.crt; ssl_verify_client on;
     location = /hello { return 200 "hello from nginx\\n"; }
   }
 }
 '''
-PORTS = {'plain': 443, 'mtls': 8443}
+PORTS = {'plain': 443, 'mtls': 8443, 'tls12': 444}
 PEERS = {'nginx': '127.0.0.1', 'tidegate': GATE4}
 THREADS = 12
 PATIENCE, MORE_PATIENCE = 1.0, 6.0
@@ -149,7 +158,7 @@ class Player:
     def play(self, case, seconds):
         with self.lab.connect((self.addr, PORTS[case.where])) as s:
             ticket = self.tickets[case.where] if case.needs_ticket else None
-            c = Client(s, seconds, ticket, self.pair, case.name)
+            c = (Client12 if case.where == 'tls12' else Client)(s, seconds, ticket, self.pair, case.name)
             c.cuts = cuts_of(case)
             try:
                 case.run(c)

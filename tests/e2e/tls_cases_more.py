@@ -743,28 +743,29 @@ def other_protocols(rng, long):
         yield Case(f'random-hello-body-{i}', raw((lambda m: b'\x16\3\1' + u16(len(m)) + m)(message(CLIENT_HELLO, b'\3\3' + bytes(32) + b'\0' + b))))
 
 
+def damage(r, b, head=0):
+    """Of the first `head` bytes, a record's, bits are changed and none lost or added: bytes of sealed content in the
+    place of a length would mean something else in each run."""
+    b = bytearray(b)
+    for _ in range(r.randrange(1, 4)):
+        where = r.randrange(len(b))
+        how = r.randrange(2 if where < head else 4)
+        if how == 0:
+            b[where] ^= 1 << r.randrange(8)
+        elif how == 1:
+            b[where] = r.randrange(256)
+        elif how == 2:
+            del b[where:where + r.randrange(1, 8)]
+        else:
+            b[where:where] = r.randbytes(r.randrange(1, 8))
+        if not b:
+            b = bytearray(1)
+    return bytes(b)
+
+
 @group
 def random_damage(rng, long):
     """Bytes changed, lost and added at places that a seed chooses, in hellos, flights and data."""
-    def damage(r, b, head=0):
-        """Of the first `head` bytes, a record's, bits are changed and none lost or added: bytes of sealed content in the
-        place of a length would mean something else in each run."""
-        b = bytearray(b)
-        for _ in range(r.randrange(1, 4)):
-            where = r.randrange(len(b))
-            how = r.randrange(2 if where < head else 4)
-            if how == 0:
-                b[where] ^= 1 << r.randrange(8)
-            elif how == 1:
-                b[where] = r.randrange(256)
-            elif how == 2:
-                del b[where:where + r.randrange(1, 8)]
-            else:
-                b[where:where] = r.randbytes(r.randrange(1, 8))
-            if not b:
-                b = bytearray(1)
-        return bytes(b)
-
     for i in range(250 if not long else 5000):
         seed = rng.getrandbits(48)
 

@@ -310,6 +310,7 @@ class Wire:
         self.log, self.buf, self.messages, self.plain = [], b'', b'', b''
         self.transcript = b''
         self.ended = self.alerted = False
+        self.heard = ()  # alerts that end nothing
         self.cuts = 0  # most segments more than one that bytes are sent in
 
     # out
@@ -323,11 +324,13 @@ class Wire:
         except (BrokenPipeError, ConnectionResetError):
             pass
 
-    def record(self, kind, content, version=0x0301):
+    version = 0x0301  # of unsealed records
+
+    def record(self, kind, content):
         """The bytes of one record, sealed if there are keys."""
         if self.tx:
             return self.tx.seal(content + u8(kind))
-        return u8(kind) + u16(version) + u16(len(content)) + content
+        return u8(kind) + u16(self.version) + u16(len(content)) + content
 
     def send(self, kind, content, cut=16384):
         """In records of at most `cut` bytes."""
@@ -366,6 +369,9 @@ class Wire:
         self.log.append(f'opaque:{len(body)}')
         return None
 
+    def on_ccs(self):
+        """A change_cipher_spec came: nothing in TLS 1.3."""
+
     def get(self):
         """(type, content) of the next record that is no CCS. An alert is logged, and Stop."""
         deadline = time.monotonic() + self.seconds
@@ -380,12 +386,16 @@ class Wire:
             header, body, self.buf = self.buf[:5], self.buf[5:n], self.buf[n:]
             kind = header[0]
             if kind == CCS:
+                self.on_ccs()
                 continue
-            if kind == DATA:
+            if kind == DATA or getattr(self.rx, 'typed', False):
                 got = self._open(header, body)
                 if not got:
                     continue
                 kind, body = got
+            if kind == ALERT and tuple(body) in self.heard:
+                self.log.append('warning:' + ':'.join(str(x) for x in body))
+                continue
             if kind == ALERT:
                 self.log.append('alert:' + ':'.join(str(x) for x in body))
                 self.alerted = True
