@@ -39,7 +39,8 @@
  *
  *   header (record.c)    version                                  protocol_version
  *                        length > 16704                           record_overflow
- *   record (record.c)    shorter than nonce and tag; wrong tag    bad_record_mac
+ *   record (record.c)    shorter than nonce and tag               internal_error
+ *                        wrong tag                                bad_record_mac
  *                        content > 16384                          record_overflow
  *                        type not 21, 22, 23                      unexpected_message
  *   data                 the 33rd empty record in a row           unexpected_message
@@ -47,9 +48,9 @@
  *   alert                not two bytes                            unexpected_message
  *                        the 5th warning in a row                 unexpected_message
  *                        close_notify as a warning                TG_POST_CLOSED
- *                        no_renegotiation as a warning            handshake_failure
- *                        another warning                          ignored
  *                        fatal, also close_notify                 TG_POST_ALERT
+ *                        no_renegotiation of another level        handshake_failure
+ *                        another warning                          ignored
  *                        another level                            illegal_parameter
  *   handshake            behind our close_notify                  ignored
  *                        not a ClientHello to a server,
@@ -60,10 +61,8 @@
  *                        complete, whatever it says               no_renegotiation, as a warning
  *
  * Ours alone: the 1025th KeyUpdate or refused renegotiation in a row is unexpected_message
- * (OpenSSL counts none); a record of TLS 1.2 that is shorter than nonce and tag is bad_record_mac
- * (OpenSSL 3.0: internal_error); in the middle of a ClientHello we write on (OpenSSL waits);
- * tickets that are longer than TG_POST_TICKET_MAX or find the gathering buffer taken are skipped
- * unchecked.
+ * (OpenSSL counts none); in the middle of a ClientHello we write on (OpenSSL waits); tickets that
+ * are longer than TG_POST_TICKET_MAX or find the gathering buffer taken are skipped unchecked.
  */
 #include "post.h"
 
@@ -167,10 +166,10 @@ static enum tg_post_ev take_alert12(
 		p->peer_closed = p->tx_closed = true;
 		return TG_POST_ALERT;
 	}
-	if (b[0] != LEVEL_WARNING)
-		return refuse(p, TG_ALERT_ILLEGAL_PARAMETER, out);
 	if (b[1] == TG_ALERT_NO_RENEGOTIATION)
 		return refuse(p, TG_ALERT_HANDSHAKE_FAILURE, out);
+	if (b[0] != LEVEL_WARNING)
+		return refuse(p, TG_ALERT_ILLEGAL_PARAMETER, out);
 	if (b[1] != TG_ALERT_CLOSE_NOTIFY)
 		return TG_POST_DONE;
 	p->peer_closed = true;

@@ -429,9 +429,9 @@ int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, u
 
 	get(&at, f.front, TG_REC_HEADER);
 	n = tg_load_be16(f.front + 3) + TG_REC_HEADER;
-	/* Nonce and tag at least, and in TLS 1.3 a type. */
+	/* Nonce and tag at least, and in TLS 1.3 a type. The alerts are OpenSSL 3.0's. */
 	if (n < tg_rec_overhead(r))
-		return -TG_ALERT_BAD_RECORD_MAC;
+		return tg_rec_is12(r) ? -TG_ALERT_INTERNAL_ERROR : -TG_ALERT_BAD_RECORD_MAC;
 	n -= r->front + TG_AEAD_TAG;
 	frame_read(r, &at, n, &f);
 	settle(&at);

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """What Tidegate answers to malformed, hostile and odd TLS clients is what nginx with OpenSSL answers.
 
-Some five thousand cases (tls_cases.py, tls_cases_more.py; TLS 1.2: tls_cases12.py), each played against both with the same certificates: the
+Some eight thousand cases (tls_cases.py, tls_cases_more.py; TLS 1.2: tls_cases12.py), each played against both with the same certificates: the
 same alerts, the same answers to what is tolerated, and the end of the connection by whom it must come from. What
 differs on purpose stands in ALLOWED, with its reason.
 
@@ -88,8 +88,12 @@ ALLOWED = (
     ('client_certificates', '*cert:last-bit', 'hello:1301:1d asks*', 'hello:1301:1d asks alert:2:51 close', VERIFIES),
     ('client_certificates', '*', 'hello:1301:1d asks http:400 close', 'hello:1301:1d asks alert:2:116 close', VERIFIES),
     ('client_certificates', '*', 'hello:1301:1d asks alert:2:10 close', 'hello:1301:1d asks alert:2:116 close', VERIFIES),
-    ('alerts', '*', 'hello:1301:1d close', 'hello:1301:1d alert:1:0 close',
+    ('*', '*', 'hello* close', 'hello* alert:1:0 close',
      'our close_notify answers the peer\'s (RFC 8446 section 6.1); nginx closes without one'),
+    ('data12', 'inside-hello-*', 'hello12:c02b http:400 close', 'hello12:c02b warning:1:100 http:400 close',
+     'a spoiled request inside a ClientHello: nginx answers it and closes before it reads the rest'),
+    ('flight12', 'finished:tail', 'hello12:c02b http:200 close', 'hello12:c02b alert:2:10 close',
+     'a byte behind Finished, as if of a message to come: OpenSSL waits for the rest of it'),
     ('resuming_hello_fields', '*.psk.data:head', '*', '*', TICKETS),
     ('random_damage', 'resuming-*', 'alert:2:*', 'alert:2:*', TICKETS),
 )
@@ -245,7 +249,7 @@ def make_lab():
     return Lab(before=make_certs, workers=1, extra_listeners=LISTENERS,
                allowed=('tls_no_certificate', 'tls_unknown_ca', 'tls_truncated', 'tls_record', 'tls_closed', 'tls_not_tls',
                         'tls_malformed', 'tls_bad_mac', 'tls_version', 'tls_cipher', 'tls_bad_proof', 'tls_peer_alert', 'tls_alert',
-                        'tls_alpn', 'tls_cert_bad', 'tls_self_signed', 'req_malformed', 'conn_reset_by_peer', 'conn_idle',
+                        'tls_alpn', 'tls_internal', 'tls_cert_bad', 'tls_self_signed', 'req_malformed', 'conn_reset_by_peer', 'conn_idle',
                         'req_downstream_gone', 'tcp_after_close', 'conn_linger'))
 
 
