@@ -29,7 +29,7 @@ lab_pkgs=(
 	python3
 )
 test_pkgs=(
-	nginx-light haproxy gnutls-bin
+	nginx-light haproxy
 	nghttp2-client     # h2load
 	openssl gnutls-bin # TLS clients and servers, certificates
 	tcpdump tshark     # reading what dpdk-dumpcap wrote

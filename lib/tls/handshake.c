@@ -445,9 +445,12 @@ static bool take_all(struct tg_hs *h, struct tg_hs_result *out)
 		return false;
 	take_max_fragment(f, out);
 	out->trailing = SSL_has_pending(f->ssl);
-	if (out->version == 13 && !SSL_is_server(f->ssl) && f->w->sessions &&
-		f->ctx->conf->session_tickets)
+	if (SSL_is_server(f->ssl) || !f->w->sessions || !f->ctx->conf->session_tickets)
+		return true;
+	if (out->version == 13)
 		out->resume = tg_resume_create(f);
+	else if (out->resumed)
+		tg_session_again(f);
 	return true;
 }
 

@@ -158,6 +158,9 @@ SSL_SESSION *tg_session_take(struct tg_session_table *t, uint64_t serial,
 bool tg_session_wanted(
 	const struct tg_session_table *t, uint64_t serial, const struct tg_sockaddr *origin);
 int tg_session_new(SSL *ssl, SSL_SESSION *s); /* SSL_CTX_sess_set_new_cb */
+/* TLS 1.2: OpenSSL does not tell of a session that was resumed, which may be used again, be it with
+ * the ticket that it had or with a new one. */
+void tg_session_again(const struct tg_facts *f);
 struct tg_hs_resume *tg_resume_create(struct tg_facts *f);
 
 #endif

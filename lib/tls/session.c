@@ -154,6 +154,14 @@ int tg_session_new(SSL *ssl, SSL_SESSION *s)
 	return 1; /* the reference is ours now */
 }
 
+void tg_session_again(const struct tg_facts *f)
+{
+	SSL_SESSION *s = SSL_get1_session(f->ssl);
+
+	if (s && !tg_session_new(f->ssl, s))
+		SSL_SESSION_free(s);
+}
+
 /* --- tickets after the handshake ----------------------------------------------------------------
  */
 

@@ -17,6 +17,7 @@ import netns
 from lab import GATE4, GATE6, VHOSTS, Lab, wait_for
 from origin import pattern
 from tap import case, check, equal, main
+from tlspeer import ask, mutate
 
 LISTENERS = '''
   , { name = "tls"; address = "10.77.1.1:443"; protocol = "http"; virtual_hosts = [$vhosts];
@@ -102,22 +103,6 @@ def context(lab, cert=None):
 def secure(lab, port, name='nginx.test', cert=None, addr=GATE4, session=None, ctx=None):
     return (ctx or context(lab, cert)).wrap_socket(lab.connect((addr, port)), server_hostname=name,
                                                    session=session)
-
-
-def ask(s, path='/hello', host='nginx.test', more=''):
-    s.sendall(f'GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n'.encode())
-    got = b''
-    while b'\r\n\r\n' not in got:
-        b = s.recv(65536)
-        check(b, f'closed after {got!r}')
-        got += b
-    head, _, body = got.partition(b'\r\n\r\n')
-    n = next(int(x.split(b':')[1]) for x in head.split(b'\r\n') if x.lower().startswith(b'content-length'))
-    while len(body) < n:
-        b = s.recv(65536)
-        check(b, 'body cut')
-        body += b
-    return head.decode(), body
 
 
 @case
@@ -285,22 +270,6 @@ def a_broken_record_gets_its_alert(lab):
             got += b
     # Encrypted, so its size says what it is: an alert of two bytes, then the FIN.
     check(got.endswith(got[-24:]) and got[-24:-19] == b'\x17\x03\x03\x00\x13', f'{got[-40:]!r}')
-
-
-def mutate(rng, b):
-    b = bytearray(b)
-    for _ in range(rng.randrange(1, 6)):
-        at = rng.randrange(len(b) + 1)
-        how = rng.randrange(4)
-        if how == 0:
-            b[at:at + 1] = rng.randbytes(1)
-        elif how == 1:
-            del b[at:at + rng.randrange(1, 20)]
-        elif how == 2:
-            b[at:at] = rng.randbytes(rng.randrange(1, 20))
-        else:
-            del b[at:]
-    return bytes(b)
 
 
 def spoil(lab, rng, ctx, s):

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""TLS 1.2, where min_version asks for it: curl, openssl, gnutls-cli and Python as clients, nginx and haproxy as origins."""
+"""TLS 1.2, where min_version asks for it: curl, openssl, gnutls-cli and Python as clients, nginx and haproxy as
+origins."""
 import hashlib
 import os
 import random
@@ -14,7 +15,7 @@ import netns
 import tlspeer
 from lab import GATE4, GATE6, VHOSTS, Lab, wait_for
 from tap import case, check, equal, main
-from test_tls import ask, mutate
+from tlspeer import ask, mutate
 
 BOTH = '''certificates: ( { certificate = "server.crt"; private_key = "server.key"; },
                              { certificate = "rsa.crt"; private_key = "rsa.key"; },
@@ -44,7 +45,8 @@ TLS = 'ca = "ca.crt"; sni = "origin.test"; certificate = "client.crt"; private_k
 CLUSTERS = f'''
   , {{ name = "old"; idle_timeout = "1s"; endpoints: ( {{ address = "10.77.2.2:8443"; }} );
       tls: {{ min_version = "1.2"; {TLS} }}; }}
-  , {{ name = "haproxy"; endpoints: ( {{ address = "10.77.2.2:8444"; }} ); tls: {{ min_version = "1.2"; {TLS} }}; }}
+  , {{ name = "haproxy"; idle_timeout = "1s"; endpoints: ( {{ address = "10.77.2.2:8444"; }} );
+      tls: {{ min_version = "1.2"; {TLS} }}; }}
   , {{ name = "new"; endpoints: ( {{ address = "10.77.2.2:8443"; }} ); tls: {{ {TLS} }}; }}
 '''
 NGINX = '''
@@ -123,7 +125,7 @@ def secure(lab, port, name='nginx.test', cert=None, session=None, ctx=None):
 def command(lab, argv, stdin='', timeout=30):
     """What a client's command printed, both streams."""
     p = subprocess.Popen(['ip', 'netns', 'exec', lab.client, *argv], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                         stderr=subprocess.STDOUT, text=True)
+                         stderr=subprocess.STDOUT, text=True, errors='replace')
     try:
         return p.communicate(stdin, timeout=timeout)[0]
     except subprocess.TimeoutExpired:
@@ -159,7 +161,8 @@ def one_listener_speaks_both(lab):
     with secure(lab, 443, ctx=ctx) as s:
         equal(s.selected_alpn_protocol(), 'http/1.1')
     ctx.set_alpn_protocols(['h2'])
-    equal(tlspeer.answer_to(ctx, lab.connect((GATE4, 443)), 'nginx.test'), 'NO_APPLICATION_PROTOCOL')
+    got = tlspeer.answer_to(ctx, lab.connect((GATE4, 443)), 'nginx.test')
+    check('no application protocol' in got, got)
     with secure(lab, 443, 'a.other.test') as s:
         check(('DNS', '*.other.test') in s.getpeercert()['subjectAltName'], 'certificate by server name')
 
@@ -190,8 +193,6 @@ def openssl_says_what_was_agreed(lab):
         check(text in out, f'{text}: not in {out}')
     out = s_client(lab, '-reconnect')
     equal((out.count('New, TLSv1.2'), out.count('Reused, TLSv1.2')), (1, 5), out)
-    out = s_client(lab, '-no_ems')
-    check('Extended master secret: no' in out, out)
     out = s_client(lab, '-maxfraglen', '512', '-ign_eof', stdin='GET /100k HTTP/1.1\r\nHost: nginx.test\r\n'
                    'Connection: close\r\n\r\n')
     check('closed' in out and len(out) > 100000 and 'rror:' not in out, out[-600:])
@@ -212,7 +213,7 @@ def gnutls(lab):
                             '--x509cafile', f'{lab.dir}/ca.crt', '--sni-hostname', 'nginx.test', '--verify-hostname',
                             'nginx.test', '-r', '-p', '443', GATE4],
                       'GET /hello HTTP/1.1\r\nHost: nginx.test\r\nConnection: close\r\n\r\n')
-        check(f'TLS1.2-X.509' in out and cipher in out and 'extended master secret' in out, out)
+        check('TLS1.2-X.509' in out and cipher in out and 'extended master secret' in out, out)
         check('This is a resumed session' in out and 'hello from nginx' in out, out)
 
 
@@ -230,7 +231,8 @@ def client_certificates(lab):
     for cert in (None, 'client'):
         with secure(lab, 8444, cert=cert) as s:
             equal(ask(s)[1], b'hello from nginx\n')
-    check(tlspeer.answer_to(old(lab, 'unknown'), lab.connect((GATE4, 8444)), 'nginx.test') == 'UNKNOWN_CA', 'optional, but bad')
+    got = tlspeer.answer_to(old(lab, 'unknown'), lab.connect((GATE4, 8444)), 'nginx.test')
+    equal(got, 'UNKNOWN_CA', 'one that may be left out')
 
 
 @case
@@ -411,7 +413,9 @@ def make_lab():
                         'tls_not_tls', 'tls_malformed', 'tls_bad_mac', 'tls_version', 'tls_cipher', 'tls_bad_proof',
                         'tls_peer_alert', 'tls_alert', 'tls_alpn', 'tls_cert_bad', 'req_malformed',
                         'req_connect_failure', 'conn_reset_by_peer', 'conn_idle', 'req_downstream_gone',
-                        'tls_peer_expired'))
+                        'tls_peer_expired',
+                        # openssl answers our close_notify, and nobody is there any more.
+                        'tcp_after_close', 'conn_linger'))
 
 
 if __name__ == '__main__':

@@ -149,3 +149,35 @@ class Origin:
         """Ends what is open."""
         for s in self.open:
             s.shutdown(socket.SHUT_RDWR)
+
+
+def ask(s, path='/hello', host='nginx.test', more=''):
+    s.sendall(f'GET {path} HTTP/1.1\r\nHost: {host}\r\n{more}\r\n'.encode())
+    got = b''
+    while b'\r\n\r\n' not in got:
+        b = s.recv(65536)
+        check(b, f'closed after {got!r}')
+        got += b
+    head, _, body = got.partition(b'\r\n\r\n')
+    n = next(int(x.split(b':')[1]) for x in head.split(b'\r\n') if x.lower().startswith(b'content-length'))
+    while len(body) < n:
+        b = s.recv(65536)
+        check(b, 'body cut')
+        body += b
+    return head.decode(), body
+
+
+def mutate(rng, b):
+    b = bytearray(b)
+    for _ in range(rng.randrange(1, 6)):
+        at = rng.randrange(len(b) + 1)
+        how = rng.randrange(4)
+        if how == 0:
+            b[at:at + 1] = rng.randbytes(1)
+        elif how == 1:
+            del b[at:at + rng.randrange(1, 20)]
+        elif how == 2:
+            b[at:at] = rng.randbytes(rng.randrange(1, 20))
+        else:
+            del b[at:]
+    return bytes(b)

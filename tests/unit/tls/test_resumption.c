@@ -385,7 +385,7 @@ static void own_client_tls12(void)
 	SSL_CTX *ctx;
 
 	load(&s, &c);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 4; i++) {
 		struct lab_end *us = lab_engine(&lab, 0, 1, &origin), *peer;
 		struct tg_hs_result r;
 		static SSL_CTX *kept; /* its ticket keys must live on */
@@ -397,12 +397,12 @@ static void own_client_tls12(void)
 		peer = lab_openssl(ctx, true);
 		CU_ASSERT_FATAL(lab_run(us, peer));
 		lab_take(us, &r);
-		CU_ASSERT_EQUAL(r.resumed, i == 1);
+		CU_ASSERT_EQUAL(r.resumed, i > 0);
 		CU_ASSERT_PTR_NOT_NULL(r.peer);
 		lab_drop(&lab, 0, &r);
 		lab_end(us);
 		lab_end(peer);
-		if (i)
+		if (i == 3)
 			SSL_CTX_free(kept);
 	}
 }
