@@ -52,6 +52,13 @@ struct tg_log_text {
 	uint8_t b[TG_LOG_TEXT_MAX];
 };
 
+static inline void tg_log_text_set(struct tg_log_text *t, struct tg_view v)
+{
+	t->n = (uint16_t)(v.n < TG_LOG_TEXT_MAX ? v.n : TG_LOG_TEXT_MAX);
+	if (t->n)
+		memcpy(t->b, v.p, t->n);
+}
+
 struct tg_log_record {
 	uint64_t start_ns;                   /* CLOCK_REALTIME of the first byte of the request */
 	uint64_t duration_ns;                /* to the last byte of the response */
@@ -60,7 +67,8 @@ struct tg_log_record {
 	uint32_t flags;                      /* TG_FLAG bits */
 	uint16_t status;                     /* 0: none was sent */
 	uint8_t version_minor;
-	bool tcp;                      /* an L4 connection: no request in it */
+	bool tcp; /* an L4 connection: no request in it */
+	bool has_filter_details, has_peer_uri;
 	uint8_t transport;             /* enum tg_why: why the connection to the origin failed,
 					  where TLS is why; 0: none */
 	const char *details;           /* static string: response code details, "via_upstream",
@@ -68,13 +76,27 @@ struct tg_log_record {
 	struct tg_sockaddr downstream; /* the client */
 	struct tg_sockaddr local;      /* the address that it reached; port 0: not filled in */
 	struct tg_sockaddr upstream;   /* port 0: none */
-	/* What a filter said instead of details; .n 0: nothing. */
-	struct tg_log_text filter_details;
-	struct tg_log_text peer_uri; /* of the client's verified certificate */
 	struct tg_log_text method, authority, user_agent, xff, request_id, route, cluster, listener;
 	uint16_t path_n;
 	uint8_t path[TG_LOG_PATH_MAX];
+	/* Seldom there: not touched unless has_... says so, as they are cold. */
+	struct tg_log_text filter_details; /* what a filter said, in place of details */
+	struct tg_log_text peer_uri;       /* of the client's verified certificate */
 };
+
+static inline void tg_log_filter_details_set(struct tg_log_record *r, struct tg_view v)
+{
+	r->has_filter_details = v.n > 0;
+	if (v.n)
+		tg_log_text_set(&r->filter_details, v);
+}
+
+static inline void tg_log_peer_uri_set(struct tg_log_record *r, struct tg_view v)
+{
+	r->has_peer_uri = v.n > 0;
+	if (v.n)
+		tg_log_text_set(&r->peer_uri, v);
+}
 
 struct tg_log_ring;
 /* capacity: records, rounded up to a power of two. NULL: no memory. */
@@ -90,13 +112,6 @@ void tg_log_release(struct tg_log_ring *r);
 /* Any thread, for /memory: records that fit, and those that wait now. */
 uint32_t tg_log_ring_size(const struct tg_log_ring *r);
 uint32_t tg_log_ring_used(const struct tg_log_ring *r);
-
-static inline void tg_log_text_set(struct tg_log_text *t, struct tg_view v)
-{
-	t->n = (uint16_t)(v.n < TG_LOG_TEXT_MAX ? v.n : TG_LOG_TEXT_MAX);
-	if (t->n)
-		memcpy(t->b, v.p, t->n);
-}
 
 /* A compiled access-log format: Envoy's %OPERATORS% (those that apply; docs/access-log.md).
  * Immutable. */

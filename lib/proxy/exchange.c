@@ -22,7 +22,7 @@ static void log_exchange(struct px_exch *ex)
 		p->stats->log_dropped++;
 		return;
 	}
-	memset(r, 0, offsetof(struct tg_log_record, filter_details));
+	memset(r, 0, offsetof(struct tg_log_record, method));
 	tg_conn_info(ex->down->conn, &info);
 	r->start_ns = ex->start + p->conf.realtime_offset;
 	r->duration_ns = now - ex->start;
@@ -34,8 +34,8 @@ static void log_exchange(struct px_exch *ex)
 	r->version_minor = ex->req_ready ? ex->req.version_minor : 1; /* refused: as Envoy */
 	r->details = ex->details ? ex->details : "via_upstream";
 	r->transport = (uint8_t)ex->transport;
-	tg_log_text_set(&r->filter_details, ex->filter_details);
-	tg_log_text_set(&r->peer_uri, px_peer_uri(ex->down->conn));
+	tg_log_filter_details_set(r, ex->filter_details);
+	tg_log_peer_uri_set(r, px_peer_uri(ex->down->conn));
 	r->downstream = info.remote;
 	r->local = info.local;
 	if (ex->ep)

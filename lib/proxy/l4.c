@@ -30,8 +30,8 @@ static void log_l4(const struct px_l4 *l)
 	r->flags = l->flags;
 	r->details = l->details;
 	r->transport = (uint8_t)l->transport;
-	tg_log_text_set(&r->filter_details, l->filter_details);
-	tg_log_text_set(&r->peer_uri, px_peer_uri(l->down->conn));
+	tg_log_filter_details_set(r, l->filter_details);
+	tg_log_peer_uri_set(r, px_peer_uri(l->down->conn));
 	r->downstream = info.remote;
 	r->local = info.local;
 	r->upstream = l->upstream;

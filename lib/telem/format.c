@@ -213,6 +213,14 @@ TEXT_WRITER(route)
 TEXT_WRITER(cluster)
 TEXT_WRITER(listener)
 
+static void w_known_peer_uri(struct out *o, const struct piece *p, const struct tg_log_record *r)
+{
+	if (r->has_peer_uri)
+		w_peer_uri(o, p, r);
+	else
+		put_value(o, p, NULL, 0);
+}
+
 static void w_service_time(struct out *o, const struct piece *p, const struct tg_log_record *r)
 {
 	if (r->upstream_ns < 0)
@@ -251,7 +259,7 @@ static void w_details(struct out *o, const struct piece *p, const struct tg_log_
 	size_t n = r->details ? strlen(r->details) : 0;
 	char why[TRANSPORT_TEXT], all[2 * TRANSPORT_TEXT];
 
-	if (r->filter_details.n) {
+	if (r->has_filter_details) {
 		w_filter_details(o, p, r);
 		return;
 	}
@@ -354,7 +362,7 @@ operators[] = {
 	{"UPSTREAM_CLUSTER", NULL, w_cluster},
 	{"DOWNSTREAM_REMOTE_ADDRESS", NULL, w_downstream},
 	{"DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT", NULL, w_downstream_ip},
-	{"DOWNSTREAM_PEER_URI_SAN", NULL, w_peer_uri},
+	{"DOWNSTREAM_PEER_URI_SAN", NULL, w_known_peer_uri},
 	{"DOWNSTREAM_LOCAL_ADDRESS", NULL, w_local},
 	{"DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT", NULL, w_local_ip},
 	{"ROUTE_NAME", NULL, w_route},

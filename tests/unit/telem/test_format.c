@@ -27,7 +27,7 @@ static struct tg_log_record sample(void)
 	tg_log_text_set(&r.route, TG_VIEW("front"));
 	tg_log_text_set(&r.cluster, TG_VIEW("v1"));
 	tg_log_text_set(&r.listener, TG_VIEW("web"));
-	tg_log_text_set(&r.peer_uri, TG_VIEW("spiffe://mesh.example/a"));
+	tg_log_peer_uri_set(&r, TG_VIEW("spiffe://mesh.example/a"));
 	r.path_n = 7;
 	memcpy(r.path, "/a?b=%c", 7);
 	return r;
@@ -59,11 +59,15 @@ static void what_a_filter_says(void)
 {
 	struct tg_log_record r = sample();
 
-	tg_log_text_set(&r.filter_details, TG_VIEW("denied[a\nb]"));
+	tg_log_filter_details_set(&r, TG_VIEW("denied[a\nb]"));
 	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "denied[a\\x0Ab]");
 	EXPECT("%RESPONSE_CODE_DETAILS:6%", &r, "denied");
 	r.details = NULL;
 	EXPECT("%RESPONSE_CODE_DETAILS%", &r, "denied[a\\x0Ab]");
+	/* what is not there is not looked at: it is of the record before */
+	tg_log_filter_details_set(&r, TG_VIEW_NONE);
+	tg_log_peer_uri_set(&r, TG_VIEW_NONE);
+	EXPECT("%RESPONSE_CODE_DETAILS% %DOWNSTREAM_PEER_URI_SAN%", &r, "- -");
 }
 
 static void why_tls_failed(void)
