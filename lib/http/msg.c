@@ -4,6 +4,8 @@
 #include "fields.h"
 #include "names.h"
 
+_Static_assert(TG_FIELD_MAX <= 32, "a set of ids is a word");
+
 struct tg_field *tg_msg_find(const struct tg_msg *m, enum tg_field_id id)
 {
 	for (uint32_t i = 0; i < m->n_fields; i++)
@@ -30,19 +32,24 @@ int tg_msg_add(struct tg_msg *m, enum tg_field_id id, struct tg_view name, struc
 	return 0;
 }
 
-uint32_t tg_msg_remove(struct tg_msg *m, enum tg_field_id id)
+/* All with an id of the set. */
+static uint32_t remove_ids(struct tg_msg *m, uint32_t set)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < m->n_fields; i++) {
 		struct tg_field *f = &m->fields[i];
+		bool gone = (set >> f->id & 1) > f->removed;
 
-		if (f->id == id && !f->removed) {
-			f->removed = true;
-			n++;
-		}
+		f->removed |= gone;
+		n += gone;
 	}
 	return n;
+}
+
+uint32_t tg_msg_remove(struct tg_msg *m, enum tg_field_id id)
+{
+	return remove_ids(m, 1u << id);
 }
 
 static void remove_named(struct tg_msg *m, struct tg_view name)
@@ -72,15 +79,11 @@ static bool may_remove_all(const struct tg_msg *m)
 	return true;
 }
 
-bool tg_msg_remove_hop_by_hop(struct tg_msg *m)
+/* Every field that Connection names. */
+static void remove_options(struct tg_msg *m)
 {
-	static const uint8_t always[] = {TG_FIELD_CONNECTION, TG_FIELD_KEEP_ALIVE,
-		TG_FIELD_PROXY_CONNECTION, TG_FIELD_TE, TG_FIELD_TRANSFER_ENCODING,
-		TG_FIELD_UPGRADE, TG_FIELD_HTTP2_SETTINGS};
 	struct tg_view rest, e;
 
-	if (!may_remove_all(m))
-		return false;
 	for (uint32_t i = 0; i < m->n_fields; i++) {
 		const struct tg_field *f = &m->fields[i];
 
@@ -90,7 +93,20 @@ bool tg_msg_remove_hop_by_hop(struct tg_msg *m)
 			if (e.n && tg_field_id_of(e) != TG_FIELD_CONNECTION)
 				remove_named(m, e);
 	}
-	for (uint32_t i = 0; i < TG_ARRAY_LEN(always); i++)
-		tg_msg_remove(m, always[i]);
+}
+
+bool tg_msg_remove_hop_by_hop(struct tg_msg *m)
+{
+	static const uint32_t always = 1u << TG_FIELD_CONNECTION | 1u << TG_FIELD_KEEP_ALIVE |
+				       1u << TG_FIELD_PROXY_CONNECTION | 1u << TG_FIELD_TE |
+				       1u << TG_FIELD_TRANSFER_ENCODING | 1u << TG_FIELD_UPGRADE |
+				       1u << TG_FIELD_HTTP2_SETTINGS;
+
+	if (tg_msg_find(m, TG_FIELD_CONNECTION)) {
+		if (!may_remove_all(m))
+			return false;
+		remove_options(m);
+	}
+	remove_ids(m, always);
 	return true;
 }

@@ -55,6 +55,52 @@ static void put_status_line(struct out *o, const struct tg_msg *m)
 	put(o, TG_VIEW("\r\n"));
 }
 
+/* The end of f's line if it stands in its message just as it would be written, else NULL. */
+static const uint8_t *as_it_stands(const struct tg_field *f)
+{
+	const uint8_t *gap = f->name.p + f->name.n, *end = f->value.p + f->value.n;
+
+	if (f->value.p != gap + 2 || gap[0] != ':' || gap[1] != ' ' || end[0] != '\r' ||
+		end[1] != '\n')
+		return NULL;
+	return end + 2;
+}
+
+static void put_field(struct out *o, const struct tg_field *f)
+{
+	put(o, f->name);
+	put(o, TG_VIEW(": "));
+	put(o, f->value);
+	put(o, TG_VIEW("\r\n"));
+}
+
+/* Of a message that goes on much as it came, most fields stand one behind the other already: those
+ * are copied as one run. */
+static void put_fields(struct out *o, const struct tg_msg *m)
+{
+	struct tg_view run = TG_VIEW_NONE;
+
+	for (uint32_t i = 0; i < m->n_fields; i++) {
+		const struct tg_field *f = &m->fields[i];
+		const uint8_t *end;
+
+		if (f->removed)
+			continue;
+		end = as_it_stands(f);
+		if (end && run.n && f->name.p == run.p + run.n) {
+			run.n = (uint32_t)(end - run.p);
+			continue;
+		}
+		put(o, run);
+		run = TG_VIEW_NONE;
+		if (end)
+			run = tg_view_of(f->name.p, (size_t)(end - f->name.p));
+		else
+			put_field(o, f);
+	}
+	put(o, run);
+}
+
 int32_t tg_h1_write_head(const struct tg_msg *m, uint8_t *out, uint32_t cap)
 {
 	struct out o = {out, 0, cap};
@@ -63,16 +109,7 @@ int32_t tg_h1_write_head(const struct tg_msg *m, uint8_t *out, uint32_t cap)
 		put_request_line(&o, m);
 	else
 		put_status_line(&o, m);
-	for (uint32_t i = 0; i < m->n_fields; i++) {
-		const struct tg_field *f = &m->fields[i];
-
-		if (f->removed)
-			continue;
-		put(&o, f->name);
-		put(&o, TG_VIEW(": "));
-		put(&o, f->value);
-		put(&o, TG_VIEW("\r\n"));
-	}
+	put_fields(&o, m);
 	put(&o, TG_VIEW("\r\n"));
 	return o.cap ? (int32_t)o.n : TG_ETOOBIG;
 }

@@ -1,7 +1,7 @@
 #include "pump.h"
 
 #define VIEWS_IN 16
-#define VIEWS_OUT (VIEWS_IN * 2 + 2)
+#define VIEWS_OUT (VIEWS_IN * 2 + 3)
 #define CHUNK_OVERHEAD (TG_H1_CHUNK_HEAD_MAX + 2)
 
 /* The trailer section is collected behind room for "0\r\n" and before room for the last "\r\n". */
@@ -21,14 +21,26 @@ void tg_pump_init(struct tg_pump *p, enum tg_body_kind in, uint64_t length, enum
 	}
 }
 
+static void lead_took(struct tg_pump *p, uint32_t n)
+{
+	p->lead.p += n;
+	p->lead.n -= n;
+}
+
 /* True when nothing is left of lead. */
 static bool write_lead(struct tg_pump *p, struct tg_conn *dst)
 {
-	uint32_t n = tg_conn_write(dst, &p->lead, 1);
-
-	p->lead.p += n;
-	p->lead.n -= n;
+	if (p->lead.n)
+		lead_took(p, tg_conn_write(dst, &p->lead, 1));
 	return p->lead.n == 0;
+}
+
+/* Content is there to go with it, in the same packet and, over TLS, in the same record. */
+static bool lead_has_company(const struct tg_pump *p, struct tg_conn *src, struct tg_conn *dst)
+{
+	return !p->sealed && !p->in.ended && !p->owed && p->content < p->limit && src &&
+	       tg_conn_peek(src, &(struct tg_view){0}, 1) &&
+	       tg_conn_space(dst) > p->lead.n + CHUNK_OVERHEAD;
 }
 
 /* The content is complete: its end goes to lead. */
@@ -60,8 +72,8 @@ struct run {
 static int gather(
 	struct tg_pump *p, const struct tg_view *in, uint32_t cnt, uint32_t room, struct run *r)
 {
-	/* Slot 0 is for the chunk head. */
-	r->n_out = 1;
+	/* Slots 0 and 1 are for lead and for the chunk head. */
+	r->n_out = 2;
 	r->content = r->used = 0;
 	for (uint32_t i = 0; i < cnt; i++) {
 		struct tg_view v = in[i];
@@ -111,27 +123,34 @@ static struct tg_view *cut(struct tg_view *v, uint32_t *cnt, uint32_t n)
 	return v;
 }
 
-/* Frames the run and writes it. There is room for all of it, but perhaps no packet buffer: false,
- * and what was written is noted. */
+/* Frames the run and writes it behind lead. There is room for all of it, but perhaps no packet
+ * buffer: false, and what was written is noted. */
 static bool write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
 {
-	struct tg_view *first = &r->out[1];
-	uint32_t cnt = r->n_out - 1, left = r->content, took;
+	struct tg_view *first = &r->out[2];
+	uint32_t cnt = r->n_out - 2, left = r->content, lead = p->lead.n, took;
 
 	if (!r->content)
-		return true;
+		return write_lead(p, dst);
 	if (p->out == TG_BODY_CHUNKED) {
-		r->out[0] = tg_view_of(r->head, tg_h1_chunk_head(r->head, r->content));
+		*--first = tg_view_of(r->head, tg_h1_chunk_head(r->head, r->content));
 		r->out[r->n_out++] = TG_VIEW("\r\n");
-		first = r->out;
-		cnt = r->n_out;
-		left += r->out[0].n + 2;
+		left += first->n + 2;
+		cnt += 2;
 	}
 	if (p->owed)
 		first = cut(first, &cnt, p->owed_written);
 	else if (p->replay)
 		remember(p, first, cnt);
-	took = tg_conn_write(dst, first, cnt) + p->owed_written;
+	if (lead) {
+		*--first = p->lead;
+		cnt++;
+	}
+	took = tg_conn_write(dst, first, cnt);
+	if (lead > took)
+		lead = took;
+	lead_took(p, lead);
+	took += p->owed_written - lead;
 	if (tg_unlikely(took < left)) {
 		p->owed = r->content;
 		p->owed_written = took;
@@ -154,10 +173,11 @@ static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct t
 	cnt = tg_conn_peek(src, in, VIEWS_IN);
 	if (!cnt)
 		return TG_PUMP_WAIT_SRC;
-	if (room <= overhead) {
+	if (room <= overhead + p->lead.n) {
 		tg_conn_write(dst, NULL, 0);
 		return TG_PUMP_WAIT_DST;
 	}
+	room -= p->lead.n;
 	if (tg_unlikely(p->limit - p->content < room - overhead) && !p->owed) {
 		room = overhead + (uint32_t)(p->limit - p->content);
 		if (room == overhead)
@@ -187,7 +207,7 @@ enum tg_pump_result tg_pump_run(struct tg_pump *p, struct tg_conn *src, struct t
 	for (;;) {
 		enum tg_pump_result r;
 
-		if (p->lead.n && !write_lead(p, dst))
+		if (p->lead.n && !lead_has_company(p, src, dst) && !write_lead(p, dst))
 			return TG_PUMP_WAIT_DST;
 		if (p->sealed)
 			return TG_PUMP_DONE;

@@ -30,21 +30,37 @@ uint32_t px_text_ip(const struct tg_ip *a, uint8_t out[static TG_ADDR_TEXT])
 	return n;
 }
 
+/* v's eight hexadecimal digits as they stand in memory: a digit a byte, all eight at once. */
+static uint64_t hex8(uint64_t v)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	uint64_t tens;
+
+	v = (v | v << 16) & UINT64_C(0x0000ffff0000ffff);
+	v = (v | v << 8) & UINT64_C(0x00ff00ff00ff00ff);
+	v = (v | v << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+	tens = (v + 6 * ones) >> 4 & ones;
+	return __builtin_bswap64(v + '0' * ones + tens * ('a' - '0' - 10));
+}
+
 /* RFC 9562 section 5.4. */
 uint32_t px_text_uuid4(struct tg_rng *r, uint8_t out[static 36])
 {
-	static const char hex[] = "0123456789abcdef";
-	uint64_t bits[2] = {tg_rng_next(r), tg_rng_next(r)};
-	uint32_t n = 0;
+	uint64_t bits[2] = {tg_rng_next(r), tg_rng_next(r)}, word[4];
+	uint8_t digits[32];
 
 	bits[0] = (bits[0] & ~UINT64_C(0xf000)) | 0x4000;
 	bits[1] = (bits[1] & ~(UINT64_C(3) << 62)) | UINT64_C(1) << 63;
-	for (int i = 0; i < 32; i++) {
-		if (i == 8 || i == 12 || i == 16 || i == 20)
-			out[n++] = '-';
-		out[n++] = (uint8_t)hex[bits[i / 16] >> (60 - 4 * (i % 16)) & 15];
-	}
-	return n;
+	for (int i = 0; i < 4; i++)
+		word[i] = hex8(i % 2 ? bits[i / 2] & UINT32_MAX : bits[i / 2] >> 32);
+	memcpy(digits, word, sizeof(digits));
+	memcpy(out, digits, 8);
+	memcpy(out + 9, digits + 8, 4);
+	memcpy(out + 14, digits + 12, 4);
+	memcpy(out + 19, digits + 16, 4);
+	memcpy(out + 24, digits + 20, 12);
+	out[8] = out[13] = out[18] = out[23] = '-';
+	return 36;
 }
 
 static void two(char *out, uint32_t v)

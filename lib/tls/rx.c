@@ -110,9 +110,9 @@ static uint32_t raw_opened(const struct tls_act *a)
 	return n;
 }
 
-static void look_at(struct look *k)
+static void look_at(struct look *k, uint32_t cnt)
 {
-	uint32_t cnt = tg_conn_peek(k->c->lower, k->raw, RAW_VIEWS), opened = raw_opened(k->a);
+	uint32_t opened = raw_opened(k->a);
 
 	k->next = (struct cursor){.v = k->raw, .cnt = cnt};
 	k->end = k->next;
@@ -286,21 +286,25 @@ static uint32_t check_end(struct tls_conn *c, uint32_t events)
 
 uint32_t tls_rx_open(struct tls_conn *c)
 {
-	struct look k = {.c = c};
+	struct look k; /* large: not zeroed */
 	bool more = true;
+	uint32_t cnt;
 
 	if (no_more(c))
 		return 0;
 	c->flags &= (uint16_t)~F_STOPPED;
 	/* At rest, nothing opened and nothing come: the keys can rest on. */
-	if (!tg_conn_peek(c->lower, &(struct tg_view){0}, 1))
+	cnt = tg_conn_peek(c->lower, k.raw, RAW_VIEWS);
+	if (!cnt)
 		return check_end(c, 0);
+	k.c = c;
+	k.events = 0;
 	k.a = tls_wake(c);
 	if (!k.a) {
 		c->flags |= F_STOPPED;
 		return 0;
 	}
-	look_at(&k);
+	look_at(&k, cnt);
 	while (more) {
 		if (k.a->plain >= OPEN_MAX) {
 			c->flags |= F_STOPPED;

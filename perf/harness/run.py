@@ -60,6 +60,10 @@ def collect(place, scenario, table, names, opts):
                 r = measure.idle_memory(n, place, work, table, levels)
             else:
                 r = measure.run(n, place, work, table, opts.seconds, opts.warmup)
+                r['times_plain'] = None
+                if work.against and n == 'tidegate':
+                    other = measure.run(n, place, scenarios.SCENARIOS[work.against], table, opts.seconds, opts.warmup)
+                    r['times_plain'] = r['cpu_ns_per_request'] / other['cpu_ns_per_request']
             found[n].append(r)
             say(f'{scenario} [{table}] run {i + 1}/{opts.runs} {n}: ' +
                 ', '.join(f'{k} {number(r[k])}' for k in work.shows))

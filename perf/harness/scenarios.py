@@ -13,6 +13,7 @@ class Work:
     headers: str = 'usual'
     shows: tuple = ('requests_per_second', 'cpu_ns_per_request', 'p50_us', 'p99_us')
     about: str = ''
+    against: str = ''      # Tidegate's cost is also given as so many times that of this scenario
 
     def args(self):
         a = ['--connections', self.connections, '--body', self.body, '--headers', self.headers]
@@ -29,7 +30,7 @@ BULK = ('gbit_per_second', 'cpu_ns_per_kib', 'generator_busy', 'system_busy')
 
 SCENARIOS = {
     'plain': Work(shows=REQUESTS, about='keep-alive, GET, 64 connections, closed loop, 64 bytes of content'),
-    'mtls': Work(tls_down=True, tls_up=True, shows=REQUESTS,
+    'mtls': Work(tls_down=True, tls_up=True, against='plain', shows=(*REQUESTS, 'times_plain'),
                  about='the same with TLS 1.3 and certificates of both sides on both legs'),
     'connections': Work(each=1, connections=128, shows=('connections_per_second', *REQUESTS[1:]),
                         about='a new connection for each request, pooled ones to the origin'),

@@ -74,12 +74,9 @@ static void ask(struct load_client *c, uint64_t due)
 	tg_list_del(&c->link);
 	l->under_way++;
 	l->counts.requests++;
-	if (!load_send_head(
-		    c->conn, c->last ? &l->work.last_request : &l->work.request, c->number)) {
+	if (!load_send(&l->work, c->conn, c->last ? &l->work.last_request : &l->work.request,
+		    c->number, &c->sent, conf->upload))
 		give_up(c, &l->counts.short_write);
-		return;
-	}
-	load_send_body(&l->work, c->conn, c->number, &c->sent, conf->upload);
 }
 
 static void be_idle(struct load_client *c)

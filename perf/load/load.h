@@ -113,9 +113,11 @@ struct load_work {
 #define LOAD_PATTERN 65536u
 
 bool load_work_init(struct load_work *w, const struct load_conf *c);
-/* Writes the number into h and h to conn, and as much of the content (bytes) as fits, which is the
- * content of `number` from *at on. False: the head did not fit. */
-bool load_send_head(struct tg_conn *conn, struct load_head *h, uint32_t number);
+/* Writes the number into h, and h to conn with as much of the content of that number (bytes of it
+ * in all) as fits, in one write; *at: how much. False: the head did not fit. The rest follows by
+ * load_send_body(). */
+bool load_send(const struct load_work *w, struct tg_conn *conn, struct load_head *h,
+	uint32_t number, uint64_t *at, uint64_t bytes);
 void load_send_body(const struct load_work *w, struct tg_conn *conn, uint32_t number, uint64_t *at,
 	uint64_t bytes);
 /* Whether v is the content of `number` from `at` on. */

@@ -84,7 +84,8 @@ static int read_body(struct load_served *s)
 static bool begin_answer(struct load_served *s)
 {
 	struct load_work *w = &s->l->work;
-	bool fits = load_send_head(s->conn, s->last ? &w->last_response : &w->response, s->number);
+	struct load_head *h = s->last ? &w->last_response : &w->response;
+	bool fits = load_send(w, s->conn, h, s->number, &s->written, s->l->conf.body);
 
 	s->l->counts.short_write += !fits;
 	return fits;

@@ -97,22 +97,33 @@ bool load_work_init(struct load_work *w, const struct load_conf *c)
 	return true;
 }
 
-bool load_send_head(struct tg_conn *conn, struct load_head *h, uint32_t number)
+static struct tg_view content(
+	const struct load_work *w, uint32_t number, uint64_t at, uint64_t bytes)
 {
-	struct tg_view v = tg_view_of(h->text, h->n);
+	uint64_t left = bytes - at;
 
-	for (uint32_t i = LOAD_NUMBER; i-- > 0; number /= 10)
-		h->text[h->number + i] = (char)('0' + number % 10);
-	return tg_conn_write(conn, &v, 1) == v.n;
+	return tg_view_of(w->pattern + (number + at) % LOAD_PATTERN,
+		left < LOAD_PATTERN ? left : LOAD_PATTERN);
+}
+
+bool load_send(const struct load_work *w, struct tg_conn *conn, struct load_head *h,
+	uint32_t number, uint64_t *at, uint64_t bytes)
+{
+	struct tg_view v[] = {tg_view_of(h->text, h->n), content(w, number, 0, bytes)};
+	uint32_t n = number, done;
+
+	for (uint32_t i = LOAD_NUMBER; i-- > 0; n /= 10)
+		h->text[h->number + i] = (char)('0' + n % 10);
+	done = tg_conn_write(conn, v, bytes ? 2 : 1);
+	*at = done > h->n ? done - h->n : 0;
+	return done >= h->n;
 }
 
 void load_send_body(const struct load_work *w, struct tg_conn *conn, uint32_t number, uint64_t *at,
 	uint64_t bytes)
 {
 	while (*at < bytes) {
-		uint64_t left = bytes - *at;
-		struct tg_view v = tg_view_of(w->pattern + (number + *at) % LOAD_PATTERN,
-			left < LOAD_PATTERN ? left : LOAD_PATTERN);
+		struct tg_view v = content(w, number, *at, bytes);
 		uint32_t n = tg_conn_write(conn, &v, 1);
 
 		*at += n;

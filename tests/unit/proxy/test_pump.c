@@ -7,7 +7,11 @@ static char out[4096];
 static enum tg_pump_result last;
 static struct tg_pump pump;
 static uint8_t trailers[TG_PUMP_TRAILERS];
-static uint32_t stingy; /* of the destination */
+static uint32_t stingy;             /* of the destination */
+static struct tg_view head;         /* leads */
+static struct tg_conn_ops counting; /* the destination's ops, but that writes are counted */
+static uint32_t (*real_write)(struct tg_conn *c, const struct tg_view *v, uint32_t cnt);
+static uint32_t writes;
 
 static void on_ready(struct tg_conn *c, uint32_t ev)
 {
@@ -15,6 +19,12 @@ static void on_ready(struct tg_conn *c, uint32_t ev)
 	(void)ev;
 }
 static const struct tg_conn_user user = {on_ready};
+
+static uint32_t count_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt)
+{
+	writes += cnt > 0;
+	return real_write(c, v, cnt);
+}
 
 static uint32_t step(struct tg_conn *from, struct tg_conn *to, const char **in, struct tg_ready *r,
 	struct tg_conn *src, struct tg_conn *dst, uint32_t got)
@@ -47,7 +57,13 @@ static const char *move(enum tg_body_kind in, uint64_t len, enum tg_body_kind to
 	z = tg_memconn_open(&r, buf, NULL, NULL);
 	a.a->user = a.b->user = z.a->user = z.b->user = &user;
 	tg_memconn_stingy(z.a, stingy);
+	counting = *z.a->ops;
+	real_write = counting.tx_write;
+	counting.tx_write = count_write;
+	z.a->ops = &counting;
+	writes = 0;
 	tg_pump_init(&pump, in, len, to, trailers);
+	pump.lead = head;
 	for (int i = 0; i < 2000; i++)
 		got = step(a.a, z.b, &text, &r, a.b, z.a, got);
 	if (eof && last == TG_PUMP_WAIT_SRC && tg_pump_eof(&pump))
@@ -130,6 +146,46 @@ static void short_writes_lose_nothing(void)
 	stingy = 0;
 }
 
+/* Over TLS, a write is a record. */
+static void a_head_leaves_with_the_content_that_is_there(void)
+{
+	head = TG_VIEW("head,");
+	CU_ASSERT_STRING_EQUAL(
+		move(TG_BODY_LENGTH, 5, TG_BODY_LENGTH, "hello", 100, false), "head,hello");
+	CU_ASSERT_EQUAL(writes, 1);
+	CU_ASSERT_EQUAL(pump.content, 5);
+	CU_ASSERT_STRING_EQUAL(
+		move(TG_BODY_CHUNKED, 0, TG_BODY_CHUNKED, "5\r\nhello\r\n0\r\n\r\n", 100, false),
+		"head,5\r\nhello\r\n0\r\n\r\n");
+	CU_ASSERT_EQUAL(writes, 2); /* the end apart */
+	CU_ASSERT_STRING_EQUAL(move(TG_BODY_NONE, 0, TG_BODY_NONE, "", 100, false), "head,");
+	CU_ASSERT_EQUAL(writes, 1);
+	head = TG_VIEW_NONE;
+}
+
+/* Nothing is there but the beginning of a chunk's frame; or room for less than the head; or a write
+ * that takes any part of head and content. */
+static void a_head_waits_for_nothing(void)
+{
+	head = TG_VIEW("head,");
+	CU_ASSERT_STRING_EQUAL(move(TG_BODY_LENGTH, 5, TG_BODY_LENGTH, "", 100, false), "head,");
+	CU_ASSERT_STRING_EQUAL(
+		move(TG_BODY_CHUNKED, 0, TG_BODY_CHUNKED, "5;ext", 100, false), "head,");
+	for (uint32_t buf = TG_H1_CHUNK_HEAD_MAX + 3; buf < 60; buf++)
+		CU_ASSERT_STRING_EQUAL(
+			move(TG_BODY_LENGTH, 5, TG_BODY_LENGTH, "hello", buf, false), "head,hello");
+	for (stingy = 1; stingy < 40; stingy++) {
+		CU_ASSERT_STRING_EQUAL(
+			move(TG_BODY_LENGTH, 5, TG_BODY_LENGTH, "hello", 100, false), "head,hello");
+		CU_ASSERT_STRING_EQUAL(
+			move(TG_BODY_UNTIL_CLOSE, 0, TG_BODY_CHUNKED, "hello", 100, true),
+			"head,5\r\nhello\r\n0\r\n\r\n");
+		CU_ASSERT_EQUAL(pump.content, 5);
+	}
+	stingy = 0;
+	head = TG_VIEW_NONE;
+}
+
 static void until_close_becomes_chunks(void)
 {
 	CU_ASSERT_STRING_EQUAL(move(TG_BODY_UNTIL_CLOSE, 0, TG_BODY_CHUNKED, "hello", 100, true),
@@ -185,6 +241,9 @@ static void replay_is_kept_and_bounded(void)
 TG_TEST_MAIN("pump", {"lengths pass and stop", lengths_pass_and_stop},
 	{"chunks are made anew", chunks_are_made_anew},
 	{"short writes lose nothing", short_writes_lose_nothing},
+	{"a head leaves with the content that is there",
+		a_head_leaves_with_the_content_that_is_there},
+	{"a head waits for nothing", a_head_waits_for_nothing},
 	{"until close becomes chunks", until_close_becomes_chunks},
 	{"a cut body is not complete", a_cut_body_is_not_complete},
 	{"malformed chunks stop", malformed_chunks_stop},
