@@ -41,7 +41,8 @@ static void put_away(struct load_client *c)
 	tg_list_del(&c->link);
 	c->state = CLOSED;
 	c->conn = NULL;
-	tg_list_push(&l->closed, &c->link);
+	/* In front: those behind it may be beyond open_limit, and end the search. */
+	tg_list_push(l->closed.next, &c->link);
 }
 
 static void close_it(struct load_client *c)
