@@ -114,6 +114,13 @@ static void put_tls(struct extras *x, const struct tg_admin_req *q)
 		c.rotations, false);
 	put(x, "tls", "", "rotation_failures", "tries that found files which cannot be used",
 		c.rotation_failures, false);
+	put(x, "workload_api", "", "connected", "1 while the agent is connected", c.agent_connected,
+		true);
+	put(x, "workload_api", "", "updates", "responses of the agent", c.agent_updates, false);
+	put(x, "workload_api", "", "updates_bad", "of them, those that could not be used",
+		c.agent_updates_bad, false);
+	put(x, "workload_api", "", "failures", "connections that failed or ended, and calls",
+		c.agent_failures, false);
 }
 
 /* A listener's protocol may change at a reload: said anew each time. */

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <time.h>
 
+#include "spiffe.h"
 #include "watch.h"
 #include "worker.h"
 
@@ -33,13 +34,17 @@ struct tg_tls_control {
 	uint32_t n;
 	uint32_t lines; /* said in this second */
 	uint64_t unsaid;
-	struct tg_watch *watch; /* NULL: not yet */
-	bool blind;             /* said so: files are compared each second */
-	uint64_t changed_at;    /* ns: the first change that was not looked at yet; 0: none */
-	uint64_t quiet_at;      /* ns: then it is, if nothing more happens */
-	uint64_t compared_at;   /* ns */
+	int epoll;                          /* negative: not attached yet */
+	struct tg_spiffe_endpoint endpoint; /* .len 0: not known */
+	_Atomic(struct tg_agent *) agent;   /* NULL: nobody needs it; made once */
+	struct tg_watch *watch;             /* NULL: not yet */
+	bool blind;                         /* said so: files are compared each second */
+	uint64_t changed_at;  /* ns: the first change that was not looked at yet; 0: none */
+	uint64_t quiet_at;    /* ns: then it is, if nothing more happens */
+	uint64_t compared_at; /* ns */
 	_Atomic uint64_t rotations, rotation_failures;
-	char *fault; /* why the files were not loaded; NULL: they were */
+	char *agent_fault; /* what was wrong with the agent's last response; NULL: never anything */
+	char *fault;       /* why the files were not loaded; NULL: they were */
 };
 
 /* Where complaints go. */
@@ -115,8 +120,8 @@ static bool same(const struct tg_tls_conf *a, const struct tg_tls_conf *b)
 	       a->keep_pem == b->keep_pem && a->spiffe == b->spiffe &&
 	       a->workload_api == b->workload_api && a->min_version == b->min_version &&
 	       a->session_tickets == b->session_tickets && same_text(a->ca, b->ca) &&
-	       same_text(a->crl, b->crl) && same_text(a->sni, b->sni) && same_pairs(a, b) &&
-	       same_bundles(a, b) &&
+	       same_text(a->crl, b->crl) && same_text(a->svid, b->svid) &&
+	       same_text(a->sni, b->sni) && same_pairs(a, b) && same_bundles(a, b) &&
 	       same_texts(a->match_spiffe_ids, b->match_spiffe_ids, a->n_match) &&
 	       same_texts(a->alpn, b->alpn, a->n_alpn);
 }
@@ -159,6 +164,168 @@ static void rebuild(struct tg_tls_control *c)
 			c->confs[l->s->tls[i].id] = &l->s->tls[i];
 }
 
+/* --- Workload API ------------------------------------------------------------------------------
+ */
+
+static uint32_t calls_of(const struct tg_tls_conf *conf)
+{
+	if (!conf || !conf->workload_api)
+		return 0;
+	return 1u << (conf->n_pairs ? TG_SPIFFE_BUNDLES : TG_SPIFFE_SVIDS);
+}
+
+/* Where the agent is, if somebody needs it. */
+static bool find_agent(struct tg_spiffe_endpoint *out, const struct tg_snapshot *s, bool check,
+	const struct complaints *to)
+{
+	const char *uri = s->spiffe_socket;
+	uint32_t calls = 0;
+	struct tg_errbuf e;
+	char text[400];
+
+	for (uint32_t i = 0; i < s->n_tls; i++)
+		calls |= calls_of(&s->tls[i]);
+	if (!calls || out->len)
+		return true;
+	if (!uri || !uri[0])
+		uri = getenv("SPIFFE_ENDPOINT_SOCKET");
+	if (!uri || !uri[0]) {
+		if (check) /* the environment will be another */
+			return true;
+		complain((void *)(uintptr_t)to,
+			"workload_api: neither spiffe.socket nor the environment's "
+			"SPIFFE_ENDPOINT_SOCKET says where it is");
+		return false;
+	}
+	if (tg_spiffe_endpoint(uri, out, &e) == 0)
+		return true;
+	out->len = 0;
+	snprintf(text, sizeof(text), "SPIFFE_ENDPOINT_SOCKET: %s", e.text);
+	complain((void *)(uintptr_t)to, text);
+	return false;
+}
+
+static void say_lines(const char *what, char *text)
+{
+	char *at = text;
+
+	for (char *line; (line = strsep(&at, "\n"));)
+		if (*line)
+			tg_say(TG_ERROR, "%s: %s", what, line);
+}
+
+static void take_fault(void *arg, const char *text)
+{
+	fprintf(arg, "%s\n", text);
+}
+
+/* Views of one kind to views of the other. */
+static int to_store(struct tg_tls_control *c, enum tg_spiffe_call call,
+	const struct tg_spiffe_update *u, FILE *faults)
+{
+	struct tg_tls_svid *svids = calloc(u->n_svids + 1u, sizeof(*svids));
+	struct tg_tls_der_bundle *bundles = calloc(u->n_bundles + 1u, sizeof(*bundles));
+	int rc = TG_ENOMEM;
+
+	for (uint32_t i = 0; svids && i < u->n_svids; i++)
+		svids[i] = (struct tg_tls_svid){.spiffe_id = u->svids[i].spiffe_id,
+			.hint = u->svids[i].hint,
+			.chain = u->svids[i].chain,
+			.key = u->svids[i].key,
+			.bundle = u->svids[i].bundle};
+	for (uint32_t i = 0; bundles && i < u->n_bundles; i++)
+		bundles[i] =
+			(struct tg_tls_der_bundle){u->bundles[i].trust_domain, u->bundles[i].certs};
+	if (svids && bundles)
+		rc = tg_tls_store_workload(c->store, (enum tg_tls_source)call,
+			&(struct tg_tls_workload){
+				u->n_svids, u->n_bundles, u->n_crls, svids, bundles, u->crls},
+			seconds(), take_fault, faults);
+	free(svids);
+	free(bundles);
+	return rc;
+}
+
+static void hand_out(struct tg_app *app)
+{
+	static struct tg_order order = {.kind = TG_ORDER_TLS};
+
+	order.tls = tg_tls_store_current(app->tls->store);
+	tg_workers_order(app, &order);
+}
+
+static void say_update(enum tg_spiffe_call call, const struct tg_spiffe_update *u)
+{
+	const struct tg_spiffe_svid *first = u && u->n_svids ? u->svids : NULL;
+
+	if (!u)
+		tg_say(TG_WARN, "Workload API: %s withdrawn: not used for new handshakes any more",
+			call == TG_SPIFFE_SVIDS ? "our SVIDs are" : "the bundles are");
+	else
+		tg_say(TG_INFO,
+			"Workload API: %u SVID(s)%s%.*s, %u bundle(s)%s: used from the next "
+			"handshake on",
+			u->n_svids, first ? ", the first " : "",
+			first ? (int)first->spiffe_id.n : 0,
+			first ? (const char *)first->spiffe_id.p : "", u->n_bundles,
+			call == TG_SPIFFE_SVIDS ? " of other trust domains" : "");
+}
+
+/* What the agent says goes to the store, and to the workers. */
+static bool take_update(void *arg, enum tg_spiffe_call call, const struct tg_spiffe_update *u)
+{
+	struct tg_app *app = arg;
+	struct tg_tls_control *c = app->tls;
+	char *text = NULL;
+	size_t n = 0;
+	FILE *f = open_memstream(&text, &n);
+	int rc = TG_ENOMEM;
+
+	pthread_mutex_lock(&c->lock);
+	if (f && u)
+		rc = to_store(c, call, u, f);
+	else if (f)
+		rc = tg_tls_store_workload(
+			c->store, (enum tg_tls_source)call, NULL, seconds(), take_fault, f);
+	pthread_mutex_unlock(&c->lock);
+	if (f)
+		fclose(f);
+	if (text && (!c->agent_fault || strcmp(text, c->agent_fault) != 0)) {
+		free(c->agent_fault);
+		c->agent_fault = strdup(text);
+		say_lines("Workload API", text);
+		if (rc < 0)
+			tg_say(TG_ERROR,
+				"Workload API: the response cannot be used, what was said before "
+				"stays in use");
+	}
+	free(text);
+	atomic_fetch_add(rc > 0 ? &c->rotations : &c->rotation_failures, rc != 0);
+	if (rc > 0) {
+		say_update(call, u);
+		hand_out(app);
+	}
+	return rc >= 0;
+}
+
+/* Asks for what the configurations need. again: also for what the agent told not to ask for. */
+static void ask_agent(struct tg_app *app, bool again)
+{
+	struct tg_tls_control *c = app->tls;
+	uint32_t calls = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		calls |= calls_of(c->confs[i]);
+	if (c->epoll < 0 || (!calls && !c->agent))
+		return;
+	if (!c->agent)
+		c->agent = tg_agent_open(&c->endpoint, c->epoll, take_update, app);
+	if (c->agent)
+		tg_agent_want(c->agent, calls, again);
+	else
+		tg_say(TG_ERROR, "Workload API: no memory left");
+}
+
 /* --- watching ----------------------------------------------------------------------------------
  */
 
@@ -193,8 +360,10 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 	struct complaints to = {.path = app->config_path, .err = err};
 	int rc;
 
-	if (!l)
+	if (!l || !find_agent(&c->endpoint, s, false, &to)) {
+		free(l);
 		return false;
+	}
 	for (uint32_t i = 0; i < s->n_tls; i++) {
 		s->tls[i].id = take_id(c, &s->tls[i]);
 		if (s->tls[i].id == UINT32_MAX) {
@@ -218,6 +387,7 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 	l->s = s;
 	l->next = c->live;
 	c->live = l;
+	ask_agent(app, true);
 	return true;
 }
 
@@ -257,8 +427,17 @@ void tg_tls_certs(
 
 void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out)
 {
+	const struct tg_agent *agent = atomic_load(&app->tls->agent);
+	struct tg_agent_counts n = {0};
+
 	out->rotations = atomic_load(&app->tls->rotations);
 	out->rotation_failures = atomic_load(&app->tls->rotation_failures);
+	if (agent)
+		tg_agent_counts(agent, &n);
+	out->agent_connected = n.connected;
+	out->agent_updates = n.updates;
+	out->agent_updates_bad = n.updates_bad;
+	out->agent_failures = n.failures;
 }
 
 bool tg_tls_check(const char *path, const struct tg_snapshot *s, FILE *err)
@@ -267,13 +446,16 @@ bool tg_tls_check(const char *path, const struct tg_snapshot *s, FILE *err)
 	struct complaints to = {.path = path, .err = err};
 	int rc;
 
+	struct tg_spiffe_endpoint at = {.len = 0};
+	bool found = find_agent(&at, s, true, &to);
+
 	if (!confs)
 		return false;
 	for (uint32_t i = 0; i < s->n_tls; i++)
 		confs[i] = &s->tls[i];
 	rc = tg_tls_store_check(confs, s->n_tls, seconds(), complain, &to);
 	free(confs);
-	return rc == 0;
+	return rc == 0 && found;
 }
 
 int tg_tls_start(struct tg_app *app, struct tg_errbuf *e)
@@ -286,6 +468,7 @@ int tg_tls_start(struct tg_app *app, struct tg_errbuf *e)
 		return tg_fail(e, TG_ENOMEM, "out of memory for TLS");
 	}
 	pthread_mutex_init(&c->lock, NULL);
+	c->epoll = -1;
 	app->tls = c;
 	if (app->boot->n_tls)
 		tg_say(TG_INFO, "TLS records by %s", aead);
@@ -303,6 +486,7 @@ void tg_tls_stop(struct tg_app *app)
 {
 	struct tg_tls_control *c = app->tls;
 
+	tg_agent_close(c->agent);
 	while (c->live) {
 		struct live *l = c->live;
 
@@ -313,6 +497,7 @@ void tg_tls_stop(struct tg_app *app)
 		tg_tls_store_destroy(c->store);
 	tg_watch_close(c->watch);
 	free(c->fault);
+	free(c->agent_fault);
 	free(c->confs);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -348,20 +533,6 @@ static void say_failures(struct tg_app *app)
 /* --- what has changed --------------------------------------------------------------------------
  */
 
-static void take_fault(void *arg, const char *text)
-{
-	fprintf(arg, "%s\n", text);
-}
-
-static void say_lines(char *text)
-{
-	char *at = text;
-
-	for (char *line; (line = strsep(&at, "\n"));)
-		if (*line)
-			tg_say(TG_ERROR, "TLS: %s", line);
-}
-
 /* A fault that stays is said once. */
 static void say_outcome(struct tg_tls_control *c, int rc, char *fault)
 {
@@ -384,7 +555,7 @@ static void say_outcome(struct tg_tls_control *c, int rc, char *fault)
 	free(c->fault);
 	c->fault = fault ? strdup(fault) : NULL;
 	if (fault)
-		say_lines(fault);
+		say_lines("TLS", fault);
 	free(fault);
 	tg_say(TG_ERROR,
 		"TLS: the files were not loaded, the old ones stay in use until they are right");
@@ -411,14 +582,6 @@ static bool refresh(struct tg_tls_control *c)
 	return rc > 0;
 }
 
-static void hand_out(struct tg_app *app)
-{
-	static struct tg_order order = {.kind = TG_ORDER_TLS};
-
-	order.tls = tg_tls_store_current(app->tls->store);
-	tg_workers_order(app, &order);
-}
-
 void tg_tls_look(struct tg_app *app)
 {
 	struct tg_tls_control *c = app->tls;
@@ -440,6 +603,8 @@ void tg_tls_attach(struct tg_app *app, int epoll)
 	struct tg_tls_control *c = app->tls;
 	struct epoll_event ev = {.events = EPOLLIN};
 
+	c->epoll = epoll;
+	ask_agent(app, false);
 	c->watch = tg_watch_open();
 	if (!c->watch) {
 		c->blind = true;
@@ -452,10 +617,10 @@ void tg_tls_attach(struct tg_app *app, int epoll)
 	c->changed_at = c->quiet_at = monotonic(); /* they were read before they were watched */
 }
 
-int tg_tls_poll(struct tg_app *app)
+/* In how many ms the files want to be looked at; -1: when the watch says so. */
+static int poll_files(struct tg_app *app, uint64_t now)
 {
 	struct tg_tls_control *c = app->tls;
-	uint64_t now = monotonic();
 
 	if (c->watch && tg_watch_changed(c->watch)) {
 		if (!c->changed_at)
@@ -473,4 +638,13 @@ int tg_tls_poll(struct tg_app *app)
 	if (refresh(c))
 		hand_out(app);
 	return -1;
+}
+
+int tg_tls_poll(struct tg_app *app)
+{
+	struct tg_tls_control *c = app->tls;
+	uint64_t now = monotonic();
+	int agent = c->agent ? tg_agent_poll(c->agent, now) : -1, files = poll_files(app, now);
+
+	return agent < 0 || (files >= 0 && files < agent) ? files : agent;
 }

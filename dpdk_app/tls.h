@@ -33,6 +33,8 @@ void tg_tls_certs(
 /* Changes of certificates that were taken into use, and tries that were not; any thread. */
 struct tg_tls_counts {
 	uint64_t rotations, rotation_failures;
+	/* The Workload API's (spiffe.h); 0 where nobody needs it. */
+	uint64_t agent_connected, agent_updates, agent_updates_bad, agent_failures;
 };
 void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out);
 

@@ -17,6 +17,7 @@ MAX_LINES = 900
 # module: modules whose public headers it may include, besides its own. Bottom to top.
 MAY_USE = {
     'base': set(),
+    'spiffe': {'base'},
     'telem': {'base'},
     'io': {'base'},
     'net': {'base', 'telem'},
@@ -26,7 +27,7 @@ MAY_USE = {
     'route': {'base', 'telem', 'io', 'http'},
     'filter': {'base', 'telem', 'io', 'http', 'tls'},
     'proxy': {'base', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter'},
-    'config': {'base', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
+    'config': {'base', 'spiffe', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
 }
 ALL = set(MAY_USE)
 
@@ -54,13 +55,15 @@ LIBRARIES = [
     (re.compile(r'(rte_|cmdline_)\w+\.h$'), {'net', 'tcp'} | TOOLS),
     (re.compile(r'(openssl/|intel-ipsec-mb\.h)'), {'tls', 'filter'} | TOOLS),
     (re.compile(r'libconfig\.h'), {'config'} | TOOLS),
-    (re.compile(r'nghttp2/'), {'http'} | TOOLS),
+    (re.compile(r'nghttp2/'), {'http', 'spiffe'} | TOOLS),
+    (re.compile(r'(protobuf-c/|workload\.pb-c\.h)'), {'spiffe'} | TOOLS),
     (re.compile(r'(microhttpd|curl/|jansson)'), TOOLS),
 ]
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 UNFINISHED = re.compile(r'\b(TO' r'DO|FIX' r'ME|X' r'XX)\b')
 SOURCE_DIRS = ('include', 'lib', 'dpdk_app', 'perf', 'tests', 'scripts', 'cfg', 'docs')
+FOREIGN = {'__pycache__', 'node_modules'}
 TEXT = {'.c', '.h', '.py', '.sh', '.build', '.cfg', '.md', '.js'}
 
 
@@ -146,7 +149,7 @@ class Checker:
     def run(self):
         for top in SOURCE_DIRS:
             for path in sorted((self.root / top).rglob('*')):
-                if path.suffix in TEXT and path.is_file() and '__pycache__' not in path.parts:
+                if path.suffix in TEXT and path.is_file() and not FOREIGN & set(path.parts):
                     self.file(path)
         return self.found
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Installs the distribution packages that Tidegate needs; nothing else on the machine is changed.
+# Installs the distribution packages that Tidegate needs, and for the tests grpc-js into their folder; nothing
+# else on the machine is changed.
 #
 #   scripts/setup.sh               all: to build, to run the lab, to run every test
 #   scripts/setup.sh --build-only  to build
@@ -18,6 +19,7 @@ build_pkgs=(
 	libmicrohttpd-dev  # the admin interface
 	libjansson-dev     # JSON of the admin interface and of tgctl
 	libssl-dev         # TLS: handshakes, certificates, records without ipsec-mb
+	libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler # gRPC of the SPIFFE Workload API
 	libcunit1-dev      # unit tests
 )
 # TLS record encryption; there is no arm64 in it.
@@ -39,6 +41,8 @@ test_pkgs=(
 	nodejs node-llhttp # an independent HTTP parser to compare with
 	clang clang-format-14 llvm shellcheck
 )
+# Some Node.js packages bring npm along; Debian's does not.
+command -v npm > /dev/null || test_pkgs+=(npm)
 arm64_pkgs=(
 	gcc-aarch64-linux-gnu libc6-dev-arm64-cross # the cross compiler
 	qemu-user-static   # runs what it made
@@ -54,7 +58,7 @@ for arg in "$@"; do
 	--lab) want=lab ;;
 	--arm64) want=arm64 ;;
 	--list) list=yes ;;
-	-h | --help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	-h | --help) sed -n '2,13s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	*) die "unknown argument '$arg' (see --help)" ;;
 	esac
 done
@@ -123,9 +127,21 @@ if [ "$list" = yes ]; then
 	exit 0
 fi
 
+# The gRPC server that the tests of the Workload API talk to: from npm's registry, by its lock file.
+agent=$(dirname "$0")/../tests/e2e/agent
+install_agent() {
+	[ "$want" = all ] || return 0
+	[ ! "$agent/node_modules/.package-lock.json" -nt "$agent/package-lock.json" ] || return 0
+	say 'installing grpc-js for the tests'
+	(cd "$agent" && npm ci --ignore-scripts --no-audit --no-fund) > /dev/null ||
+		die 'npm ci failed (is the network there?)'
+	touch "$agent/node_modules/.package-lock.json"
+}
+
 find_missing
 if [ ${#missing[@]} -eq 0 ]; then
 	say 'nothing to install'
+	install_agent
 	exit 0
 fi
 [ "$(id -u)" = 0 ] || die "run as root to install: ${missing[*]}"
@@ -201,3 +217,4 @@ n=${#missing[@]}
 find_missing
 [ ${#missing[@]} -eq 0 ] || die "still missing: ${missing[*]}"
 say "installed $n packages"
+install_agent

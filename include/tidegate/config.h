@@ -3,8 +3,8 @@
  * Control core only. Reading reports every error of the file in one run, each with its line;
  * nothing is guessed or silently defaulted. A snapshot is one generation of everything that may
  * change at a reload (listeners, virtual hosts, clusters) in one block of memory; what is fixed at
- * start (dataplane, admin, ports, ip_routes) is in it too, and tg_config_static_diff() tells what a
- * reload cannot change.
+ * start (dataplane, admin, spiffe, ports, ip_routes) is in it too, and tg_config_static_diff()
+ * tells what a reload cannot change.
  *
  * Life: the control core makes it, each worker adopts it between two turns, exchanges pin it; it is
  * freed when no worker and no exchange uses it any more: pins[] is written by one worker each and
@@ -117,6 +117,7 @@ struct tg_snapshot {
 	uint64_t generation; /* 1 as loaded; who adopts it counts on from the running one */
 	struct tg_dataplane_conf dataplane;
 	struct tg_admin_conf admin;
+	const char *spiffe_socket; /* of the Workload API; "": as SPIFFE_ENDPOINT_SOCKET says */
 	uint32_t n_ports, n_ip_routes, n_listeners, n_vhosts, n_clusters, n_endpoints;
 	struct tg_port_conf *ports;
 	struct tg_ip_route_conf *ip_routes;

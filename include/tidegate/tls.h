@@ -43,7 +43,7 @@ struct tg_tls_store;
 #define TG_TLS_CERTS_MAX 64
 
 struct tg_tls_pair {
-	const char *certificate, *private_key; /* PEM files; NULL: from the Workload API */
+	const char *certificate, *private_key; /* PEM files */
 };
 
 /* The CA certificates of one SPIFFE trust domain. `ca` alone is the bundle of our own: that of our
@@ -67,7 +67,11 @@ struct tg_tls_conf {
 	bool require_client_certificate; /* servers: without one the handshake fails */
 	bool keep_pem;                   /* of peers' certificates: somebody wants it (XFCC) */
 	bool spiffe; /* the peer's certificate must be an X.509-SVID of a known trust domain */
-	bool workload_api;             /* own certificate and bundles come from the Workload API */
+	/* The bundles come from the Workload API, and without pairs our certificate too: the SVID
+	 * of this SPIFFE ID or hint; NULL: the first. Implies spiffe; without ca, crl and bundles.
+	 */
+	bool workload_api;
+	const char *svid;
 	uint32_t n_match;              /* clusters: who the origin must be */
 	const char **match_spiffe_ids; /* exact, or "spiffe://domain/path/" followed by "*" */
 	const char *sni; /* clusters: server name; checked against the certificate unless
@@ -105,10 +109,36 @@ int tg_tls_store_load(struct tg_tls_store *st, const struct tg_tls_conf *const *
 /* Only checks: for --check. */
 int tg_tls_store_check(const struct tg_tls_conf *const *confs, uint32_t n, int64_t now,
 	tg_tls_complain *complain, void *arg);
-/* Reads the files again. Configurations whose files hold what they held keep their contexts. 1:
- * there is a new current set; 0: nothing changed; negative: as load. */
+/* Reads the files again. Configurations whose files hold what they held keep their contexts, and
+ * so do those whose files cannot be used, which is complained about. 1: there is a new current
+ * set; 0: nothing changed; negative, as load: nothing changed, after complaints. */
 int tg_tls_store_refresh(
 	struct tg_tls_store *st, int64_t now, tg_tls_complain *complain, void *arg);
+
+/* What the SPIFFE Workload API says; DER. */
+struct tg_tls_svid {
+	struct tg_view spiffe_id, hint; /* text */
+	struct tg_view chain, key;      /* leaf first; PKCS#8 */
+	struct tg_view bundle;          /* of its trust domain */
+};
+struct tg_tls_der_bundle {
+	struct tg_view trust_domain; /* "spiffe://partner.example" */
+	struct tg_view certs;
+};
+struct tg_tls_workload {
+	uint32_t n_svids, n_bundles, n_crls;
+	const struct tg_tls_svid *svids;
+	const struct tg_tls_der_bundle *bundles; /* of other trust domains, or all */
+	const struct tg_view *crls;              /* a CA that has one here is asked about */
+};
+/* Which configurations it is for: those whose certificate is an SVID, or those with files. */
+enum tg_tls_source { TG_TLS_SVIDS, TG_TLS_BUNDLES, TG_TLS_SOURCES };
+/* Takes it into use instead of what was said before, whole or not at all; copies it. NULL: all is
+ * withdrawn, and configurations that need it cannot be used (tls_not_loaded). Returns as refresh.
+ */
+int tg_tls_store_workload(struct tg_tls_store *st, enum tg_tls_source source,
+	const struct tg_tls_workload *w, int64_t now, tg_tls_complain *complain, void *arg);
+
 /* Housekeeping, every second or so: a new key for tickets when the newest is old (the current set
  * is then new: true), and sets that no worker uses any longer are freed. */
 bool tg_tls_store_tick(struct tg_tls_store *st, int64_t now);

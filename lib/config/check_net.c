@@ -5,6 +5,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include <tidegate/spiffe.h>
+
 #include "schema.h"
 
 static const char *port_name(struct cfg *c, const struct raw_port *p)
@@ -46,6 +48,15 @@ static void check_dataplane(struct cfg *c, const struct raw_dataplane *d)
 			"dataplane: \"cpus\" has %u items for %u workers; give one for each",
 			d->cpus.n, d->c.workers);
 	check_source_ports(c, &d->source_ports);
+}
+
+static void check_spiffe(struct cfg *c, const struct raw_spiffe *s)
+{
+	struct tg_spiffe_endpoint at;
+	struct tg_errbuf e;
+
+	if (s->socket && s->socket[0] && tg_spiffe_endpoint(s->socket, &at, &e))
+		cfg_error(c, cfg_key_line(&s->h, "socket"), "spiffe: \"socket\": %s", e.text);
 }
 
 static void check_admin(struct cfg *c, const struct raw_admin *a)
@@ -417,6 +428,7 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 
 	check_dataplane(c, &raw->dataplane);
 	check_admin(c, &raw->admin);
+	check_spiffe(c, &raw->spiffe);
 	cfg_index_build(c, &ports, &raw->ports, &cfg_ports, offsetof(struct raw_port, c.name));
 	check_ports(&n, &raw->ports);
 	if (!n.own)

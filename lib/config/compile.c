@@ -28,6 +28,7 @@ static bool compile_fixed(struct compile *k)
 	s->dataplane.n_cpus = cpus->n;
 	s->dataplane.cpus = keep(k, cpus->n, sizeof(*s->dataplane.cpus));
 	s->admin = k->raw->admin.c;
+	s->spiffe_socket = k->raw->spiffe.socket;
 	s->admin.has_address = s->admin.address.port != 0;
 	s->n_ports = k->raw->ports.n;
 	s->ports = keep(k, s->n_ports, sizeof(*s->ports));

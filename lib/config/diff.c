@@ -103,6 +103,7 @@ uint32_t tg_config_static_diff(
 	bool routes = running->n_ip_routes == next->n_ip_routes;
 
 	diff_dataplane(&d, &running->dataplane, &next->dataplane);
+	text(&d, "spiffe.socket", running->spiffe_socket, next->spiffe_socket);
 	diff_admin(&d, &running->admin, &next->admin);
 	if (running->n_ports != next->n_ports)
 		differs(&d, "the number of ports changed from %u to %u", running->n_ports,

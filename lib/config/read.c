@@ -606,7 +606,8 @@ static void unknown_key(const struct spot *p, struct raw_head *h, const char *na
 	home = home_of(p->g, name); /* deeper is likelier than elsewhere */
 	if (!home)
 		home = home_of(&cfg_root, name);
-	if (like >= 0 && (best <= 2 || !home)) {
+	/* Two bytes off in a short name is another name. */
+	if (like >= 0 && (!home || best < 2 || (best == 2 && strlen(name) > 4))) {
 		h->meant |= UINT64_C(1) << like;
 		cfg_error(p->c, p->line, "%s: unknown key \"%.64s\"; did you mean \"%s\"?", who(p),
 			name, p->g->keys[like].name);

@@ -50,6 +50,12 @@ static const struct cfg_key admin_keys[] = {
 		.doc = "Envoy's operators; without it, Envoy's default format"),
 	END};
 
+static const struct cfg_key spiffe_keys[] = {
+	KEY(raw_spiffe, socket, "socket", .type = CFG_STRING, .dflt = "",
+		.example = "\"unix:///run/spire/agent.sock\"",
+		.doc = "the SPIFFE Workload API; \"\" is what SPIFFE_ENDPOINT_SOCKET says"),
+	END};
+
 static const struct cfg_key port_keys[] = {
 	KEY(raw_port, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
 		.example = "\"north\"", .doc = "for messages and statistics"),
@@ -286,6 +292,9 @@ static const struct cfg_key root_keys[] = {
 	KEY(raw_config, admin, "admin", .type = CFG_GROUP, .group = &cfg_admin,
 		.example = "{ address = \"127.0.0.1:9901\"; }",
 		.doc = "how the process is watched; fixed at start"),
+	KEY(raw_config, spiffe, "spiffe", .type = CFG_GROUP, .group = &cfg_spiffe,
+		.example = "{ socket = \"unix:///run/spire/agent.sock\"; }",
+		.doc = "where SVIDs come from; fixed at start"),
 	KEY(raw_config, ports, "ports", .type = CFG_GROUPS, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
 		.group = &cfg_ports,
 		.example = "( { name = \"north\"; device = \"...\"; addresses = "
@@ -307,12 +316,12 @@ static const struct cfg_key root_keys[] = {
 /* Known from Envoy or announced by Tidegate's design; refused by name, never passed over. */
 static const struct cfg_refused refused_root[] = {{"static_resources"}, {"dynamic_resources"},
 	{"node"}, {"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"overload_manager"},
-	{"layered_runtime"}, {"runtime"}, {"filters"}, {"tls"}, {"spiffe"}, {"rate_limit_service"},
-	{NULL}};
+	{"layered_runtime"}, {"runtime"}, {"filters"}, {"tls"}, {"rate_limit_service"}, {NULL}};
 static const struct cfg_refused refused_dataplane[] = {
 	{"overload"}, {"numa"}, {"hugepages"}, {NULL}};
 static const struct cfg_refused refused_admin[] = {
 	{"tls"}, {"profile_path"}, {"access_log_json"}, {NULL}};
+static const struct cfg_refused refused_spiffe[] = {{NULL}};
 static const struct cfg_refused refused_port[] = {
 	{"filters"}, {"acl"}, {"gateway"}, {"dhcp"}, {"bond"}, {NULL}};
 static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"listener_filters"},
@@ -373,6 +382,8 @@ static const struct cfg_refused refused_none[] = {{NULL}};
 const struct cfg_group cfg_dataplane = {
 	"dataplane", sizeof(struct raw_dataplane), dataplane_keys, refused_dataplane};
 const struct cfg_group cfg_admin = {"admin", sizeof(struct raw_admin), admin_keys, refused_admin};
+const struct cfg_group cfg_spiffe = {
+	"spiffe", sizeof(struct raw_spiffe), spiffe_keys, refused_spiffe};
 const struct cfg_group cfg_ports = {"port", sizeof(struct raw_port), port_keys, refused_port};
 const struct cfg_group cfg_ip_routes = {
 	"ip_route", sizeof(struct raw_ip_route), ip_route_keys, refused_none};

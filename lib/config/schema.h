@@ -96,6 +96,11 @@ struct raw_dataplane {
 	struct raw_list cpus, source_ports;
 };
 
+struct raw_spiffe {
+	struct raw_head h;
+	const char *socket;
+};
+
 struct raw_admin {
 	struct raw_head h;
 	struct tg_admin_conf c;
@@ -220,6 +225,7 @@ struct raw_config {
 	struct raw_head h;
 	struct raw_dataplane dataplane;
 	struct raw_admin admin;
+	struct raw_spiffe spiffe;
 	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
 };
 
@@ -227,7 +233,7 @@ extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
 	cfg_endpoint, cfg_breakers, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
-	cfg_trust_domain, cfg_xfcc_set;
+	cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,

@@ -12,6 +12,15 @@ static const char *const refused_version[] = {"1.0", "1.1", NULL};
 		.group = &cfg_trust_domain, \
 		.example = "( { name = \"mesh.example\"; ca = \"mesh.crt\"; } )", \
 		.doc = "SPIFFE trust domains beside our own, each with its bundle (federation)"), \
+		KEY(raw_tls, c.workload_api, "workload_api", .type = CFG_BOOL, .dflt = "false", \
+			.example = "true", \
+			.doc = "bundles, and without \"certificate\" ours too, come from the " \
+			       "SPIFFE " \
+			       "Workload API; peers must have SVIDs"), \
+		KEY(raw_tls, c.svid, "svid", .type = CFG_NAME, .max = 2048, \
+			.example = "\"spiffe://mesh.example/gate\"", \
+			.doc = "which of the Workload API's SVIDs is ours: its SPIFFE ID or " \
+			       "hint; default: the first"), \
 		KEY(raw_tls, c.crl, "crl", .type = CFG_PATH, .example = "\"revoked.crl\"", \
 			.doc = "PEM file: the CAs' revocation lists, of every CA of a chain"), \
 		KEY(raw_tls, alpn, "alpn_protocols", .type = CFG_NAMES, .max = 255, \
@@ -49,8 +58,8 @@ static const struct cfg_key listener_tls_keys[] = {
 	COMMON_KEYS, END};
 
 static const struct cfg_key cluster_tls_keys[] = {
-	KEY(raw_tls, c.ca, "ca", .type = CFG_PATH, .flags = CFG_REQUIRED, .example = "\"ca.crt\"",
-		.doc = "PEM file: who may sign the origins' certificates"),
+	KEY(raw_tls, c.ca, "ca", .type = CFG_PATH, .example = "\"ca.crt\"",
+		.doc = "PEM file: who may sign the origins' certificates; or workload_api"),
 	KEY(raw_tls, pair.certificate, "certificate", .type = CFG_PATH, .example = "\"client.crt\"",
 		.doc = "PEM file: our chain, leaf first (mTLS)"),
 	KEY(raw_tls, pair.private_key, "private_key", .type = CFG_PATH, .example = "\"client.key\"",
@@ -81,7 +90,7 @@ static const struct cfg_refused refused_tls[] = {{"common_tls_context"}, {"ciphe
 	{"max_version"}, {"ocsp_staple_policy"}, {"session_ticket_keys"},
 	{"verify_certificate_hash"}, {"verify_certificate_spki"}, {"match_typed_subject_alt_names"},
 	{"insecure_skip_verify"}, {"key_log"}, {"ecdh_curves"}, {"signature_algorithms"},
-	{"allow_renegotiation"}, {"early_data"}, {"workload_api"}, {NULL}};
+	{"allow_renegotiation"}, {"early_data"}, {NULL}};
 static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_listener_tls = {
@@ -105,7 +114,7 @@ static void check_pair(struct cfg *c, const struct raw_tls *t, const struct cfg_
 	if (cert != key)
 		cfg_error(c, line, "%s: tls: \"certificate\" and \"private_key\" belong together",
 			who);
-	else if (server && !cert && !t->certificates.n && !t->h.meant)
+	else if (server && !cert && !t->certificates.n && !t->h.meant && !t->c.workload_api)
 		cfg_error(c, line,
 			"%s: tls: \"certificate\" and \"private_key\" are missing: certificate = "
 			"\"server.crt\"; private_key = \"server.key\";",
@@ -141,6 +150,30 @@ bool cfg_tls_knows_clients(const struct raw_tls *t)
 	return t->h.at && (t->c.ca || t->trust_domains.n || t->c.workload_api);
 }
 
+/* What the Workload API brings must not stand in files too, and somebody must bring it. */
+static void check_sources(struct cfg *c, const struct raw_tls *t, const char *who, bool server)
+{
+	const char *ca = server ? "client_ca" : "ca";
+	uint32_t line = cfg_line_of(t->h.at);
+
+	if (t->c.workload_api && (t->c.ca || t->c.crl || t->trust_domains.n))
+		cfg_error(c, line,
+			"%s: tls: with \"workload_api\" there is no \"%s\": bundles come from "
+			"there",
+			who,
+			t->c.ca    ? ca
+			: t->c.crl ? "crl"
+				   : "trust_domains");
+	if (t->c.svid && (!t->c.workload_api || t->pair.certificate || t->certificates.n))
+		cfg_error(c, cfg_key_line(&t->h, "svid"),
+			"%s: tls: \"svid\" is for a certificate that comes from \"workload_api\"",
+			who);
+	if (!server && !t->c.workload_api && !t->c.ca)
+		cfg_error(c, line,
+			"%s: tls: \"ca\" is missing: ca = \"ca.crt\"; or workload_api = true;",
+			who);
+}
+
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
 	const config_setting_t *of, const struct cfg_group *of_group)
 {
@@ -151,16 +184,17 @@ void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_grou
 		return;
 	check_pair(c, t, g, who, server);
 	check_spiffe_ids(c, t, who);
+	check_sources(c, t, who, server);
 	if (t->alpn.n > TG_TLS_ALPN_MAX)
 		cfg_error(c, cfg_key_line(&t->h, "alpn_protocols"),
 			"%s: tls: at most %d of \"alpn_protocols\" are possible", who,
 			TG_TLS_ALPN_MAX);
-	if (server && !t->c.ca && !t->trust_domains.n &&
+	if (server && !t->c.ca && !t->trust_domains.n && !t->c.workload_api &&
 		(t->c.require_client_certificate || t->c.spiffe))
 		cfg_error(c, cfg_line_of(t->h.at),
 			"%s: tls: \"client_ca\" is missing: nobody could be believed to be anybody",
 			who);
-	if (server && t->c.crl && !t->c.ca && !t->trust_domains.n)
+	if (server && t->c.crl && !t->c.ca && !t->trust_domains.n && !t->c.workload_api)
 		cfg_error(c, cfg_key_line(&t->h, "crl"),
 			"%s: tls: \"crl\" without \"client_ca\": there is nobody to revoke", who);
 	if (t->trust_domains.n && !t->c.spiffe && !t->match_spiffe_ids.n)
@@ -214,7 +248,7 @@ bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct t
 	out->bundles = bundles;
 	out->n_match = t->match_spiffe_ids.n;
 	out->match_spiffe_ids = ids;
-	out->spiffe |= out->n_match > 0;
+	out->spiffe |= out->n_match > 0 || out->workload_api;
 	out->min_version = (uint8_t)(13 - t->min_version);
 	for (uint32_t i = 0; i < t->alpn.n; i++)
 		out->alpn[out->n_alpn++] = cfg_items(&t->alpn, raw_item)[i].s;

@@ -91,6 +91,9 @@ static const char program[] =
 	"into "
 	"use; tries that found files "
 	"which cannot be used | `tidegate_tls_rotations_total` ... |\n"
+	"| `workload_api.connected`, `.updates`, `.updates_bad`, `.failures` | the SPIFFE agent: 1 "
+	"while it is connected; responses; those that could not be used; connections and calls "
+	"that ended | `tidegate_workload_api_connected` ... |\n"
 	"| `access_log.lines`, `.bytes`, `.lines_lost`, `.writes_failed`, `.reopened`, "
 	"`.reopen_failed` | the sink; lines are "
 	"lost when the disk is full | `tidegate_access_log_lines_total` ... |\n";

@@ -29,7 +29,8 @@ struct making {
 /* --- what /certs shows --------------------------------------------------------------------------
  */
 
-static bool note_cert(struct making *k, X509 *leaf, const char *file, const char *trust_domain)
+static bool note_cert(
+	struct making *k, X509 *leaf, const struct tg_blob *from, const char *trust_domain)
 {
 	struct tg_tls_ctx *x = k->x;
 	struct tg_cert_entry *e = realloc(x->certs, (x->n_certs + 1) * sizeof(*e));
@@ -50,7 +51,7 @@ static bool note_cert(struct making *k, X509 *leaf, const char *file, const char
 	e->subject = tg_cert_subject(leaf);
 	e->serial = tg_cert_serial(leaf);
 	e->names = tg_cert_dns_and_ip(&names);
-	e->file = strdup(file);
+	e->file = strdup(from->der ? "" : from->file);
 	if (asprintf(&e->spiffe_id, "%s%.*s", trust_domain && id.n ? "spiffe://" : "", (int)id.n,
 		    id.n ? (const char *)id.p : "") < 0)
 		e->spiffe_id = NULL;
@@ -258,8 +259,8 @@ static bool note_trust(struct making *k, uint32_t i, STACK_OF(X509) * all)
 		X509 *a = sk_X509_value(all, (int)t->n);
 
 		if (!tg_cert_digest(a, k->lib->sha256, t->digest[t->n]) ||
-			!note_cert(k, a, k->m->trust[i].pem.file,
-				t->trust_domain ? t->trust_domain : ""))
+			!note_cert(
+				k, a, &k->m->trust[i].pem, t->trust_domain ? t->trust_domain : ""))
 			return false;
 		k->x->certs[k->x->n_certs - 1].pub.ca = true;
 	}
@@ -287,6 +288,9 @@ static bool open_crls(struct making *k, const struct tg_ctx_worker *w)
 	struct tg_tls_ctx *x = k->x;
 
 	x->crls = tg_crls_read(&k->m->crl, k->lib->ctx, x->n_workers, k->now, k->c);
+	/* In a file of ours they are for all; the Workload API may have none of another domain. */
+	for (uint32_t i = 0; x->crls && i < x->n_trust; i++)
+		x->trust[i].crl = !k->m->crl.der || tg_crls_concern(x->crls, w->trust[i]);
 	return x->crls &&
 	       tg_crls_signed(x->crls, &k->m->crl, w->trust, x->n_trust, k->lib->sha256, k->c);
 }
@@ -310,7 +314,7 @@ static bool open_pairs(struct making *k)
 		if (!k->first)
 			continue;
 		tg_pair_check(p->leaf, p->key, cert->file, key->file, k->now, k->c);
-		if (!note_cert(k, p->leaf, cert->file, NULL))
+		if (!note_cert(k, p->leaf, cert, NULL))
 			tg_complain(k->c, "%s: no memory left", cert->file);
 	}
 	return k->c->n == before;

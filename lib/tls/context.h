@@ -27,6 +27,7 @@
 #include "crl.h"
 #include "material.h"
 #include "ticket.h"
+#include "workload.h"
 
 /* A key of P-256 without a point, and the default provider's functions for such keys. */
 struct tg_lib_ec {
@@ -51,6 +52,7 @@ struct tg_trust {
 	char *trust_domain; /* NULL: `ca` where identities are not SPIFFE's */
 	uint32_t n;
 	uint8_t (*digest)[TG_DIGEST]; /* of each anchor's DER */
+	bool crl;                     /* its chains are looked up in the revocation lists */
 };
 
 /* A name that a server's certificate is for. */
@@ -132,7 +134,7 @@ EVP_PKEY *tg_lib_import(const struct tg_tls_lib *l, EVP_PKEY *key);
 /* --- pem.c --------------------------------------------------------------------------------------
  */
 
-/* All certificates of a PEM blob; NULL after complaints. */
+/* All certificates of a blob, PEM or DER; NULL after complaints. */
 STACK_OF(X509) * tg_pem_certs(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c);
 EVP_PKEY *tg_pem_key(
 	const struct tg_blob *b, const struct tg_tls_lib *lib, struct tg_complaints *c);
@@ -155,9 +157,10 @@ struct tg_tls_store {
 	struct tg_tls_lib *libs;
 	struct tg_tls_conf **confs; /* n copies, some NULL: what refresh reads again */
 	uint32_t n;
-	struct tg_tls_set *current; /* NULL before the first load */
-	struct tg_tls_set *sets;    /* all that are not freed, newest first */
-	struct tg_ticket_keys keys; /* the newest */
+	struct tg_tls_set *current;               /* NULL before the first load */
+	struct tg_tls_set *sets;                  /* all that are not freed, newest first */
+	struct tg_workload *said[TG_TLS_SOURCES]; /* by the Workload API; NULL: nothing */
+	struct tg_ticket_keys keys;               /* the newest */
 	uint64_t last_gen;
 	_Atomic uint64_t *adopted; /* a worker: the newest set it has adopted */
 };

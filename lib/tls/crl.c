@@ -87,7 +87,8 @@ static void check_list(struct crl *l, const struct tg_blob *b, int64_t now, stru
 	l->to = next ? tg_cert_time(next) : INT64_MAX;
 	if (fault)
 		complain_of(c, b, l->x, fault);
-	if (l->to <= now) {
+	/* The Workload API's are taken as they are: who needs one that is too old is refused. */
+	if (l->to <= now && !b->der) {
 		tg_cert_date(when, l->to);
 		snprintf(what, sizeof(what), "had to be replaced by %s", when);
 		complain_of(c, b, l->x, what);
@@ -120,18 +121,40 @@ static void read_all(struct tg_crls *l, BIO *in, OSSL_LIB_CTX *lib)
 	}
 }
 
+/* One behind the other, to the last byte. */
+static bool read_der(struct tg_crls *l, const struct tg_blob *b, OSSL_LIB_CTX *lib)
+{
+	const unsigned char *p = b->p, *end = b->p + b->n;
+
+	while (p < end) {
+		X509_CRL *x = X509_CRL_new_ex(lib, NULL);
+
+		if (!x || !d2i_X509_CRL(&x, &p, end - p) || !add(l, x)) {
+			X509_CRL_free(x);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool read_pem(struct tg_crls *l, const struct tg_blob *b, OSSL_LIB_CTX *lib)
+{
+	BIO *in = BIO_new_mem_buf(b->p, (int)b->n);
+
+	read_all(l, in, lib);
+	BIO_free(in);
+	/* The end of the file shows as the lack of another beginning. */
+	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
 struct tg_crls *tg_crls_read(const struct tg_blob *b, OSSL_LIB_CTX *lib, uint32_t workers,
 	int64_t now, struct tg_complaints *c)
 {
 	struct tg_crls *l = calloc(1, sizeof(*l));
-	BIO *in = BIO_new_mem_buf(b->p, (int)b->n);
 	uint32_t before = c->n;
 
 	ERR_clear_error();
-	if (l)
-		read_all(l, in, lib);
-	BIO_free(in);
-	if (!l || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+	if (!l || !(b->der ? read_der : read_pem)(l, b, lib))
 		tg_complain(c, "%s: list %u cannot be read: %s", b->file, l ? l->n + 1 : 0,
 			tg_ssl_reason());
 	else if (l->n == 0)
@@ -225,6 +248,15 @@ bool tg_crls_signed(struct tg_crls *l, const struct tg_blob *b, STACK_OF(X509) *
 		if (!note_signer(l, i, anchors, n, sha256))
 			complain_of(c, b, l->list[i].x, "is not signed by that CA");
 	return c->n == before;
+}
+
+bool tg_crls_concern(const struct tg_crls *l, STACK_OF(X509) * anchors)
+{
+	for (uint32_t i = 0; i < l->n; i++)
+		for (int a = 0; a < sk_X509_num(anchors); a++)
+			if (is_by(l->list[i].x, sk_X509_value(anchors, a)))
+				return true;
+	return false;
 }
 
 /* --- asking -------------------------------------------------------------------------------------

@@ -13,12 +13,14 @@
 
 struct tg_crls;
 
-/* All lists of a PEM blob; NULL after complaints: unreadable, out of date, not signed by the one of
- * the anchors whose name they bear. now: seconds since 1970. */
+/* All lists of a blob, PEM or DER; NULL after complaints: unreadable, out of date, not signed by
+ * the one of the anchors whose name they bear. now: seconds since 1970. */
 struct tg_crls *tg_crls_read(const struct tg_blob *b, OSSL_LIB_CTX *lib, uint32_t workers,
 	int64_t now, struct tg_complaints *c);
 bool tg_crls_signed(struct tg_crls *l, const struct tg_blob *b, STACK_OF(X509) *const *anchors,
 	uint32_t n, const EVP_MD *sha256, struct tg_complaints *c);
+/* Whether one of the lists bears the name of one of the anchors. */
+bool tg_crls_concern(const struct tg_crls *l, STACK_OF(X509) * anchors);
 void tg_crls_free(struct tg_crls *l);
 
 /* X509_V_OK, or why the chain (leaf first, its anchor last) is not good enough; *where is then the

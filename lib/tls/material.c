@@ -10,6 +10,7 @@
 #include <openssl/evp.h>
 
 #include "material.h"
+#include "workload.h"
 
 void tg_complain(struct tg_complaints *c, const char *fmt, ...)
 {
@@ -76,6 +77,8 @@ static void read_file(const char *path, struct tg_blob *b, struct tg_complaints 
 
 static void blob_free(struct tg_blob *b)
 {
+	if (b->der)
+		return;
 	if (b->p)
 		OPENSSL_cleanse(b->p, b->n);
 	free(b->p);
@@ -109,6 +112,7 @@ static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
 	}
 	add_text(md, f->ca);
 	add_text(md, f->crl);
+	add_text(md, f->svid);
 	for (uint32_t i = 0; i < f->n_bundles; i++) {
 		add_text(md, f->bundles[i].trust_domain);
 		add_text(md, f->bundles[i].ca);
@@ -153,8 +157,10 @@ static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
 			add_bytes(md, m->pair[i].cert.p, m->pair[i].cert.n);
 			add_bytes(md, m->pair[i].key.p, m->pair[i].key.n);
 		}
-		for (uint32_t i = 0; i < m->n_trust; i++)
+		for (uint32_t i = 0; i < m->n_trust; i++) {
+			add_text(md, m->trust[i].trust_domain);
 			add_bytes(md, m->trust[i].pem.p, m->trust[i].pem.n);
+		}
 		add_crl(md, m);
 		ok = EVP_DigestFinal_ex(md, m->digest, NULL);
 	}
@@ -165,23 +171,80 @@ static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
 /* --- material -----------------------------------------------------------------------------------
  */
 
-struct tg_material *tg_material_read(const struct tg_tls_conf *conf, struct tg_complaints *c)
+static struct tg_material *make(uint32_t n_trust, struct tg_complaints *c)
 {
 	struct tg_material *m = calloc(1, sizeof(*m));
-	uint32_t before = c->n;
 
-	if (!m || !(m->trust = calloc(conf->n_bundles + 1u, sizeof(*m->trust)))) {
-		tg_complain(c, "no memory left");
-		tg_material_free(m);
-		return NULL;
-	}
+	if (m && (m->trust = calloc(n_trust + 1u, sizeof(*m->trust))))
+		return m;
+	tg_complain(c, "no memory left");
+	free(m);
+	return NULL;
+}
+
+static struct tg_material *finish(struct tg_material *m, const struct tg_tls_conf *conf,
+	uint32_t complaints_before, struct tg_complaints *c)
+{
+	if (c->n == complaints_before && !digest_all(m, conf))
+		tg_complain(c, "no digest could be made: %s", tg_ssl_reason());
+	if (c->n == complaints_before)
+		return m;
+	tg_material_free(m);
+	return NULL;
+}
+
+static void read_pairs(
+	struct tg_material *m, const struct tg_tls_conf *conf, struct tg_complaints *c)
+{
 	for (uint32_t i = 0; i < conf->n_pairs && i < TG_TLS_CERTS_MAX; i++) {
-		if (!conf->pairs[i].certificate || !conf->pairs[i].private_key)
-			continue; /* the Workload API's */
 		read_file(conf->pairs[i].certificate, &m->pair[m->n_pairs].cert, c);
 		read_file(conf->pairs[i].private_key, &m->pair[m->n_pairs].key, c);
 		m->n_pairs++;
 	}
+}
+
+/* With bundles, and without pairs also a certificate, of the Workload API. */
+static struct tg_material *read_workload(const struct tg_tls_conf *conf,
+	struct tg_workload *const said[static TG_TLS_SOURCES], struct tg_complaints *c)
+{
+	const struct tg_workload *w = said[conf->n_pairs ? TG_TLS_BUNDLES : TG_TLS_SVIDS];
+	const struct tg_workload_svid *own = NULL;
+	uint32_t before = c->n;
+	struct tg_material *m;
+
+	if (!w || (!conf->n_pairs && !(own = tg_workload_find(w, conf->svid))))
+		return NULL;
+	m = make(w->n_trust, c);
+	if (!m)
+		return NULL;
+	read_pairs(m, conf, c);
+	if (own) {
+		m->pair[0].cert = own->chain;
+		m->pair[0].key = own->key;
+		m->n_pairs = 1;
+	}
+	for (uint32_t i = 0; i < w->n_trust; i++) {
+		m->trust[i].trust_domain = w->trust[i].trust_domain;
+		m->trust[i].pem = w->trust[i].certs;
+	}
+	m->n_trust = w->n_trust;
+	if (w->crl.n)
+		m->crl = w->crl;
+	return finish(m, conf, before, c);
+}
+
+struct tg_material *tg_material_read(const struct tg_tls_conf *conf,
+	struct tg_workload *const said[static TG_TLS_SOURCES], struct tg_complaints *c)
+{
+	uint32_t before = c->n;
+	struct tg_material *m;
+
+	if (conf->workload_api)
+		return read_workload(conf, said, c);
+	m = make(conf->n_bundles, c);
+	if (!m)
+		return NULL;
+	read_pairs(m, conf, c);
 	if (conf->ca)
 		read_file(conf->ca, &m->trust[m->n_trust++].pem, c);
 	for (uint32_t i = 0; i < conf->n_bundles; i++) {
@@ -190,12 +253,7 @@ struct tg_material *tg_material_read(const struct tg_tls_conf *conf, struct tg_c
 	}
 	if (conf->crl)
 		read_file(conf->crl, &m->crl, c);
-	if (c->n == before && !digest_all(m, conf))
-		tg_complain(c, "no digest could be made: %s", tg_ssl_reason());
-	if (c->n == before)
-		return m;
-	tg_material_free(m);
-	return NULL;
+	return finish(m, conf, before, c);
 }
 
 void tg_material_free(struct tg_material *m)
@@ -217,10 +275,8 @@ void tg_material_files(
 	const struct tg_tls_conf *conf, void (*each)(void *arg, const char *path), void *arg)
 {
 	for (uint32_t i = 0; i < conf->n_pairs; i++) {
-		if (conf->pairs[i].certificate)
-			each(arg, conf->pairs[i].certificate);
-		if (conf->pairs[i].private_key)
-			each(arg, conf->pairs[i].private_key);
+		each(arg, conf->pairs[i].certificate);
+		each(arg, conf->pairs[i].private_key);
 	}
 	if (conf->ca)
 		each(arg, conf->ca);
@@ -288,6 +344,7 @@ static void copy_into(struct carver *v, const struct tg_tls_conf *f)
 	}
 	to->ca = carve_text(v, f->ca);
 	to->crl = carve_text(v, f->crl);
+	to->svid = carve_text(v, f->svid);
 	to->sni = carve_text(v, f->sni);
 	for (uint32_t i = 0; i < f->n_alpn; i++)
 		to->alpn[i] = carve_text(v, f->alpn[i]);

@@ -27,6 +27,7 @@ struct tg_blob {
 	const char *file; /* where it came from */
 	uint8_t *p;
 	size_t n;
+	bool der; /* the Workload API's, which owns it; else PEM */
 };
 
 struct tg_material {
@@ -42,8 +43,12 @@ struct tg_material {
 	uint8_t digest[TG_DIGEST]; /* of the configuration and all content */
 };
 
-/* Reads everything that conf names, whose strings must outlive m. NULL after complaints. */
-struct tg_material *tg_material_read(const struct tg_tls_conf *conf, struct tg_complaints *c);
+struct tg_workload;
+/* Everything that conf needs; conf and said (what the Workload API said, by enum tg_tls_source;
+ * NULL: nothing) must outlive m. NULL after complaints; without one, what is missing is the
+ * Workload API's. */
+struct tg_material *tg_material_read(const struct tg_tls_conf *conf,
+	struct tg_workload *const said[static TG_TLS_SOURCES], struct tg_complaints *c);
 void tg_material_free(struct tg_material *m);
 /* The files that conf names. */
 void tg_material_files(

@@ -8,11 +8,39 @@
 
 #define CLOCK_SKEW 300 /* seconds by which a certificate may come too early */
 
-STACK_OF(X509) * tg_pem_certs(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c)
+/* One behind the other, to the last byte. */
+static STACK_OF(X509) *
+	der_certs(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c)
 {
-	BIO *in = BIO_new_mem_buf(b->p, (int)b->n);
+	const unsigned char *p = b->p, *end = b->p + b->n;
 	STACK_OF(X509) *all = sk_X509_new_null();
 
+	ERR_clear_error();
+	while (all && p < end) {
+		X509 *x = X509_new_ex(lib, NULL);
+
+		if (!d2i_X509(&x, &p, end - p) || !sk_X509_push(all, x)) {
+			X509_free(x);
+			break;
+		}
+	}
+	if (p == end && sk_X509_num(all) > 0)
+		return all;
+	tg_complain(c, "%s: certificate %d cannot be read: %s", b->file,
+		all ? sk_X509_num(all) + 1 : 0, tg_ssl_reason());
+	sk_X509_pop_free(all, X509_free);
+	return NULL;
+}
+
+STACK_OF(X509) * tg_pem_certs(const struct tg_blob *b, OSSL_LIB_CTX *lib, struct tg_complaints *c)
+{
+	STACK_OF(X509) * all;
+	BIO *in;
+
+	if (b->der)
+		return der_certs(b, lib, c);
+	in = BIO_new_mem_buf(b->p, (int)b->n);
+	all = sk_X509_new_null();
 	ERR_clear_error();
 	while (in && all) {
 		X509 *x = X509_new_ex(lib, NULL);
@@ -48,21 +76,39 @@ static int no_password(char *buf, int size, int writing, void *asked)
 	return -1;
 }
 
-EVP_PKEY *tg_pem_key(const struct tg_blob *b, const struct tg_tls_lib *lib, struct tg_complaints *c)
+static EVP_PKEY *der_key(const struct tg_blob *b, OSSL_LIB_CTX *lib)
+{
+	const unsigned char *p = b->p;
+	EVP_PKEY *key = d2i_AutoPrivateKey_ex(NULL, &p, (long)b->n, lib, NULL);
+
+	if (key && p == b->p + b->n)
+		return key;
+	EVP_PKEY_free(key);
+	return NULL;
+}
+
+static EVP_PKEY *pem_key(const struct tg_blob *b, OSSL_LIB_CTX *lib, bool *asked)
 {
 	BIO *in = BIO_new_mem_buf(b->p, (int)b->n);
+	EVP_PKEY *key =
+		in ? PEM_read_bio_PrivateKey_ex(in, NULL, no_password, asked, lib, NULL) : NULL;
+
+	BIO_free(in);
+	return key;
+}
+
+EVP_PKEY *tg_pem_key(const struct tg_blob *b, const struct tg_tls_lib *lib, struct tg_complaints *c)
+{
 	bool asked = false;
 	EVP_PKEY *read, *key = NULL;
 
 	ERR_clear_error();
-	read = in ? PEM_read_bio_PrivateKey_ex(in, NULL, no_password, &asked, lib->full, NULL)
-		  : NULL;
-	BIO_free(in);
+	read = b->der ? der_key(b, lib->full) : pem_key(b, lib->full, &asked);
 	if (!read && asked)
 		tg_complain(c, "%s: the key is encrypted: give it without a password", b->file);
 	else if (!read)
-		tg_complain(c, "%s: holds no private key in PEM form that can be read: %s", b->file,
-			tg_ssl_reason());
+		tg_complain(c, "%s: holds no private key in %s form that can be read: %s", b->file,
+			b->der ? "PKCS#8" : "PEM", tg_ssl_reason());
 	else if (!(key = tg_lib_import(lib, read)))
 		tg_complain(c, "%s: is neither an RSA nor an ECDSA key", b->file);
 	EVP_PKEY_free(read);

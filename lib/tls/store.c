@@ -81,7 +81,7 @@ static struct tg_tls_ctx *find_ctx(const struct tg_tls_set *s, const uint8_t dig
 static struct tg_tls_ctx *ctx_for(struct tg_tls_store *st, const struct tg_tls_set *s,
 	const struct tg_tls_conf *conf, int64_t now, struct tg_complaints *c)
 {
-	struct tg_material *m = tg_material_read(conf, c);
+	struct tg_material *m = tg_material_read(conf, st->said, c);
 	struct tg_tls_ctx *x;
 
 	if (!m)
@@ -97,8 +97,19 @@ static struct tg_tls_ctx *ctx_for(struct tg_tls_store *st, const struct tg_tls_s
 	return x;
 }
 
+/* What is in use for configuration i, of which another could not be made. */
+static struct tg_tls_ctx *keep_ctx(const struct tg_tls_store *st, uint32_t i)
+{
+	struct tg_tls_ctx *x = st->current && i < st->current->n ? st->current->ctx[i] : NULL;
+
+	if (x)
+		x->refs++;
+	return x;
+}
+
+/* again: confs are those of the current set, and what cannot be made anew stays as it is. */
 static struct tg_tls_set *make_set(struct tg_tls_store *st, const struct tg_tls_conf *const *confs,
-	uint32_t n, int64_t now, struct tg_complaints *c)
+	uint32_t n, bool again, int64_t now, struct tg_complaints *c)
 {
 	struct tg_tls_set *s = new_set(st, n);
 
@@ -106,10 +117,17 @@ static struct tg_tls_set *make_set(struct tg_tls_store *st, const struct tg_tls_
 		tg_complain(c, "no memory left");
 		return NULL;
 	}
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t before = c->n;
+
 		if (confs[i])
 			s->ctx[i] = ctx_for(st, s, confs[i], now, c);
-	if (c->n == 0)
+		if (c->n != before && again)
+			s->ctx[i] = keep_ctx(st, i);
+		else if (c->n != before && confs[i]->workload_api && confs[i]->n_pairs == 0)
+			c->n = before; /* no mistake of whoever wrote the configuration */
+	}
+	if (c->n == 0 || again)
 		return s;
 	free_set(s);
 	return NULL;
@@ -170,6 +188,8 @@ void tg_tls_store_destroy(struct tg_tls_store *st)
 		free_set(s);
 	}
 	free_confs(st->confs, st->n);
+	for (int i = 0; i < TG_TLS_SOURCES; i++)
+		tg_workload_free(st->said[i]);
 	for (uint32_t w = 0; st->libs && w < st->workers; w++)
 		tg_lib_close(&st->libs[w]);
 	free(st->libs);
@@ -183,7 +203,7 @@ int tg_tls_store_load(struct tg_tls_store *st, const struct tg_tls_conf *const *
 {
 	struct tg_complaints c = {complain, arg, 0};
 	struct tg_tls_conf **copies = copy_confs(confs, n);
-	struct tg_tls_set *s = copies ? make_set(st, confs, n, now, &c) : NULL;
+	struct tg_tls_set *s = copies ? make_set(st, confs, n, false, now, &c) : NULL;
 
 	if (s && st->keys.n == 0 && !tg_ticket_rotate(&st->keys, now)) {
 		tg_complain(&c, "no random key for tickets: %s", tg_ssl_reason());
@@ -214,24 +234,57 @@ int tg_tls_store_check(const struct tg_tls_conf *const *confs, uint32_t n, int64
 	return r;
 }
 
-int tg_tls_store_refresh(struct tg_tls_store *st, int64_t now, tg_tls_complain *complain, void *arg)
+/* Makes the set anew of what there is now. Returns as refresh. */
+static int remake(struct tg_tls_store *st, int64_t now, struct tg_complaints *c)
 {
-	struct tg_complaints c = {complain, arg, 0};
 	bool changed = false;
 	struct tg_tls_set *s;
 
 	if (!st->current)
 		return 0;
-	s = make_set(st, (const struct tg_tls_conf *const *)st->confs, st->n, now, &c);
+	s = make_set(st, (const struct tg_tls_conf *const *)st->confs, st->n, true, now, c);
 	if (!s)
-		return c.n ? TG_EINVAL : TG_ENOMEM;
+		return TG_ENOMEM;
 	for (uint32_t i = 0; i < s->n; i++)
 		changed |= s->ctx[i] != st->current->ctx[i];
 	if (changed)
 		make_current(st, s);
 	else
 		free_set(s);
-	return changed;
+	return changed ? 1 : c->n ? TG_EINVAL : 0;
+}
+
+int tg_tls_store_refresh(struct tg_tls_store *st, int64_t now, tg_tls_complain *complain, void *arg)
+{
+	struct tg_complaints c = {complain, arg, 0};
+
+	return remake(st, now, &c);
+}
+
+static void miss_svids(const struct tg_tls_store *st, struct tg_complaints *c)
+{
+	const struct tg_workload *w = st->said[TG_TLS_SVIDS];
+
+	for (uint32_t i = 0; w && i < st->n; i++) {
+		const struct tg_tls_conf *f = st->confs[i];
+
+		if (f && f->workload_api && !f->n_pairs && !tg_workload_find(w, f->svid))
+			tg_complain(c, "the agent gives us no SVID \"%s\"", f->svid);
+	}
+}
+
+int tg_tls_store_workload(struct tg_tls_store *st, enum tg_tls_source source,
+	const struct tg_tls_workload *w, int64_t now, tg_tls_complain *complain, void *arg)
+{
+	struct tg_complaints c = {complain, arg, 0};
+	struct tg_workload *said = NULL;
+
+	if (w && !(said = tg_workload_create(w, &st->libs[0], now, &c)))
+		return TG_EINVAL;
+	tg_workload_free(st->said[source]);
+	st->said[source] = said;
+	miss_svids(st, &(struct tg_complaints){complain, arg, 0});
+	return remake(st, now, &c);
 }
 
 bool tg_tls_store_tick(struct tg_tls_store *st, int64_t now)

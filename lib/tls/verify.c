@@ -92,13 +92,13 @@ static bool check_chain(struct tg_facts *f, X509_STORE_CTX *sc, STACK_OF(X509) *
 }
 
 /* After the chain, so that only whom a CA vouches for makes us look into long lists. */
-static bool check_revoked(struct tg_facts *f, X509_STORE_CTX *sc)
+static bool check_revoked(struct tg_facts *f, X509_STORE_CTX *sc, int trust)
 {
 	const EVP_MD *md = f->ctx->worker[f->w->index].lib->sha256;
 	X509 *where = NULL;
 	int error;
 
-	if (!f->ctx->crls)
+	if (!f->ctx->crls || !f->ctx->trust[trust].crl)
 		return true;
 	error = tg_crls_check(
 		f->ctx->crls, f->w->index, X509_STORE_CTX_get0_chain(sc), f->now, md, &where);
@@ -201,7 +201,7 @@ int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
 	t = choose_trust(f, leaf, &names);
 	if (t < 0)
 		error = -t;
-	else if (!check_chain(f, sc, cw->trust[t]) || !check_revoked(f, sc))
+	else if (!check_chain(f, sc, cw->trust[t]) || !check_revoked(f, sc, t))
 		error = X509_STORE_CTX_get_error(sc);
 	else if (!is_meant(f, leaf, &names))
 		error = X509_V_ERR_HOSTNAME_MISMATCH;

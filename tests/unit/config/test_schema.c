@@ -28,6 +28,8 @@ static bool has_path(config_setting_t *s, const char *path)
 	return e && (!dot || has_path(e, dot + 1));
 }
 
+static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe"};
+
 /* The reference, and the parts of it about TLS and about who may do what. */
 static void look_for(void *ctx, const struct tg_config_key *k)
 {
@@ -37,25 +39,25 @@ static void look_for(void *ctx, const struct tg_config_key *k)
 		return;
 	keys++;
 	CU_ASSERT(k->doc && *k->doc && *k->type);
-	for (uint32_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < TG_ARRAY_LEN(files); i++)
 		if (has_path(config_root_setting(&c[i]), k->path))
 			return;
 	absent++;
-	printf("%s is not in cfg/tidegate.cfg, tls.cfg or rbac.cfg\n", k->path);
+	printf("%s is not in cfg/tidegate.cfg, tls.cfg, rbac.cfg or spiffe.cfg\n", k->path);
 }
 
 void schema_in_reference(void)
 {
-	static const char *const files[] = {
-		TG_CFG_DIR "/tidegate.cfg", TG_CFG_DIR "/tls.cfg", TG_CFG_DIR "/rbac.cfg"};
-	config_t c[3];
+	config_t c[TG_ARRAY_LEN(files)];
+	char path[512];
 
-	for (uint32_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < TG_ARRAY_LEN(files); i++) {
 		config_init(&c[i]);
-		CU_ASSERT_FATAL(config_read_file(&c[i], files[i]));
+		snprintf(path, sizeof(path), "%s/%s.cfg", TG_CFG_DIR, files[i]);
+		CU_ASSERT_FATAL(config_read_file(&c[i], path));
 	}
 	tg_config_walk_keys(look_for, c);
-	for (uint32_t i = 0; i < 3; i++)
+	for (size_t i = 0; i < TG_ARRAY_LEN(files); i++)
 		config_destroy(&c[i]);
 	CU_ASSERT(keys > 70);
 	CU_ASSERT_EQUAL(absent, 0);
