@@ -3,18 +3,23 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "admin_req.h"
 #include "sink.h"
 #include "tls.h"
 
 #define EXTRAS_MAX 512
+#define CERTS_MAX 128 /* what is beyond is in /certs */
+#define CERT_LABEL 300
 
 /* What the registry does not know: the process, its pools, ports and log. docs/statistics.md
  * (statdoc.c) lists them. */
 struct extras {
 	struct tg_stat v[EXTRAS_MAX];
-	uint32_t n;
+	uint32_t n, n_certs;
+	int64_t first_end; /* of a certificate of ours or a CA; INT64_MAX: there is none */
+	char cert[CERTS_MAX][CERT_LABEL];
 };
 
 static void put(struct extras *x, const char *scope, const char *who, const char *name,
@@ -123,6 +128,47 @@ static void put_tls(struct extras *x, const struct tg_admin_req *q)
 		c.agent_failures, false);
 }
 
+/* One gauge a certificate: by its file, or its SPIFFE ID if it came from the Workload API. Files
+ * with several certificates (bundles) show the one that ends first. */
+static void put_cert(void *arg, const struct tg_tls_cert *c)
+{
+	struct extras *x = arg;
+	char label[CERT_LABEL];
+	uint32_t i = 0;
+
+	if (c->not_after < x->first_end)
+		x->first_end = c->not_after;
+	snprintf(label, sizeof(label), "%s", c->file[0] ? c->file : c->spiffe_id);
+	while (i < x->n_certs && strcmp(x->cert[i], label) != 0)
+		i++;
+	if (i == CERTS_MAX)
+		return;
+	if (i == x->n_certs) {
+		memcpy(x->cert[x->n_certs++], label, sizeof(label));
+		put(x, "certificate", x->cert[i], "expiration_unix_time_seconds",
+			"when the certificate ends, seconds since 1970", (uint64_t)c->not_after,
+			true);
+		return;
+	}
+	for (uint32_t j = 0; j < x->n; j++)
+		if (x->v[j].who == x->cert[i] && (int64_t)x->v[j].value > c->not_after)
+			x->v[j].value = (uint64_t)c->not_after;
+}
+
+static void put_certs(struct extras *x, const struct tg_admin_req *q)
+{
+	int64_t left;
+
+	x->first_end = INT64_MAX;
+	tg_tls_certs(q->app, put_cert, x);
+	if (x->first_end == INT64_MAX)
+		return;
+	left = x->first_end - (int64_t)time(NULL);
+	put(x, "server", "", "days_until_first_cert_expiring",
+		"days until the first certificate in use ends",
+		left > 0 ? (uint64_t)left / 86400 : 0, true);
+}
+
 /* A listener's protocol may change at a reload: said anew each time. */
 static void mark_protocols(struct tg_app *app)
 {
@@ -149,7 +195,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 		free(pools);
 		return MHD_HTTP_INTERNAL_SERVER_ERROR;
 	}
-	x->n = 0;
+	x->n = x->n_certs = 0;
 	mark_protocols(q->app);
 	put_server(x, q);
 	put_ports(x, q);
@@ -157,6 +203,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 	put_pools(x, q, pools, n < POOLS_MAX ? n : POOLS_MAX);
 	put_log(x, q);
 	put_tls(x, q);
+	put_certs(x, q);
 	rc = tg_stats_render(q->app->stats,
 		&(struct tg_stats_query){
 			.format = format,

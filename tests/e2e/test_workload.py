@@ -6,6 +6,7 @@ import shutil
 import ssl
 import string
 import subprocess
+import time
 
 import certs
 import netns
@@ -135,6 +136,12 @@ def svids_are_shown(lab):
     shown_ = lab.json('/certs')['certificates']
     own = [c for c in shown_ if c['spiffe_id'] == 'spiffe://mesh.example/gate' and c['kind'] == 'cert_chain']
     check(own and own[0]['path'] == '' and own[0]['days_until_expiration'] == 0, str(shown_))
+    stats = lab.stats()
+    end = stats['certificate.spiffe_//mesh.example/gate.expiration_unix_time_seconds']
+    check(0 < end - time.time() <= 3600, f'{end}: an SVID of one hour')
+    equal(stats['server.days_until_first_cert_expiring'], 0)
+    check(f'expiration_unix_time_seconds{{certificate="spiffe://mesh.example/gate"}} {end}' in
+          lab.get('/stats/prometheus')[1], 'in Prometheus')
     check(any(c['kind'] == 'ca_cert' and c['spiffe_id'] == 'spiffe://mesh.example' for c in shown_), str(shown_))
 
 
