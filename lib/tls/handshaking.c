@@ -152,6 +152,7 @@ void tls_hs_timeout(void *ctx, struct tg_timer *timer)
 		tls_linger_end(c);
 		return;
 	}
+	tls_log_failure(c, "the handshake was not done in time");
 	tls_hs_drop(c);
 	fail(c, TG_WHY_tls_timeout);
 }

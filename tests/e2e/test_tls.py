@@ -32,6 +32,8 @@ LISTENERS = '''
       set_current_client_cert_details: { subject = true; uri = true; cert = true; dns = true; }; }
   , { name = "l4tls"; address = "10.77.1.1:9443"; protocol = "tcp"; cluster = "echo";
       tls: { certificate = "server.crt"; private_key = "server.key"; }; }
+  , { name = "slowtls"; address = "10.77.1.1:9444"; protocol = "tcp"; cluster = "echo";
+      tls: { certificate = "server.crt"; private_key = "server.key"; handshake_timeout = "1s"; }; }
   , { name = "up"; address = "10.77.1.1:8081"; protocol = "http"; virtual_hosts = ["up"]; }
 '''
 VHOST = '''
@@ -270,6 +272,23 @@ def a_broken_record_gets_its_alert(lab):
             got += b
     # Encrypted, so its size says what it is: an alert of two bytes, then the FIN.
     check(got.endswith(got[-24:]) and got[-24:-19] == b'\x17\x03\x03\x00\x13', f'{got[-40:]!r}')
+    wait_for(lambda: 'broke the rules of records, and got alert bad record mac (20)' in lab.log_text(), 'the log to say why')
+
+
+@case
+def a_handshake_has_its_time(lab):
+    before = lab.stat('drop.tls_timeout')
+    socks = [lab.connect((GATE4, 9444), timeout=20) for _ in range(3)]
+    socks[1].sendall(b'\x16\x03\x01')
+    socks[2].sendall(b'\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03')
+    for s in socks:
+        with s:
+            try:
+                check(s.recv(1) == b'', 'bytes instead of the end')
+            except ConnectionResetError:
+                pass
+    equal(lab.stat('drop.tls_timeout'), before + 3)
+    wait_for(lambda: lab.log_text().count('the handshake was not done in time') >= 3, 'the log to say why')
 
 
 def spoil(lab, rng, ctx, s):
@@ -413,7 +432,7 @@ def make_lab():
     return Lab(before=make_certs, workers=1,
                extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts),
                extra_vhosts=VHOST, extra_clusters=CLUSTERS,
-               allowed=('tls_no_certificate', 'tls_revoked', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
+               allowed=('tls_timeout', 'tls_no_certificate', 'tls_revoked', 'tls_expired', 'tls_unknown_ca', 'tls_truncated',
                         'tls_record', 'tls_wrong_name', 'tls_closed', 'tls_not_tls', 'tls_malformed',
                         'tls_bad_mac', 'tls_version', 'tls_cipher', 'tls_bad_proof', 'tls_peer_alert',
                         'tls_alert', 'tls_alpn', 'req_malformed', 'req_connect_failure',
