@@ -66,17 +66,13 @@ static bool is_shown(int op, const OSSL_ALGORITHM *a)
 }
 
 /* Ours instead of, or before, the default provider's. The last decoder is asked first. */
-static void add_ours(const struct tg_tls_lib *l)
+static void add_ours(void)
 {
-	OSSL_ALGORITHM *kdf = tables.of[OSSL_OP_KDF], *decoder = tables.of[OSSL_OP_DECODER],
-		       *key = tables.of[OSSL_OP_KEYMGMT];
+	OSSL_ALGORITHM *kdf = tables.of[OSSL_OP_KDF], *decoder = tables.of[OSSL_OP_DECODER];
 
 	for (; kdf->algorithm_names; kdf++)
 		if (strcasecmp(kdf->algorithm_names, "TLS13-KDF") == 0)
 			kdf->implementation = tg_kdf_functions;
-	for (; key->algorithm_names; key++)
-		if (strncasecmp(key->algorithm_names, "X25519:", 7) == 0)
-			key->implementation = tg_x25519_functions(l, key->implementation);
 	while (decoder->algorithm_names)
 		decoder++;
 	*decoder = (OSSL_ALGORITHM){"EC:id-ecPublicKey:1.2.840.10045.2.1",
@@ -84,21 +80,21 @@ static void add_ours(const struct tg_tls_lib *l)
 		"P-256"};
 }
 
-static void fill_tables(const struct tg_tls_lib *l)
+static void fill_tables(const OSSL_PROVIDER *base)
 {
 	int no_cache;
 
 	if (tables.filled)
 		return;
 	for (int op = 1; op <= OSSL_OP__HIGHEST; op++) {
-		const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(l->base, op, &no_cache);
+		const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(base, op, &no_cache);
 		int n = 0;
 
 		for (; a && a->algorithm_names && n < SHOWN - 1; a++)
 			if (is_shown(op, a))
 				tables.of[op][n++] = *a;
 	}
-	add_ours(l);
+	add_ours();
 	tables.filled = true;
 }
 
@@ -175,7 +171,7 @@ bool tg_lib_open(struct tg_tls_lib *l)
 	l->ctx = l->none ? OSSL_LIB_CTX_new() : NULL;
 	if (!l->ctx)
 		return false;
-	fill_tables(l);
+	fill_tables(l->base);
 	opening = l;
 	if (!enlist(l) || !tg_spki_open(l) ||
 		!OSSL_PROVIDER_add_builtin(l->ctx, "tidegate", begin_provider))

@@ -7,7 +7,6 @@
  *
  *   kdf.c    TLS13-KDF: the key schedule of RFC 8446 section 7.1
  *   spki.c   a decoder for the public keys of certificates, if they are of P-256
- *   x25519_key.c   keys of X25519, made by x25519.c
  */
 #ifndef TG_TLS_PROVIDER_H
 #define TG_TLS_PROVIDER_H
@@ -19,10 +18,6 @@
 /* For what libssl asks: all parameters come with the derivation, none is set before. */
 extern const OSSL_DISPATCH tg_kdf_functions[];
 extern const OSSL_DISPATCH tg_spki_functions[];
-
-/* The default provider's functions for keys of X25519 with ours for making them; its own if ours do
- * not agree with it. For all libraries: made once, with the first. */
-const OSSL_DISPATCH *tg_x25519_functions(const struct tg_tls_lib *l, const OSSL_DISPATCH *base);
 
 /* The library whose default provider has this context; NULL: none. Any thread. */
 struct tg_tls_lib *tg_lib_of(const void *provider);

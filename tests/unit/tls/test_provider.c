@@ -9,7 +9,6 @@
 #include "../tgtest.h"
 #include "provider.h"
 #include "tlstest.h"
-#include "x25519.h"
 
 static struct tg_tls_lib lib;
 
@@ -292,127 +291,6 @@ static void other_libraries(void)
 	all_kinds();
 }
 
-/* --- X25519 --------------------------------------------------------------------------------------
- */
-
-static void same_public(const uint8_t scalar[32])
-{
-	EVP_PKEY *key = EVP_PKEY_new_raw_private_key_ex(lib.full, "X25519", NULL, scalar, 32);
-	uint8_t ours[32], theirs[32];
-	size_t n = sizeof(theirs);
-
-	tg_x25519_public(ours, scalar);
-	CU_ASSERT_EQUAL(EVP_PKEY_get_raw_public_key(key, theirs, &n), 1);
-	CU_ASSERT_EQUAL(memcmp(ours, theirs, 32), 0);
-	EVP_PKEY_free(key);
-}
-
-/* RFC 7748 section 6.1 (Bob's), each digit of a scalar at its ends, and random ones. */
-static void public_keys(void)
-{
-	uint8_t scalar[32], want[32], got[32];
-	struct tg_rng rng;
-
-	unhex("5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb", scalar);
-	unhex("de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f", want);
-	tg_x25519_public(got, scalar);
-	CU_ASSERT_EQUAL(memcmp(got, want, 32), 0);
-	for (uint32_t i = 0; i < 64; i++)
-		for (uint32_t digit = 0; digit < 16; digit++) {
-			memset(scalar, 0, sizeof(scalar));
-			scalar[i / 2] = (uint8_t)(digit << (4 * (i & 1)));
-			same_public(scalar);
-		}
-	memset(scalar, 0xff, sizeof(scalar));
-	same_public(scalar);
-	memset(scalar, 0x88, sizeof(scalar));
-	same_public(scalar);
-	tg_rng_seed(&rng, 3);
-	for (uint32_t i = 0; i < 2000; i++) {
-		fill(&rng, scalar, sizeof(scalar));
-		same_public(scalar);
-	}
-}
-
-static EVP_PKEY *make_key(OSSL_LIB_CTX *ctx)
-{
-	return EVP_PKEY_Q_keygen(ctx, NULL, "X25519");
-}
-
-/* Both ends of an exchange, one of ours, one of OpenSSL's. */
-static void exchanges(void)
-{
-	uint8_t share[2][32], private[32], secret[2][32];
-	size_t n;
-
-	for (uint32_t i = 0; i < 50; i++) {
-		EVP_PKEY *key[2] = {make_key(lib.ctx), make_key(lib.full)}, *peer;
-		EVP_PKEY_CTX *c;
-
-		for (uint32_t e = 0; e < 2; e++) {
-			n = 32;
-			CU_ASSERT_EQUAL(EVP_PKEY_get_raw_public_key(key[e], share[e], &n), 1);
-		}
-		n = 32;
-		CU_ASSERT_EQUAL(EVP_PKEY_get_raw_private_key(key[0], private, &n), 1);
-		CU_ASSERT_EQUAL(private[0] & 7, 0);
-		CU_ASSERT_EQUAL(private[31] >> 6, 1);
-		same_public(private);
-		for (uint32_t e = 0; e < 2; e++) {
-			OSSL_LIB_CTX *ctx = e ? lib.full : lib.ctx;
-
-			peer = EVP_PKEY_new_raw_public_key_ex(ctx, "X25519", NULL, share[!e], 32);
-			c = EVP_PKEY_CTX_new_from_pkey(ctx, key[e], NULL);
-			n = 32;
-			CU_ASSERT_EQUAL(EVP_PKEY_derive_init(c), 1);
-			CU_ASSERT_EQUAL(EVP_PKEY_derive_set_peer(c, peer), 1);
-			CU_ASSERT_EQUAL(EVP_PKEY_derive(c, secret[e], &n), 1);
-			EVP_PKEY_CTX_free(c);
-			EVP_PKEY_free(peer);
-		}
-		CU_ASSERT_EQUAL(memcmp(secret[0], secret[1], 32), 0);
-		EVP_PKEY_free(key[0]);
-		EVP_PKEY_free(key[1]);
-	}
-}
-
-/* libssl makes a key without numbers, and puts the peer's share into it. */
-static void peers_share(void)
-{
-	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(lib.ctx, "X25519", NULL);
-	EVP_PKEY *key = NULL;
-	uint8_t share[32] = {9}, got[32];
-	size_t n = 32;
-
-	CU_ASSERT_EQUAL(EVP_PKEY_paramgen_init(c), 1);
-	CU_ASSERT_EQUAL(EVP_PKEY_CTX_set_group_name(c, "X25519"), 1);
-	CU_ASSERT(EVP_PKEY_CTX_set_group_name(c, "X448") <= 0);
-	CU_ASSERT_EQUAL(EVP_PKEY_generate(c, &key), 1);
-	CU_ASSERT_EQUAL(EVP_PKEY_set1_encoded_public_key(key, share, 32), 1);
-	CU_ASSERT_EQUAL(EVP_PKEY_get_raw_public_key(key, got, &n), 1);
-	CU_ASSERT_EQUAL(memcmp(share, got, 32), 0);
-	CU_ASSERT(EVP_PKEY_set1_encoded_public_key(key, share, 31) <= 0);
-	EVP_PKEY_free(key);
-	EVP_PKEY_CTX_free(c);
-	ERR_clear_error();
-}
-
-/* Two keys are never the same. */
-static void fresh_keys(void)
-{
-	uint8_t a[32], b[32];
-	size_t n = 32;
-
-	for (uint32_t i = 0; i < 20; i++) {
-		EVP_PKEY *key = make_key(lib.ctx);
-
-		EVP_PKEY_get_raw_private_key(key, i & 1 ? a : b, &n);
-		if (i)
-			CU_ASSERT_NOT_EQUAL(memcmp(a, b, 32), 0);
-		EVP_PKEY_free(key);
-	}
-}
-
 static void open_lib(void)
 {
 	CU_ASSERT_TRUE_FATAL(tg_lib_open(&lib));
@@ -426,6 +304,4 @@ static void close_lib(void)
 TG_TEST_MAIN("tls_provider", {"open", open_lib}, {"the key schedule", key_schedule},
 	{"refused derivations", refused_derivations}, {"keys of all kinds", all_kinds},
 	{"damaged keys", damaged_keys}, {"ours is asked", ours_is_asked},
-	{"public keys of X25519", public_keys}, {"exchanges", exchanges},
-	{"a peer's share", peers_share}, {"fresh keys", fresh_keys},
 	{"several libraries", other_libraries}, {"close", close_lib})
