@@ -283,7 +283,11 @@ static void converse(struct tg_agent *a, uint64_t now)
 		listen_for(a, a->unsent != NULL);
 		return;
 	}
-	if (up && !a->again && is_silent(a, now))
+	if (up && !a->again && !tg_spiffe_alive(a->client))
+		say(a, TG_WARN,
+			"the connection was ended: what the agent sends is not HTTP/2 as it should "
+			"be");
+	else if (up && !a->again && is_silent(a, now))
 		say(a, TG_WARN, "no answer within %llu s",
 			(unsigned long long)(ANSWER_NS / TG_SEC));
 	wait_and_retry(a, now);
