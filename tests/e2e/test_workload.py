@@ -278,8 +278,8 @@ def garbage_changes_nothing(lab):
                 lab.agent.raw(SVIDS, say)
             else:
                 lab.agent.say(SVIDS, svids=say)
+            wait_for(lambda: lab.stat('workload_api.updates_bad') > n, f'it to be counted: {fault}', 30)  # pylint: disable=cell-var-from-loop
             logged(lab, fault)
-            check(lab.stat('workload_api.updates_bad') > n, f'counted: {fault}')
             equal(shown(lab, 443, 'client'), crt, fault)
             lab.agent.say(SVIDS, svids=[good])  # also shortens the next wait
             becomes(lab, 443, crt := der_of(good), load, 'client')
