@@ -18,7 +18,7 @@ sys.path.insert(0, os.path.join(ROOT, 'perf', 'harness'))
 import netns  # noqa: E402
 from place import LOAD, Place  # noqa: E402
 
-SHORT = ['--quick', '--json', '--runs', '1', '--seconds', '0.5']
+SHORT = ['--quick', '--json', '--runs', '1', '--seconds', '1']
 
 
 class PerfLab(Place):
