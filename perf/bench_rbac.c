@@ -109,9 +109,11 @@ static double measure(enum shape s, uint32_t n, uint32_t clients, struct tg_stat
 	for (uint32_t i = 0; i < ASKED; i++)
 		order[i] = tg_rng_below(&rng, clients) * (n / clients);
 	for (uint32_t i = 0; i < n; i++) {
-		who[i] = (struct tg_identity){.uri = id_views[i], .subject = TG_VIEW("CN=web")};
-		if (s == STRANGERS) /* as long, and below none of them */
-			who[i].uri.n--;
+		bool stranger = s == STRANGERS; /* without the first letter: below none of them */
+		struct tg_view uris =
+			tg_view_of(id_views[i].p + stranger, id_views[i].n + !stranger);
+
+		who[i] = (struct tg_identity){.uris = uris, .subject = TG_VIEW("CN=web")};
 	}
 	for (uint32_t round = 0; round < ROUNDS; round++) {
 		uint32_t passed = 0;

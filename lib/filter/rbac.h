@@ -57,9 +57,11 @@ struct rbac_table {
 };
 
 /* The principals that a client is. */
+#define RBAC_FOUND_MAX 128
 struct rbac_found {
-	const struct rbac_who *who[TG_RBAC_DEPTH_MAX + 6];
+	const struct rbac_who *who[RBAC_FOUND_MAX];
 	uint32_t n;
+	bool more; /* than there is room for: nothing can be said of such a client */
 };
 
 int rbac_table_build(

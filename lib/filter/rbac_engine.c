@@ -207,6 +207,8 @@ struct rbac_answer rbac_engine_ask(const struct rbac_engine *e, const struct rba
 	struct rbac_found f;
 
 	rbac_table_find(&e->table, q->client, &f);
+	if (tg_unlikely(f.more) && e->action != TG_RBAC_LOG)
+		return (struct rbac_answer){false, false, none};
 	a = judge(e, first_match(e, q, &f, false));
 	/* A path that can be read in two ways has to be allowed in both. */
 	if (tg_likely(!q->reading.p) || !a.allowed || e->action == TG_RBAC_LOG)

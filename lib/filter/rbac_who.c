@@ -201,7 +201,10 @@ static void look_up(
 		const struct rbac_who *w = &t->who[t->slots[at] - 1];
 
 		if (w->kind == kind && tg_view_eq(w->key, key)) {
-			out->who[out->n++] = w;
+			if (out->n < RBAC_FOUND_MAX)
+				out->who[out->n++] = w;
+			else
+				out->more = true;
 			return;
 		}
 	}
@@ -245,23 +248,40 @@ static void look_below(const struct rbac_table *t, struct tg_view uri, struct rb
 		out->n = before;
 }
 
+/* Takes the first of names that each have a 0 behind them. */
+static bool next_name(struct tg_view *all, struct tg_view *name)
+{
+	const uint8_t *end = all->n ? memchr(all->p, 0, all->n) : NULL;
+
+	if (!end)
+		return false;
+	*name = tg_view_of(all->p, (size_t)(end - all->p));
+	*all = tg_view_of(end + 1, all->n - name->n - 1);
+	return true;
+}
+
+/* As Envoy does: any URI, any DNS name, the subject. */
 void rbac_table_find(const struct rbac_table *t, const struct tg_client *c, struct rbac_found *out)
 {
 	const struct tg_identity *id = c->identity;
+	struct tg_view uris, names, name;
 
 	out->n = 0;
+	out->more = false;
 	out->who[out->n++] = &t->anybody;
 	if (!id)
 		return;
+	uris = id->uris;
+	names = id->dns_names;
 	out->who[out->n++] = &t->authenticated;
 	if (!t->n)
 		return;
-	if (id->uri.n) {
-		look_up(t, WHO_URI, id->uri, out);
-		look_below(t, id->uri, out);
+	while (next_name(&uris, &name)) {
+		look_up(t, WHO_URI, name, out);
+		look_below(t, name, out);
 	}
-	if (id->dns.n)
-		look_up(t, WHO_DNS, id->dns, out);
+	while (next_name(&names, &name))
+		look_up(t, WHO_DNS, name, out);
 	if (id->subject.n)
 		look_up(t, WHO_SUBJECT, id->subject, out);
 }

@@ -144,10 +144,16 @@ static struct tg_view view(const char *s)
 	return s ? tg_view_str(s) : TG_VIEW_NONE;
 }
 
+/* A list of one name. */
+static struct tg_view list(const char *s)
+{
+	return s ? tg_view_of(s, strlen(s) + 1) : TG_VIEW_NONE;
+}
+
 static struct tg_identity identity(const struct who *w)
 {
 	return (struct tg_identity){
-		.uri = view(w->uri), .dns = view(w->dns), .subject = view(w->subject)};
+		.uris = list(w->uri), .dns_names = list(w->dns), .subject = view(w->subject)};
 }
 
 static bool anonymous(const struct who *w)

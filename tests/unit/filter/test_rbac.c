@@ -99,6 +99,50 @@ static void principals(void)
 	}
 }
 
+/* Without require_spiffe_id a certificate may have several names of a kind: each counts, so that
+ * none hides another from a DENY. Who is more than can be judged is nobody's friend. */
+static void several_names(void)
+{
+	static const char uris[] = "https://shop.example/\0" OPS "\0" WEB,
+			  dns[] = "a.example\0web.example";
+	static char many[200 * 40], all[200 * 40];
+	struct tg_identity id = {
+		.uris = tg_view_of(uris, sizeof(uris)), .dns_names = tg_view_of(dns, sizeof(dns))};
+	static const char *const is[] = {"https://shop.example/", OPS, WEB,
+		"spiffe://mesh.example/ns/*", "a.example", "web.example"};
+	struct tg_filter_reply reply;
+	struct request q = {.method = "GET", .path = "/"};
+	struct tg_ip from;
+	struct spec s = {.name = "p", .who = all};
+	size_t n = 0, m = 0;
+
+	tg_ip_parse("10.0.0.1", &from);
+	for (size_t i = 0; i < TG_ARRAY_LEN(is); i++) {
+		s.who = is[i];
+		rules(TG_RBAC_DENY, &s, 1);
+		CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &q, &reply), 403);
+		rig_end(&rig);
+		rules(TG_RBAC_ALLOW, &s, 1);
+		CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &q, &reply), 200);
+		rig_end(&rig);
+	}
+	s.who = "spiffe://mesh.example/ns/shop/sa/other";
+	rules(TG_RBAC_DENY, &s, 1);
+	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &q, &reply), 200);
+	rig_end(&rig);
+	for (int i = 0; i < 200; i++) {
+		n += (size_t)snprintf(many + n, sizeof(many) - n, "spiffe://many.example/%d", i) +
+		     1;
+		m += (size_t)snprintf(all + m, sizeof(all) - m, "spiffe://many.example/%d ", i);
+	}
+	all[m - 1] = 0;
+	id.uris = tg_view_of(many, n);
+	s.who = all;
+	rules(TG_RBAC_ALLOW, &s, 1);
+	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &q, &reply), 403);
+	rig_end(&rig);
+}
+
 /* A pattern means segments: an identity that was not validated as an SVID does not climb. */
 static void hostile_identities(void)
 {
@@ -110,30 +154,33 @@ static void hostile_identities(void)
 		"spiffe://mesh.example/ns/..", "spiffe:///ns/x", "/ns/x", "spiffe://", ""};
 	struct spec s = {.name = "p", .who = "spiffe://mesh.example/ns/* spiffe://mesh.example/*"};
 	static uint8_t deep[4096];
-	struct tg_identity id = {.uri = TG_VIEW(WEB "\0.evil")};
+	struct tg_identity id = {.uris = TG_VIEW_NONE};
 	struct tg_ip from = {{{0}}};
 
 	rules(TG_RBAC_ALLOW, &s, 1);
 	CU_ASSERT_EQUAL(get(&(struct who){.uri = "spiffe://mesh.example/ns/..."}, "/"), 200);
 	for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++)
 		CU_ASSERT_EQUAL(get(&(struct who){.uri = bad[i]}, "/"), 403);
-	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 403);
 	memset(deep, '/', sizeof(deep));
-	id.uri = tg_view_of(deep, sizeof(deep));
+	deep[4095] = 0;
+	id.uris = tg_view_of(deep, 4096);
 	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 403);
-	for (size_t i = 1; i < sizeof(deep); i += 2)
+	for (size_t i = 1; i < 4094; i += 2)
 		deep[i] = 'a';
 	memcpy(deep, "spiffe://mesh.example/ns/", 25);
-	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 200);
-	id.uri.n--; /* a slash at its end */
 	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 403);
+	deep[4094] = 0; /* no slash at its end */
+	id.uris.n--;
+	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 200);
 	rig_end(&rig);
 	/* exact names are compared with their lengths */
 	s.who = WEB;
 	rules(TG_RBAC_ALLOW, &s, 1);
-	id.uri = TG_VIEW(WEB "\0");
+	id.uris = TG_VIEW(WEB "x\0");
 	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 403);
-	id.uri = TG_VIEW(WEB);
+	id.uris = TG_VIEW(WEB); /* no 0 behind it: no name of a list */
+	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 403);
+	id.uris = TG_VIEW(WEB "\0");
 	CU_ASSERT_EQUAL(rig_ask_identity(&rig, &id, from, &(struct request){0}, NULL), 200);
 	rig_end(&rig);
 }
@@ -394,7 +441,7 @@ static void no_memory_for_a_reading(void)
 }
 
 TG_TEST_MAIN("rbac", {"no policies", empty}, {"principals", principals},
-	{"hostile identities", hostile_identities},
+	{"several names of a kind", several_names}, {"hostile identities", hostile_identities},
 	{"method, path, header, address", what_is_asked}, {"OPTIONS *", options_star_is_root},
 	{"details name the first policy", names_in_details},
 	{"paths that can be read in two ways", ambiguous_paths}, {"shadow, LOG", shadow_and_log},
