@@ -41,6 +41,7 @@ def shipped_configurations_are_good(_):
                                   ('client', 'URI:spiffe://mesh.example/ns/edge/sa/gate')):
                     ca.issue(name, [san])
                 certs.CA(tmp, 'partner', 'Partner CA')
+                ca.crl(os.path.join(tmp, 'revoked.crl'))
                 p = tidegate('-c', f, '--check')
         equal(p.returncode, 0, f'{f}: {p.stdout}{p.stderr}')
 
