@@ -687,6 +687,16 @@ static bool openssl_3_0(void)
 	return OpenSSL_version_num() >> 20 == 0x300;
 }
 
+/* What OpenSSL says. Its patch releases after 3.0.19 answer a record of TLS 1.2 that is too short
+ * for nonce and tag with bad_record_mac; before, and here, it is internal_error. */
+static bool openssl_says(const char *it, const char *want)
+{
+	bool later = (OpenSSL_version_num() >> 4 & 0xff) > 19;
+
+	return strcmp(it, want) == 0 || (later && strcmp(want, "alert 2/80 0 dead") == 0 &&
+						strcmp(it, "alert 2/20 0 dead") == 0);
+}
+
 static void case_play(struct peer *p, const struct peer_case *k, enum tg_suite suite, bool server)
 {
 	struct outcome mine, theirs;
@@ -704,9 +714,9 @@ static void case_play(struct peer *p, const struct peer_case *k, enum tg_suite s
 	if (!openssl_3_0())
 		return;
 	want = k->openssl ? k->openssl : k->want;
-	if (strcmp(t, want))
+	if (!openssl_says(t, want))
 		printf("\n%s: OpenSSL: %s, not %s", k->script, t, want);
-	CU_ASSERT_STRING_EQUAL(t, want);
+	CU_ASSERT(openssl_says(t, want));
 }
 
 static void cases_play(const struct peer_case *k, uint32_t n, enum tg_suite first)
