@@ -23,7 +23,8 @@ void tg_pump_init(struct tg_pump *p, enum tg_body_kind in, uint64_t length, enum
 
 static void lead_took(struct tg_pump *p, uint32_t n)
 {
-	p->lead.p += n;
+	if (n) /* nothing to go on from, else */
+		p->lead.p += n;
 	p->lead.n -= n;
 }
 

@@ -152,6 +152,6 @@ if __name__ == '__main__':
         'rx_no_buffer',
         'req_downstream_gone', 'conn_reset_by_peer', 'conn_aborted', 'req_cut_upstream',
         'req_upstream_reset', 'conn_linger', 'tcp_after_close', 'tcp_rst_blind',
-        'tcp_out_of_window',
+        'tcp_out_of_window', 'tcp_syn_challenged',  # what the device lost comes again
         # Buffers get short: what was promised is not taken beyond a share, and those that stand still go.
         'tcp_rcv_full', 'conn_shed', 'req_shed'}))
