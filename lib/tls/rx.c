@@ -1,10 +1,6 @@
 /* rx.c: records in: opened in place in lower's receive queue, read by the user from there. */
 #include <stdio.h>
 
-#include <stdio.h>
-
-#include <openssl/ssl.h>
-
 #include "conn.h"
 
 /* A place in lower's pieces. */
@@ -139,20 +135,10 @@ static void log_alert(struct tls_conn *c, bool by_peer, uint8_t alert)
 	tls_log_failure(c, line);
 }
 
-/* One line for the log about an alert that ends the connection. */
-static void note(struct tls_conn *c, const char *what, uint8_t alert)
-{
-	char text[120];
-
-	snprintf(text, sizeof(text), "%s %s (%u)", what, SSL_alert_desc_string_long(alert), alert);
-	tls_log_failure(c, text);
-}
-
 static void refuse(struct look *k, int32_t alert)
 {
 	struct tls_conn *c = k->c;
 
-	note(c, "the peer broke the rules of records, and got alert", (uint8_t)-alert);
 	tg_post_fail(&c->post, alert);
 	log_alert(c, false, (uint8_t)-alert);
 	c->conn.impl[I_WHY] = TG_WHY_tls_record;

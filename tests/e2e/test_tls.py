@@ -272,7 +272,7 @@ def a_broken_record_gets_its_alert(lab):
             got += b
     # Encrypted, so its size says what it is: an alert of two bytes, then the FIN.
     check(got.endswith(got[-24:]) and got[-24:-19] == b'\x17\x03\x03\x00\x13', f'{got[-40:]!r}')
-    wait_for(lambda: 'broke the rules of records, and got alert bad record mac (20)' in lab.log_text(), 'the log to say why')
+    wait_for(lambda: 'broke the rules of TLS: was sent alert bad record mac (20)' in lab.log_text(), 'the log to say why')
 
 
 @case
