@@ -73,6 +73,7 @@ struct tg_port {
 struct tg_txq {
 	uint16_t port, queue;
 	pthread_mutex_t *lock; /* NULL: the queue is this worker's alone */
+	struct tg_tax *tax;    /* this worker's */
 };
 
 /* An order to a worker. It sits in the worker's slot until it has been carried out. */
@@ -120,12 +121,14 @@ struct tg_worker {
 	uint64_t sleep;           /* ns of the last sleep since; 0: none */
 	uint64_t clock_due;       /* ns: next correction */
 	uint64_t realtime_offset; /* ns: CLOCK_REALTIME = wheel->now + this */
+	bool taxed;               /* turns are traced now and then: tax.h */
 	uint32_t mbufs_peak; /* most of app->mbufs out at once, looked at with each correction */
 	bool running;        /* its lcore has been launched; control core's */
 	_Atomic(struct tg_order *) order;  /* control core puts, worker clears when done */
 	_Atomic uint64_t generation;       /* of the snapshot in use */
 	_Atomic uint32_t listeners_failed; /* of the last adoption */
 	_Atomic bool idle;                 /* while draining: nothing is left */
+	_Atomic int tid;                   /* its thread's, once that runs; 0 before */
 } __attribute__((aligned(64)));
 
 struct tg_app {

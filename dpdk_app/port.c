@@ -20,9 +20,8 @@
 
 /* --- sending --- */
 
-static uint16_t port_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
+static uint16_t send_burst(struct tg_txq *q, struct rte_mbuf **pkts, uint16_t n)
 {
-	struct tg_txq *q = dev;
 	uint16_t sent;
 
 	if (!q->lock)
@@ -31,6 +30,16 @@ static uint16_t port_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 	pthread_mutex_lock(q->lock);
 	sent = rte_eth_tx_burst(q->port, q->queue, pkts, n);
 	pthread_mutex_unlock(q->lock);
+	return sent;
+}
+
+static uint16_t port_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
+{
+	struct tg_txq *q = dev;
+	enum tg_stage before = tg_tax_enter(q->tax, TG_STAGE_tx);
+	uint16_t sent = send_burst(q, pkts, n);
+
+	tg_tax_leave(q->tax, before);
 	return sent;
 }
 

@@ -40,25 +40,37 @@ static uint64_t monotonic(void)
 	return (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec;
 }
 
-static uint32_t receive(struct tg_worker *w)
+/* In a turn that is traced: from here on the time is stage s's. `traced` is a constant wherever
+ * this stands, so a turn that is not has no trace of it. */
+static inline void stage(struct tg_worker *w, enum tg_stage s, bool traced)
+{
+	if (traced)
+		tg_tax_border(&w->stats->tax, s, rte_rdtsc());
+}
+
+static inline __attribute__((always_inline)) uint32_t receive(struct tg_worker *w, bool traced)
 {
 	struct rte_mbuf *pkts[TG_NET_BURST];
 	struct tg_seg segs[TG_NET_BURST];
 	uint32_t total = 0, n;
 
 	for (uint32_t q = 0; q < w->n_rxq; q++) {
+		stage(w, TG_STAGE_rx, traced);
 		n = rte_eth_rx_burst(w->rxq[q].port, w->rxq[q].queue, pkts, TG_NET_BURST);
 		if (!n)
 			continue;
 		total += n;
 		tg_tcp_backlog(w->tcp, n == TG_NET_BURST);
 		n = tg_net_input(w->net, w->rxq[q].ifidx, pkts, n, segs);
+		stage(w, TG_STAGE_tcp, traced);
 		tg_tcp_input(w->tcp, segs, n);
 	}
 	if (w->steer_ring && !rte_ring_empty(w->steer_ring)) {
+		stage(w, TG_STAGE_rx, traced);
 		tg_tcp_backlog(w->tcp, rte_ring_count(w->steer_ring) >= TG_NET_BURST);
 		n = tg_net_input_steered(w->net, segs);
 		total++;
+		stage(w, TG_STAGE_tcp, traced);
 		tg_tcp_input(w->tcp, segs, n);
 	}
 	return total;
@@ -144,6 +156,7 @@ static void housekeep(struct tg_worker *w)
 		atomic_store_explicit(&w->idle, idle, memory_order_relaxed);
 	if (w->wheel->now >= w->clock_due)
 		look_around(w);
+	w->taxed = w->stats->tax.on || tg_tax_wanted(&w->stats->tax, w->wheel->now);
 }
 
 /* Nothing to do: spin for a while, then sleep in growing steps, never beyond the next timer. */
@@ -193,6 +206,49 @@ static uint32_t handshake(struct tg_worker *w)
 	return steps;
 }
 
+/* What is to be done now; returns how much that was. */
+static inline __attribute__((always_inline)) uint32_t do_turn(struct tg_worker *w, bool traced)
+{
+	uint32_t work = receive(w, traced);
+
+	stage(w, TG_STAGE_tls, traced);
+	work += handshake(w);
+	stage(w, TG_STAGE_http, traced);
+	work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
+	stage(w, TG_STAGE_loop, traced);
+	work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
+	if (tg_unlikely(tg_tcp_shortage(w->tcp)))
+		tg_proxy_relieve(w->proxy);
+	stage(w, TG_STAGE_tcp, traced);
+	tg_tcp_output(w->tcp);
+	stage(w, TG_STAGE_tx, traced);
+	tg_net_flush(w->net);
+	stage(w, TG_STAGE_loop, traced);
+	return work;
+}
+
+/* The last turn ended and a new one begins: is it to be traced? */
+static __attribute__((noinline)) bool change_trace(struct tg_worker *w, uint64_t tsc)
+{
+	struct tg_tax *tax = &w->stats->tax;
+	bool was = tax->on;
+
+	if (was)
+		tg_tax_end(tax, tsc, w->was_busy);
+	if (w->taxed && tg_tax_chosen(tax))
+		tg_tax_begin(tax, tsc);
+	if (tax->on != was) {
+		tg_tcp_trace(w->tcp, tax->on);
+		tg_tls_trace(w->tls, tax->on);
+	}
+	return tax->on;
+}
+
+static __attribute__((noinline)) uint32_t traced_turn(struct tg_worker *w)
+{
+	return do_turn(w, true);
+}
+
 static int worker_loop(void *arg)
 {
 	struct tg_worker *w = arg;
@@ -201,18 +257,15 @@ static int worker_loop(void *arg)
 
 	prctl(PR_SET_TIMERSLACK, 1000); /* ns; the kernel's 50 us would be added to each sleep */
 	tg_tls_thread();
+	atomic_store(&w->tid, (int)gettid());
 	w->turn_tsc = rte_rdtsc();
 	while (!w->stopping) {
 		tsc = rte_rdtsc();
 		w->wheel->now = tg_clock_at(&w->clock, tsc);
-		work = receive(w);
-		work += handshake(w);
-		work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
-		work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
-		if (tg_unlikely(tg_tcp_shortage(w->tcp)))
-			tg_proxy_relieve(w->proxy);
-		tg_tcp_output(w->tcp);
-		tg_net_flush(w->net);
+		if (tg_unlikely(w->taxed) && change_trace(w, tsc))
+			work = traced_turn(w);
+		else
+			work = do_turn(w, false);
 		account(w, tsc, work > 0);
 		if (work) {
 			w->busy_at = w->wheel->now;
@@ -238,8 +291,13 @@ static int proxy_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeo
 		.rcv_buf = buf,
 		.snd_buf = buf,
 		.timeout = timeout};
+	enum tg_stage before;
+	int rc;
 
-	return tg_tcp_connect(w->tcp, &d, out);
+	before = tg_tax_enter(&w->stats->tax, TG_STAGE_tcp);
+	rc = tg_tcp_connect(w->tcp, &d, out);
+	tg_tax_leave(&w->stats->tax, before);
+	return rc;
 }
 
 static int proxy_listen(void *ctx, const struct tg_sockaddr *addr, uint32_t buf,
@@ -285,7 +343,8 @@ static void netif_conf(struct tg_worker *w, uint32_t i, struct tg_netif_conf *c)
 
 	w->txq[i] = (struct tg_txq){.port = p->id,
 		.queue = (uint16_t)(w->index % p->n_queues),
-		.lock = p->tx_shared ? &p->tx_lock : NULL};
+		.lock = p->tx_shared ? &p->tx_lock : NULL,
+		.tax = &w->stats->tax};
 	*c = (struct tg_netif_conf){.name = p->conf->name,
 		.ops = &tg_port_ops,
 		.dev = &w->txq[i],

@@ -38,8 +38,8 @@ TYPES_ONLY = {('proxy', 'config.h')}
 # Which module a contract in include/tidegate belongs to, where it is not the name of the header.
 OWNER = {
     'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'list': 'base', 'pages': 'base', 'pool': 'base',
-    'rng': 'base', 'view': 'base', 'wheel': 'base', 'why': 'base', 'clock': 'base',
-    'conn': 'io', 'ready': 'io', 'memconn': 'io',
+    'rng': 'base', 'tax': 'base', 'view': 'base', 'wheel': 'base', 'why': 'base', 'clock': 'base',
+    'conn': 'io', 'ready': 'io', 'memconn': 'io', 'traced': 'io',
     'stats': 'telem', 'log': 'telem', 'hist': 'telem',
     'steer': 'net',
     'http1': 'http', 'match': 'http', 'msg': 'http',

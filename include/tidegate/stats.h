@@ -17,6 +17,7 @@
 
 #include <tidegate/err.h>
 #include <tidegate/hist.h>
+#include <tidegate/tax.h>
 #include <tidegate/why.h>
 
 #define TG_MAX_WORKERS 64
@@ -92,6 +93,7 @@ struct tg_core_stats {
 #define X(name, text) struct tg_hist name;
 	TG_CORE_HISTS(X)
 #undef X
+	struct tg_tax tax; /* not among the statistics: /tax shows it */
 } __attribute__((aligned(64)));
 
 /* cluster.<name>.*, Envoy's names. */

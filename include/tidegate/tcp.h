@@ -84,6 +84,8 @@ void tg_tcp_destroy(struct tg_tcp *t);
 void tg_tcp_backlog(struct tg_tcp *t, bool backlog);
 /* Takes the segments (and their buffers). */
 void tg_tcp_input(struct tg_tcp *t, struct tg_seg *segs, uint32_t n);
+/* Between two turns: operations of connections are traced (traced.h) from now on, or no longer. */
+void tg_tcp_trace(struct tg_tcp *t, bool on);
 /* Sends what connections have to send: data, window updates, ACKs. Once a turn, after the ready
  * list. */
 void tg_tcp_output(struct tg_tcp *t);

@@ -234,6 +234,9 @@ enum tg_why tg_tls_expires_why(const struct tg_conn *c);
 /* The time of day was set: what expires when is judged anew. offset: as realtime_offset. */
 void tg_tls_set_realtime(struct tg_tls *t, uint64_t offset);
 
+/* Between two turns: operations of connections are traced (traced.h) from now on, or no longer. */
+void tg_tls_trace(struct tg_tls *t, bool on);
+
 /* Ends every handshake under way: their users get FAILED. */
 void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why);
 

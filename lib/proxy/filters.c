@@ -44,14 +44,9 @@ static void resume(struct tg_exchange *fx)
 	px_down_arm(ex->down);
 }
 
-bool px_filters_begin(struct px_exch *ex)
+static bool begin(struct px_exch *ex, const struct tg_filter_chain *c)
 {
-	const struct tg_filter_chain *c = chain_of(ex->lc, ex->route);
-	struct px_fx *fx;
-
-	if (tg_likely(!c))
-		return true;
-	fx = tg_arena_alloc(&ex->arena, (uint32_t)sizeof(*fx) + c->exch_bytes + 16);
+	struct px_fx *fx = tg_arena_alloc(&ex->arena, (uint32_t)sizeof(*fx) + c->exch_bytes + 16);
 	if (!fx)
 		return false;
 	/* The arena aligns to 8. */
@@ -68,6 +63,21 @@ bool px_filters_begin(struct px_exch *ex)
 	fx->pub.resume = resume;
 	ex->fx = &fx->pub;
 	return true;
+}
+
+bool px_filters_begin(struct px_exch *ex)
+{
+	const struct tg_filter_chain *c = chain_of(ex->lc, ex->route);
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before;
+	bool ok;
+
+	if (tg_likely(!c))
+		return true;
+	before = tg_tax_enter(tax, TG_STAGE_filters);
+	ok = begin(ex, c);
+	tg_tax_leave(tax, before);
+	return ok;
 }
 
 static void wait(struct px_exch *ex, uint64_t until)
@@ -105,12 +115,24 @@ static bool obey(struct px_exch *ex, enum tg_verdict v)
 	}
 }
 
+/* m: the request, or its response. */
+static enum tg_verdict ask(struct px_exch *ex, struct tg_msg *m, bool response)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_filters);
+	enum tg_verdict v;
+
+	ex->fx->now = px_now(ex->proxy);
+	v = response ? tg_chain_response(ex->fx, m) : tg_chain_request(ex->fx, m);
+	tg_tax_leave(tax, before);
+	return v;
+}
+
 bool px_filters_request(struct px_exch *ex)
 {
 	if (!ex->fx)
 		return true;
-	ex->fx->now = px_now(ex->proxy);
-	if (!obey(ex, tg_chain_request(ex->fx, &ex->req)))
+	if (!obey(ex, ask(ex, &ex->req, false)))
 		return false;
 	/* The route's timeout begins when the request has come to the router. */
 	if (ex->state == PX_EX_FILTER && ex->req_complete)
@@ -122,8 +144,7 @@ bool px_filters_response(struct px_exch *ex, struct tg_msg *m)
 {
 	if (!ex->fx || !ex->fx->chain->response.n)
 		return true;
-	ex->fx->now = px_now(ex->proxy);
-	return obey(ex, tg_chain_response(ex->fx, m));
+	return obey(ex, ask(ex, m, true));
 }
 
 bool px_filters_local(struct px_exch *ex, struct tg_msg *m)
@@ -133,9 +154,8 @@ bool px_filters_local(struct px_exch *ex, struct tg_msg *m)
 	/* The origin's answer has been through them: they have had their say. */
 	if (!ex->fx || !ex->fx->chain->response.n || ex->resp_head_at)
 		return true;
-	ex->fx->now = px_now(ex->proxy);
 	ex->fx->local = true;
-	v = tg_chain_response(ex->fx, m);
+	v = ask(ex, m, true);
 	return v != TG_RESET;
 }
 

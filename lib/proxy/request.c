@@ -241,10 +241,21 @@ static bool count_forward(struct px_exch *ex)
 	return false;
 }
 
+static void choose_route(struct px_exch *ex)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_route);
+	/* CONNECT asks for a tunnel, which no route offers. */
+	const struct tg_vhost *vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
+					    ? NULL
+					    : tg_host_find(ex->lc->hosts, ex->req.authority);
+
+	ex->route = vh ? find_route(vh, &ex->req) : NULL;
+	tg_tax_leave(tax, before);
+}
+
 bool px_request_route(struct px_exch *ex)
 {
-	const struct tg_vhost *vh;
-
 	if (!scheme_fits(&ex->req, ex->lc->tls != NULL)) {
 		ex->req_head.scan.refusal = TG_H1_BAD_TARGET;
 		px_reply(ex, PX_REPLY_REFUSED);
@@ -267,11 +278,7 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;
 	}
-	/* CONNECT asks for a tunnel, which no route offers. */
-	vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
-		     ? NULL
-		     : tg_host_find(ex->lc->hosts, ex->req.authority);
-	ex->route = vh ? find_route(vh, &ex->req) : NULL;
+	choose_route(ex);
 	if (!px_filters_begin(ex)) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;

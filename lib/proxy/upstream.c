@@ -268,6 +268,8 @@ static void to_idle(struct px_up *u)
 
 void px_up_release(struct px_up *u, enum px_release how)
 {
+	struct tg_tax *tax = &u->ep->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_upstream);
 	bool wanted = u->ep->wanted && !u->ep->proxy->draining &&
 		      (!u->max_requests || u->requests < u->max_requests);
 
@@ -279,6 +281,7 @@ void px_up_release(struct px_up *u, enum px_release how)
 	} else {
 		to_idle(u);
 	}
+	tg_tax_leave(tax, before);
 }
 
 static void on_idle_timer(void *ctx, struct tg_timer *t)
@@ -470,6 +473,16 @@ static enum px_reply reply_for(int err)
 	return err == TG_ENOPORT ? PX_REPLY_NO_PORT : PX_REPLY_CONNECT_FAILURE;
 }
 
+/* The request's own affairs again, amid those of connections. May end it. */
+static void go_on(struct px_exch *ex)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_http);
+
+	px_down_run(ex->down);
+	tg_tax_leave(tax, before);
+}
+
 /* Gives waiting requests to idle connections, and dials for the rest. */
 static void pump_queue(struct px_endpoint *ep)
 {
@@ -481,13 +494,13 @@ static void pump_queue(struct px_endpoint *ep)
 	while ((ex = first_pending(ep)) && (u = take_idle(ep))) {
 		px_up_leave_queue(ex);
 		attach(u, ex);
-		px_down_run(ex->down);
+		go_on(ex);
 	}
 	/* One that cannot be dialled for is told so: the others may hold their connections for
 	 * days. */
 	while ((ex = first_pending(ep)) && (err = dial_for_queue(ep))) {
 		px_reply(ex, reply_for(err));
-		px_down_run(ex->down);
+		go_on(ex);
 	}
 	px_endpoint_put(ep);
 }
@@ -506,7 +519,7 @@ static bool choose_endpoint(struct px_exch *ex)
 	return ep;
 }
 
-void px_up_request(struct px_exch *ex)
+static void find_connection(struct px_exch *ex)
 {
 	struct tg_proxy *p = ex->proxy;
 	struct tg_cluster_stats *cs = &ex->cluster->stats[p->conf.worker];
@@ -548,6 +561,15 @@ void px_up_request(struct px_exch *ex)
 		cs->upstream_cx_overflow++;
 		px_reply(ex, PX_REPLY_OVERFLOW);
 	}
+}
+
+void px_up_request(struct px_exch *ex)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_upstream);
+
+	find_connection(ex); /* may end ex */
+	tg_tax_leave(tax, before);
 }
 
 /* --- events ---------------------------------------------------------------------------------- */

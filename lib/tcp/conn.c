@@ -21,7 +21,7 @@ struct tg_tcb *tcb_new(struct tg_tcp *t, const struct tg_flow *f)
 		return NULL;
 	in_line = c->flags & F_IN_LINE;
 	memset(c, 0, sizeof(*c));
-	c->conn.ops = &t->ops.ops;
+	c->conn.ops = &t->ops.traced.ops;
 	c->flow = *f;
 	c->flags = F_USER | in_line;
 	c->rcv_buf = t->conf.rcv_buf;
@@ -176,19 +176,23 @@ void tg_tcp_reap(void *ctx, struct tg_conn *conn)
 
 void conn_ops_init(struct tg_tcp *t)
 {
-	t->ops = (struct tg_tcp_ops){
-		.ops =
-			{
-				.rx_peek = rcv_peek,
-				.rx_consume = rcv_consume,
-				.tx_space = snd_space,
-				.tx_write = snd_write,
-				.tx_fill = snd_fill,
-				.tx_finish = snd_finish,
-				.abort = conn_abort,
-				.detach = conn_detach,
-				.info = conn_info,
-			},
-		.stack = t,
+	static const struct tg_conn_ops ops = {
+		.rx_peek = rcv_peek,
+		.rx_consume = rcv_consume,
+		.tx_space = snd_space,
+		.tx_write = snd_write,
+		.tx_fill = snd_fill,
+		.tx_finish = snd_finish,
+		.abort = conn_abort,
+		.detach = conn_detach,
+		.info = conn_info,
 	};
+
+	tg_traced_init(&t->ops.traced, &ops, &t->stats->tax, TG_STAGE_tcp);
+	t->ops.stack = t;
+}
+
+void tg_tcp_trace(struct tg_tcp *t, bool on)
+{
+	tg_traced_set(&t->ops.traced, on);
 }

@@ -16,6 +16,7 @@
 #include <tidegate/pool.h>
 #include <tidegate/rng.h>
 #include <tidegate/tcp.h>
+#include <tidegate/traced.h>
 
 #include "admit.h"
 #include "flow.h"
@@ -68,7 +69,7 @@ struct no_port {
 
 /* A conn's ops object tells its stack. */
 struct tg_tcp_ops {
-	struct tg_conn_ops ops; /* first */
+	struct tg_traced_ops traced; /* first */
 	struct tg_tcp *stack;
 };
 

@@ -16,8 +16,13 @@ void tls_deliver(struct tls_conn *c, uint32_t ev)
 		ev &= ~(uint32_t)TG_EV_EOF;
 	if (ev & TG_EV_EOF)
 		c->flags |= F_EOF_TOLD;
-	if (ev)
-		c->conn.user->on_ready(&c->conn, ev);
+	if (ev) {
+		struct tg_tax *tax = &c->tls->conf.stats->tax;
+		enum tg_stage before = tg_tax_enter(tax, TG_STAGE_http);
+
+		c->conn.user->on_ready(&c->conn, ev); /* may end c */
+		tg_tax_leave(tax, before);
+	}
 }
 
 void tls_call_back(struct tls_conn *c)
@@ -129,6 +134,8 @@ static void open_event(struct tls_conn *c, uint32_t ev)
 static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
 {
 	struct tls_conn *c = lower->owner;
+	struct tg_tax *tax = &c->tls->conf.stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_tls);
 
 	if (ev & TG_EV_EOF)
 		c->flags |= F_LOWER_EOF;
@@ -140,6 +147,7 @@ static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
 		open_event(c, ev);
 	else if (tls_mode(c) == TLS_LINGER)
 		discard(c);
+	tg_tax_leave(tax, before);
 }
 
 const struct tg_conn_user tls_lower_user = {on_lower_ready};
@@ -186,17 +194,33 @@ static void info(const struct tg_conn *conn, struct tg_conn_info *out)
 		out->tx_written = out->tx_acked = 0; /* none of the user's */
 }
 
-const struct tg_conn_ops tls_ops = {
-	.rx_peek = tls_rx_peek,
-	.rx_consume = tls_rx_consume,
-	.tx_space = tls_tx_space,
-	.tx_write = tls_tx_write,
-	.tx_fill = tls_tx_fill,
-	.tx_finish = tls_tx_finish,
-	.abort = tls_abort,
-	.detach = tls_detach,
-	.info = info,
-};
+void tls_ops_init(struct tg_tls *t)
+{
+	static const struct tg_conn_ops ops = {
+		.rx_peek = tls_rx_peek,
+		.rx_consume = tls_rx_consume,
+		.tx_space = tls_tx_space,
+		.tx_write = tls_tx_write,
+		.tx_fill = tls_tx_fill,
+		.tx_finish = tls_tx_finish,
+		.abort = tls_abort,
+		.detach = tls_detach,
+		.info = info,
+	};
+
+	tg_traced_init(&t->ops, &ops, &t->conf.stats->tax, TG_STAGE_tls);
+}
+
+void tg_tls_trace(struct tg_tls *t, bool on)
+{
+	tg_traced_set(&t->ops, on);
+}
+
+/* Every worker has a table of its own, but the same function in this place. */
+static bool is_tls(const struct tg_conn *conn)
+{
+	return conn->ops->info == info;
+}
 
 struct tg_conn *tg_tls_accept(struct tg_tls *t, uint32_t conf_id, struct tg_conn *lower,
 	uint64_t timeout, const struct tg_conn_user *user, void *owner)
@@ -219,7 +243,7 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 {
 	const struct tls_conn *c = tls_of(conn);
 
-	if (conn->ops != &tls_ops || tls_mode(c) != TLS_OPEN)
+	if (!is_tls(conn) || tls_mode(c) != TLS_OPEN)
 		return false;
 	*out = (struct tg_tls_info){
 		.peer = c->peer,
@@ -245,7 +269,7 @@ uint64_t tg_tls_expires(const struct tg_conn *conn)
 	const struct tls_conn *c = tls_of(conn);
 	int64_t at, ns;
 
-	if (conn->ops != &tls_ops)
+	if (!is_tls(conn))
 		return UINT64_MAX;
 	at = own_expires(c) < c->peer_expires ? own_expires(c) : c->peer_expires;
 	if (at >= INT64_MAX / (int64_t)TG_SEC)

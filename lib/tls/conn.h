@@ -20,6 +20,7 @@
 #include <tidegate/pool.h>
 #include <tidegate/stats.h>
 #include <tidegate/tls.h>
+#include <tidegate/traced.h>
 
 #include "handshake.h"
 #include "post.h"
@@ -102,6 +103,7 @@ struct tg_tls {
 	struct tg_link starved; /* struct tls_conn */
 	uint8_t hs_timer;
 	struct tls_log *log;
+	struct tg_traced_ops ops; /* of its connections */
 	struct tg_post_gather gather;
 	uint8_t scratch[TG_REC_BODY_MAX + 4096];
 };
@@ -131,7 +133,7 @@ static inline void tls_count(struct tls_conn *c, enum tg_why why)
 }
 
 /* conn.c */
-extern const struct tg_conn_ops tls_ops;
+void tls_ops_init(struct tg_tls *t);
 extern const struct tg_conn_user tls_lower_user;
 /* Calls the user with ev, if any. c may be gone afterwards: the last thing a caller does. */
 void tls_deliver(struct tls_conn *c, uint32_t ev);

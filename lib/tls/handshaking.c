@@ -105,7 +105,7 @@ struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struc
 		return NULL;
 	}
 	memset(c, 0, sizeof(*c));
-	c->conn.ops = &tls_ops;
+	c->conn.ops = &t->ops.ops;
 	c->conn.user = user;
 	c->conn.owner = owner;
 	c->conn.impl[I_MODE] = TLS_HANDSHAKE;

@@ -123,6 +123,7 @@ struct tg_tls *tg_tls_create(const struct tg_tls_worker_conf *conf, struct tg_er
 		goto no_memory;
 	memset(t, 0, sizeof(*t));
 	t->conf = *conf;
+	tls_ops_init(t);
 	if (!t->conf.handshake_budget)
 		t->conf.handshake_budget = HANDSHAKE_BUDGET;
 	if (!t->conf.handshake_timeout)
