@@ -100,6 +100,7 @@ struct tg_exchange {
 	uint64_t now;           /* ns, of this turn; set before each call */
 	uint32_t worker;
 	struct tg_rng *rng;           /* the worker's: seeded, so that a run can be repeated */
+	uint32_t flags;               /* TG_FLAG that filters add, whatever they say */
 	struct tg_filter_reply reply; /* of who returns TG_REPLY or TG_RESET */
 	uint64_t wake_at;             /* ns; of who returns TG_WAIT; UINT64_MAX: until resumed */
 	void (*resume)(struct tg_exchange *); /* the proxy's: see tg_exchange_resume() */

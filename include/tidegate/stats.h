@@ -183,6 +183,7 @@ struct tg_listener_stats *tg_stats_listener(struct tg_stats *s, const char *name
  * is static; it says what a filter of this name has, always the same. */
 struct tg_stat_def {
 	const char *name, *text;
+	bool gauge; /* one that a worker lowers was raised by the same */
 };
 #define TG_FILTER_ROW(n) (((n) + 7u) & ~7u) /* words: no two workers in a cache line */
 uint64_t *tg_stats_filter(struct tg_stats *s, const char *listener, const char *filter,

@@ -24,6 +24,11 @@ struct tg_span {
 };
 
 #define TG_VIEW(lit) ((struct tg_view){(const uint8_t *)(lit), sizeof(lit) - 1})
+/* As TG_VIEW(), for constants. */
+#define TG_VIEW_OF(lit) \
+	{ \
+		(const uint8_t *)(lit), sizeof(lit) - 1 \
+	}
 #define TG_VIEW_NONE ((struct tg_view){NULL, 0})
 #define TG_ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define TG_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))

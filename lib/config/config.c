@@ -115,6 +115,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_BOOL] = "true or false",
 		[CFG_U16] = "number",
 		[CFG_U32] = "number",
+		[CFG_PERCENT] = "percentage",
 		[CFG_SIZE32] = "size",
 		[CFG_SIZE] = "size",
 		[CFG_DURATION] = "duration",

@@ -1,5 +1,6 @@
 /* Settings into raw structures, by the tables of schema.c. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "schema.h"
@@ -164,6 +165,34 @@ static bool read_amount(const struct spot *p, const config_setting_t *s, uint64_
 			size ? "one of B, KiB, MiB, GiB" : "one of us, ms, s, m, h, d",
 			p->key->name, p->key->example);
 	return !rc && in_range(p, *out);
+}
+
+/* 12.5: of a hundred, in steps of a ten-thousandth: a millionth of the whole. */
+static void read_percent(const struct spot *p, const config_setting_t *s, uint32_t *out)
+{
+	int type = config_setting_type(s);
+	double v, millionths;
+
+	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64 && type != CONFIG_TYPE_FLOAT) {
+		wrong_type(p, "a percentage", s);
+		return;
+	}
+	v = type == CONFIG_TYPE_FLOAT ? config_setting_get_float(s)
+				      : (double)config_setting_get_int64(s);
+	if (type == CONFIG_TYPE_INT)
+		v = config_setting_get_int(s);
+	millionths = v * 1e4;
+	if (!(v >= 0 && v <= 100)) {
+		cfg_error(p->c, p->line,
+			"%s: \"%s\" is %g and has to be from 0 to 100, of a hundred", who(p),
+			p->key->name, v);
+		return;
+	}
+	*out = (uint32_t)(millionths + 0.5);
+	if (millionths - *out > 1e-6 || *out - millionths > 1e-6)
+		cfg_error(p->c, p->line,
+			"%s: \"%s\" is %.9g: the smallest step is 0.0001, a millionth of the whole",
+			who(p), p->key->name, v);
 }
 
 /* NULL: reported. The text lives as long as libconfig's settings. */
@@ -466,6 +495,9 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 	case CFG_DURATION:
 		read_numbers(p, s, out);
 		break;
+	case CFG_PERCENT:
+		read_percent(p, s, out);
+		break;
 	case CFG_PREFIX:
 		((struct raw_item *)out)->at = s;
 		read_item(p, s, out);
@@ -530,6 +562,9 @@ static void set_default(const struct spot *p, void *out)
 			*(uint16_t *)out = (uint16_t)v;
 		else
 			*(uint32_t *)out = (uint32_t)v;
+		break;
+	case CFG_PERCENT:
+		*(uint32_t *)out = (uint32_t)(strtoul(d, NULL, 10) * 10000);
 		break;
 	case CFG_SIZE32:
 		cfg_parse_size(d, &v);

@@ -16,6 +16,7 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_SIZE32,   /* uint32_t, bytes */
 	CFG_SIZE,     /* uint64_t, bytes */
 	CFG_DURATION, /* uint64_t, ns */
+	CFG_PERCENT,  /* uint32_t: millionths of the whole; written as percent */
 	CFG_ENUM,     /* uint32_t: index of words */
 	CFG_SOCKADDR, /* struct tg_sockaddr; port 0: not readable */
 	CFG_IP,       /* struct tg_ip; all zero: not readable */
@@ -262,7 +263,7 @@ struct cfg_filter_kind {
 	/* What ops->compile takes, in the snapshot's memory. NULL: no memory. */
 	const void *(*input)(struct cfg *c, const struct raw_filter_head *raw);
 };
-extern const struct cfg_filter_kind cfg_filter_rbac;
+extern const struct cfg_filter_kind cfg_filter_rbac, cfg_filter_fault;
 /* Whether some principal in it needs a client that was authenticated. */
 bool cfg_rbac_needs_identity(const struct raw_filter_head *raw);
 

@@ -181,7 +181,7 @@ bool px_filters_body(struct px_exch *ex, struct tg_pump *pump, bool response)
 void px_filters_end(struct px_exch *ex)
 {
 	struct tg_outcome o = {.status = ex->status,
-		.flags = ex->flags,
+		.flags = ex->flags |= ex->fx->flags,
 		.why = ex->why,
 		.request_bytes = ex->req_pump.content,
 		.response_bytes = ex->resp_pump.content,

@@ -9,12 +9,6 @@ struct reply {
 	struct tg_field field; /* one more; no name: none */
 };
 
-/* As TG_VIEW(), for constants. */
-#define TG_VIEW_OF(lit) \
-	{ \
-		(const uint8_t *)(lit), sizeof(lit) - 1 \
-	}
-
 static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_REFUSED] = {TG_WHY_req_malformed, 0, TG_FLAG(DPE), NULL, NULL},
 	[PX_REPLY_BODY_REFUSED] = {TG_WHY_req_malformed, 0, TG_FLAG(DPE), NULL, NULL},
@@ -155,7 +149,9 @@ static bool add(struct tg_msg *m, const char *name, struct tg_view value)
 static bool add_fields(
 	struct px_exch *ex, struct tg_msg *m, const struct answer *a, uint8_t *length)
 {
-	bool ok = add(m, "content-length", tg_view_of(length, px_text_u64(a->body.n, length)));
+	/* RFC 9110 section 8.6: none in a 204. */
+	bool ok = a->status == 204 ||
+		  add(m, "content-length", tg_view_of(length, px_text_u64(a->body.n, length)));
 
 	if (a->body.n)
 		ok = ok && add(m, "content-type", TG_VIEW("text/plain"));

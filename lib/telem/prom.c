@@ -212,11 +212,12 @@ static void filter_families(
 	bool tcp = first->listener->tcp;
 
 	for (uint32_t i = 0; i < first->n; i++) {
-		struct family f = {.text = first->defs[i].text};
+		struct family f = {.text = first->defs[i].text, .gauge = first->defs[i].gauge};
 
 		for (const struct tg_stats_filter *s = first; s; s = s->next) {
 			char name[TG_STAT_NAME_MAX];
-			struct tg_stat v = {as->dotted, s->listener->name, name, f.text, 0, false};
+			struct tg_stat v = {
+				as->dotted, s->listener->name, name, f.text, 0, f.gauge};
 
 			if (s->listener->tcp != tcp || strcmp(s->name, first->name) != 0)
 				continue;

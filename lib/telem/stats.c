@@ -311,7 +311,7 @@ static void walk_blocks(const struct tg_stats *s, tg_stat_fn *fn, void *ctx)
 		for (uint32_t i = 0; i < f->n; i++) {
 			char name[TG_STAT_NAME_MAX];
 			struct tg_stat v = {f->listener->tcp ? "tcp" : "http", f->listener->name,
-				name, f->defs[i].text, 0, false};
+				name, f->defs[i].text, 0, f->defs[i].gauge};
 
 			v.value = tg_filter_sum(s, f, i, name);
 			fn(ctx, &v);
