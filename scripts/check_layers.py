@@ -44,6 +44,8 @@ OWNER = {
     'steer': 'net',
     'http1': 'http', 'match': 'http', 'msg': 'http',
     'rbac': 'filter',
+    'fault': 'filter',
+    'bucket': 'base',
 }
 
 # Header of a library (a prefix) and the folders that may include it.
