@@ -54,6 +54,7 @@ tg_admin_fn tg_admin_ready, tg_admin_server_info, tg_admin_ports;            /* 
 tg_admin_fn tg_admin_stats, tg_admin_prometheus, tg_admin_drops;             /* admin_stats.c */
 tg_admin_fn tg_admin_clusters, tg_admin_listeners, tg_admin_config_dump;     /* admin_config.c */
 tg_admin_fn tg_admin_certs;                                                  /* admin_certs.c */
+tg_admin_fn tg_admin_tax, tg_admin_tax_sample;                               /* admin_tax.c */
 tg_admin_fn tg_admin_memory;                                                 /* admin_memory.c */
 tg_admin_fn tg_admin_reload, tg_admin_drain, tg_admin_quit, tg_admin_reopen, /* admin_do.c */
 	tg_admin_fail, tg_admin_ok;

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DEFAULT_SOCKET "/run/tidegate/admin.sock"
@@ -20,10 +21,15 @@
 /* Exit codes, as --help says. */
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 
+/* Long options without a letter. */
+enum { OPT_DIRECT = 256, OPT_THROUGH };
+
 struct options {
 	const char *socket;
 	bool json, all;
 	unsigned int timeout_s;
+	unsigned int interval_ms;     /* tax */
+	const char *direct, *through; /* tax: files; NULL: none */
 };
 
 struct command {
@@ -51,6 +57,8 @@ static const struct command commands[] = {
 		"network ports of the dataplane"},
 	{"memory", NULL, "GET", "/memory", "format=json", tgctl_show_memory,
 		"every pool: size, in use now, most ever in use"},
+	{"tax", NULL, "GET", "/tax", "format=json", tgctl_show_tax,
+		"what a request costs and where the workers' time goes, over --interval"},
 	{"certs", NULL, "GET", "/certs", NULL, NULL, "certificates in use, and days left"},
 	{"config", NULL, "GET", "/config_dump?format=text", NULL, NULL, "the configuration in use"},
 	{"reload", NULL, "POST", "/reload", NULL, NULL,
@@ -79,18 +87,25 @@ static void usage(FILE *out)
 			commands[i].arg ? commands[i].arg : "");
 		fprintf(out, "  %-20s %s\n", head, commands[i].text);
 	}
-	fprintf(out, "\n  -s, --socket SOCKET  default: $TIDEGATE_ADMIN, else " DEFAULT_SOCKET "\n"
-		     "  -j, --json           the answer as it came, for programs\n"
-		     "  -a, --all            also what is zero (stats, drops, clusters, memory)\n"
-		     "  -t, --timeout N      seconds to wait for an answer (10)\n"
-		     "  -h, --help           this text;  -V, --version\n\n"
-		     "Exit status: 0 done; 1 refused or not ready (the answer says why); 2 wrong "
-		     "usage; 3 nobody answers.\n\n"
-		     "Examples:\n"
-		     "  tgctl drops                         what was dropped, and does the ledger "
-		     "balance?\n"
-		     "  tgctl stats 'cluster\\.v1\\..*_5xx'    only what matches\n"
-		     "  tgctl --json memory | jq '.pools[] | select(.refused > 0)'\n");
+	fprintf(out,
+		"\n  -s, --socket SOCKET  default: $TIDEGATE_ADMIN, else " DEFAULT_SOCKET "\n"
+		"  -j, --json           the answer as it came, for programs\n"
+		"  -a, --all            also what is zero (stats, drops, clusters, memory)\n"
+		"  -t, --timeout N      seconds to wait for an answer (10)\n"
+		"  -i, --interval T     tax: how long to look, \"5s\" (the default), \"500ms\"\n"
+		"      --direct FILE    tax: a run without Tidegate, to compare with: wrk's "
+		"output,\n"
+		"                       tg_load's, or JSON with requests_per_second, p50_us\n"
+		"      --through FILE   tax: the same generator's run through it, meanwhile\n"
+		"  -h, --help           this text;  -V, --version\n\n"
+		"Exit status: 0 done; 1 refused or not ready (the answer says why); 2 wrong "
+		"usage; 3 nobody answers.\n\n"
+		"Examples:\n"
+		"  tgctl drops                         what was dropped, and does the ledger "
+		"balance?\n"
+		"  tgctl tax --interval 10s            what a request costs, stage by stage\n"
+		"  tgctl stats 'cluster\\.v1\\..*_5xx'    only what matches\n"
+		"  tgctl --json memory | jq '.pools[] | select(.refused > 0)'\n");
 }
 
 /* Percent-encodes what a query value cannot hold. */
@@ -288,6 +303,77 @@ static int run(const struct command *c, const char *arg, const struct options *o
 	return rc;
 }
 
+static json_t *ask_json(const struct options *o, const char *target)
+{
+	struct answer a = {0};
+	json_t *j = NULL;
+
+	if (!ask(o, "GET", target, &a))
+		return NULL;
+	if (a.status == 200)
+		j = json_loadb(a.body, a.n, 0, NULL);
+	if (!j)
+		fprintf(stderr, "tgctl: %s: no JSON, status %d\n", target, a.status);
+	free(a.buf);
+	return j;
+}
+
+static bool start_sampling(const struct options *o)
+{
+	struct answer a = {0};
+	char target[64];
+	bool ok;
+
+	/* Also while the two readings are made. */
+	snprintf(target, sizeof(target), "/tax/sample?seconds=%u", o->interval_ms / 1000 + 2);
+	ok = ask(o, "POST", target, &a) && a.status == 200;
+	if (a.buf && !ok)
+		fputs(a.body, stderr);
+	free(a.buf);
+	return ok;
+}
+
+static void wait_interval(const struct options *o)
+{
+	struct timespec left = {o->interval_ms / 1000, (long)(o->interval_ms % 1000) * 1000000};
+
+	while (nanosleep(&left, &left) < 0 && errno == EINTR)
+		;
+}
+
+static int run_tax(const struct command *c, const struct options *o)
+{
+	json_t *direct = NULL, *through = NULL, *before = NULL, *after = NULL, *report;
+	int rc = EXIT_UNREACHABLE;
+
+	/* First: a mistake in its name should not cost an interval. */
+	if (o->direct && !(direct = tgctl_tax_run(o->direct)))
+		return EXIT_USAGE;
+	if (start_sampling(o) && (before = ask_json(o, "/tax?format=json"))) {
+		wait_interval(o);
+		after = ask_json(o, "/tax?format=json");
+	}
+	/* Written meanwhile. */
+	if (after && o->through && !(through = tgctl_tax_run(o->through)))
+		rc = EXIT_USAGE;
+	else if (after) {
+		report = tgctl_tax_report(before, after);
+		if (direct)
+			tgctl_tax_compare(report, json_incref(direct), json_incref(through));
+		if (o->json)
+			json_dumpf(report, stdout, JSON_INDENT(1));
+		else
+			c->show(report, o->all);
+		json_decref(report);
+		rc = 0;
+	}
+	json_decref(direct);
+	json_decref(through);
+	json_decref(before);
+	json_decref(after);
+	return rc;
+}
+
 static const struct command *find_command(const char *name)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++)
@@ -318,6 +404,19 @@ static bool check_args(const struct command *c, int n, char **args)
 	return true;
 }
 
+/* ms; 0: no duration, or out of range. */
+static unsigned int interval(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (text[0] < '0' || text[0] > '9' || n > 3600000)
+		return 0;
+	if (strcmp(end, "ms") == 0)
+		return (unsigned int)n;
+	return strcmp(end, "s") == 0 && n <= 3600 ? (unsigned int)n * 1000 : 0;
+}
+
 /* < 0: go on. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -326,6 +425,9 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{"json", no_argument, NULL, 'j'},
 		{"all", no_argument, NULL, 'a'},
 		{"timeout", required_argument, NULL, 't'},
+		{"interval", required_argument, NULL, 'i'},
+		{"direct", required_argument, NULL, OPT_DIRECT},
+		{"through", required_argument, NULL, OPT_THROUGH},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -333,7 +435,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	char *end;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "s:jat:hV", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "s:jat:i:hV", longs, NULL)) != -1) {
 		switch (opt) {
 		case 's':
 			o->socket = optarg;
@@ -351,6 +453,19 @@ static int parse_options(int argc, char **argv, struct options *o)
 				return EXIT_USAGE;
 			}
 			break;
+		case 'i':
+			o->interval_ms = interval(optarg);
+			if (!o->interval_ms) {
+				fprintf(stderr, "tgctl: --interval is \"1ms\" to \"3600s\"\n");
+				return EXIT_USAGE;
+			}
+			break;
+		case OPT_DIRECT:
+			o->direct = optarg;
+			break;
+		case OPT_THROUGH:
+			o->through = optarg;
+			break;
 		case 'h':
 			usage(stdout);
 			return 0;
@@ -366,7 +481,8 @@ static int parse_options(int argc, char **argv, struct options *o)
 
 int main(int argc, char **argv)
 {
-	struct options o = {.socket = getenv("TIDEGATE_ADMIN"), .timeout_s = 10};
+	struct options o = {
+		.socket = getenv("TIDEGATE_ADMIN"), .timeout_s = 10, .interval_ms = 5000};
 	const struct command *c;
 	int rc = parse_options(argc, argv, &o);
 
@@ -385,5 +501,5 @@ int main(int argc, char **argv)
 	}
 	if (!check_args(c, argc - optind - 1, argv + optind + 1))
 		return EXIT_USAGE;
-	return run(c, argv[optind + 1], &o);
+	return c->show == tgctl_show_tax ? run_tax(c, &o) : run(c, argv[optind + 1], &o);
 }

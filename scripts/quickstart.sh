@@ -5,7 +5,7 @@
 #
 #   scripts/quickstart.sh                 about half a minute once it is built
 #   scripts/quickstart.sh --keep          leaves it running and says how to talk to it
-#   scripts/quickstart.sh --seconds N     how long the load lasts (5)
+#   scripts/quickstart.sh --seconds N     how long each of the two loads lasts (5)
 # shellcheck disable=SC2016  # the $1 in single quotes are awk's
 set -uo pipefail
 
@@ -29,7 +29,7 @@ name=tg$$
 client=$name-client gate=$name-gate origin=$name-origin
 dir=$(mktemp -d "/tmp/tidegate-$name-XXXXXX")
 chmod 755 "$dir"
-child='' tidegate='' nginx='' up=no kept=no failed=0
+child='' tidegate='' nginx='' tax='' up=no kept=no failed=0
 
 end() { # PID SECONDS: SIGTERM, then SIGKILL
 	local deadline=$((SECONDS + $2))
@@ -45,6 +45,7 @@ end() { # PID SECONDS: SIGTERM, then SIGKILL
 cleanup() {
 	trap '' INT TERM HUP
 	[ -z "$child" ] || end "$child" 5
+	[ -z "$tax" ] || end "$tax" 1
 	if [ "$kept" = no ]; then
 		[ -z "$tidegate" ] || end "$tidegate" 10
 		[ -z "$nginx" ] || end "$nginx" 5
@@ -186,11 +187,35 @@ stat_of() { tgctl --all stats 2> /dev/null | awk -v n="$1" '$1 == n || $1 == n "
 busy0=$(stat_of server.busy_cycles) idle0=$(stat_of server.idle_cycles)
 rq0=$(stat_of http.web.downstream_rq_completed)
 
-step "load by wrk: 32 connections, $seconds s"
-run ip netns exec "$client" wrk -t 1 -c 32 -d "${seconds}s" --latency http://10.77.1.1/ > "$dir/wrk.txt" 2>&1 || {
-	cat "$dir/wrk.txt" >&2
-	die 'wrk failed'
+load() { # URL FILE
+	run ip netns exec "$client" wrk -t 1 -c 32 -d "${seconds}s" --latency "$1" > "$2" 2>&1 || {
+		cat "$2" >&2
+		die 'wrk failed'
+	}
 }
+
+# What Tidegate is compared with: the same cable, from the client straight to the origin.
+step "load by wrk without Tidegate: 32 connections, $seconds s"
+direct_cable() {
+	ip -n "$client" link add direct numrxqueues 1 numtxqueues 1 type veth \
+		peer name direct numrxqueues 1 numtxqueues 1 netns "$origin" &&
+		for ns in "$client" "$origin"; do
+			ip netns exec "$ns" ethtool -K direct tx off tso off gso off gro off > /dev/null &&
+				ip -n "$ns" link set direct up || return 1
+		done &&
+		ip -n "$client" addr add 10.77.3.1/24 dev direct &&
+		ip -n "$origin" addr add 10.77.3.2/24 dev direct
+}
+direct_cable || die 'no cable from client to origin'
+load http://10.77.3.2:8080/ "$dir/direct.txt"
+
+step "load by wrk through Tidegate: 32 connections, $seconds s"
+# A little longer than the load, whose end it has to see.
+tgctl --interval $((seconds * 1000 + 700))ms --direct "$dir/direct.txt" --through "$dir/wrk.txt" \
+	tax > "$dir/tax.txt" 2>&1 &
+tax=$!
+load http://10.77.1.1/ "$dir/wrk.txt"
+wait "$tax" || { cat "$dir/tax.txt" >&2; die 'tgctl tax failed'; }
 busy1=$(stat_of server.busy_cycles) idle1=$(stat_of server.idle_cycles)
 rq1=$(stat_of http.web.downstream_rq_completed)
 
@@ -243,6 +268,9 @@ say '  ------------------------------------------------------------------------'
 say '  Why something was dropped (tgctl drops):'
 tgctl drops | sed 's/^/    /'
 say
+say '  What the mesh costs (tgctl tax, beside a run from the client straight to the origin):'
+sed 's/^/    /' "$dir/tax.txt"
+say
 
 if [ "$keep" = yes ] && [ "$failed" = 0 ]; then
 	kept=yes
@@ -250,7 +278,7 @@ if [ "$keep" = yes ] && [ "$failed" = 0 ]; then
 It keeps running.
   talk to it     ip netns exec $client curl -v http://10.77.1.1/
   load it        ip netns exec $client wrk -c 32 -d 10s --latency http://10.77.1.1/
-  look inside    $build/dpdk_app/tgctl -s $dir/admin.sock stats      (or drops, clusters, memory ...)
+  look inside    $build/dpdk_app/tgctl -s $dir/admin.sock stats      (or tax, drops, memory ...)
   change it      \$EDITOR $dir/tidegate.cfg; kill -HUP $tidegate
   its log        $dir/tidegate.log, $dir/access.log
   end it         $root/scripts/lab.sh down $name; rm -r $dir

@@ -33,7 +33,7 @@
 	X(filters, "filters of requests and responses") \
 	X(route, "virtual host and route of a request") \
 	X(upstream, "endpoint and connection to it") \
-	X(tx, "frames to the devices") \
+	X(tx, "frames to the devices, and what the kernel does for them at once") \
 	X(loop, "the rest of the turn: clock, timers and what they start, orders")
 
 enum tg_stage {

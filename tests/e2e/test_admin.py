@@ -46,7 +46,7 @@ def ready_and_health(lab):
 @case
 def mutations_need_post(lab):
     for path in ('/drain', '/drain_listeners', '/quitquitquit', '/reload', '/reopen_logs',
-                 '/healthcheck/fail'):
+                 '/healthcheck/fail', '/tax/sample'):
         equal(lab.get(path)[0], 405, path)
     equal(lab.get('/ready', 'POST')[0], 405)
     equal(lab.get('/ready'), (200, 'LIVE\n'))
@@ -267,6 +267,59 @@ def a_line_for_every_request(lab):
     equal(after['server.log_records'] - before['server.log_records'], 500)
     equal(after['server.log_dropped'], before['server.log_dropped'])
     equal(after['access_log.lines_lost'], 0)
+
+
+def tax_under_requests(lab, *args):
+    """The report, made while requests go through."""
+    p = subprocess.Popen([TGCTL, '-s', os.path.join(lab.dir, 'admin.sock'), '--interval', '500ms', *args, 'tax'],
+                         stdout=subprocess.PIPE, text=True)
+    with Client(lab.connect((GATE4, 80))) as c:
+        while p.poll() is None:
+            for _ in range(20):
+                equal(c.ask(request('GET', '/hello', 'nginx.test')).status, 200)
+    out = p.communicate(timeout=30)[0]
+    equal(p.returncode, 0)
+    return out
+
+
+@case
+def tax_adds_up(lab):
+    r = json.loads(tax_under_requests(lab, '--json'))
+    check(r['requests'] > 20 and r['traced_turns'] > 0, r)
+    stages = {s['stage']: s for s in r['stages']}
+    # To the cycle, in what the worker counted; as percentages, to their last digit.
+    equal(sum(s['traced_cycles'] for s in r['stages']), r['traced_cycles'])
+    check(abs(sum(s['percent'] for s in r['stages']) - 100) < 1e-6, r)
+    check(abs(sum(s['ns_per_request'] for s in r['stages']) / r['ns_per_request'] - 1) < 1e-6, r)
+    for name in ('rx', 'tcp', 'http', 'route', 'upstream', 'tx', 'loop'):
+        check(stages[name]['traced_cycles'] > 0, f'{name}: {stages[name]}')
+    equal(stages['filters']['traced_cycles'], 0)
+    w = r['workers'][0]
+    check(w['sleeps'] > 0 and w['voluntary_switches'] > 0, f'it sleeps when idle, and sends by system calls: {w}')
+    # Nobody asks any longer: no turn is traced.
+    wait_for(lambda: not lab.json('/tax')['workers'][0]['sampling'], 'end of sampling')
+    wait_for(lambda: traced(lab) == traced(lab), 'end of the last traced turn')
+    before = traced(lab)
+    hello(lab, 3)
+    equal(traced(lab), before)
+
+
+def traced(lab):
+    t = lab.json('/tax')['workers'][0]['traced']
+    return t['turns'] + t['empty_turns']
+
+
+@case
+def tax_beside_a_direct_run(lab):
+    path = os.path.join(lab.dir, 'direct.json')
+    with open(path, 'w', encoding='ascii') as f:
+        json.dump({'requests_per_second': 1000000, 'p50_us': 10}, f)
+    out = tax_under_requests(lab, '--direct', path, '--through', path)
+    check(re.search(r'^http +\d+\.\d %', out, re.M), out)
+    check('a request takes 0 % more' in out and 'median latency 10.0 us directly' in out, out)
+    check('no run' in tgctl(lab, 'tax', '--direct', lab.config, code=2), 'a file of another kind')
+    for args in (['--direct', '/no/such/file'], ['--interval', '5'], ['--interval', '0s'], ['--interval', '3601s']):
+        tgctl(lab, 'tax', *args, code=2)
 
 
 @case

@@ -16,7 +16,11 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'perf', 'harness'))
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
+from lab import TGCTL  # noqa: E402
+from measure import Generator  # noqa: E402
 from place import LOAD, Place  # noqa: E402
+from scenarios import Work  # noqa: E402
+from systems import Tidegate  # noqa: E402
 
 SHORT = ['--quick', '--json', '--runs', '1', '--seconds', '1']
 
@@ -66,6 +70,39 @@ def kernel_clients_over_virtual_cables(_):
     r = run_sh('mtls', *SHORT, '--systems', 'tidegate', '--table', 'veth')
     check(r['tables']['veth']['tidegate']['requests'] > 0, 'requests')
     check('best' not in r['tables'], 'one table alone')
+
+
+def tax(system, interval):
+    p = netns.run(None, [TGCTL, '-s', system.place.path('admin.sock'), '--json', '--interval', interval, 'tax'])
+    return json.loads(p.stdout)
+
+
+@case
+def a_spinning_worker_stays_on_its_cpu_and_out_of_the_kernel(lab):
+    """idle = "spin" over shared memory, warm, mTLS on both legs. What others make the kernel do on its CPU (they share
+    it, and interrupts are charged to whom they hit) may show as involuntary switches and as system time, but not in
+    every window; a switch of its own may not show at all."""
+    work = Work(tls_down=True, tls_up=True, connections=32)
+    windows = []
+    with Tidegate(lab, work, 'best') as system:
+        g = Generator(system, [*work.args(), '--seconds', 6, '--warmup', 1])
+        try:
+            g.event('begin')
+            while len(windows) < 6 and not any(w['system_seconds'] == 0 for w in windows):
+                r = tax(system, '700ms')
+                check(r['requests'] > 100 and r['traced_turns'] > 0, r)
+                equal(sum(s['traced_cycles'] for s in r['stages']), r['traced_cycles'], 'cycles of all stages')
+                tls = [s for s in r['stages'] if s['stage'] == 'tls'][0]
+                check(tls['traced_cycles'] > 0, tls)
+                windows += r['workers']
+        finally:
+            g.end()
+    for w in windows:
+        print(f'# system {w["system_seconds"]} s of {w["run_seconds"]:.2f} s, switches: own {w["voluntary_switches"]}, '
+              f'by others {w["involuntary_switches"]}')
+    equal([w['voluntary_switches'] for w in windows], [0] * len(windows), 'switches of its own')
+    equal([w['sleeps'] for w in windows], [0] * len(windows), 'sleeps')
+    equal(windows[-1]['system_seconds'], 0, 'system time')
 
 
 def lie(listener, change):

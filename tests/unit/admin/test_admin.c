@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "../tgtest.h"
@@ -333,6 +334,71 @@ static void stats_and_drops(void)
 	fake_app_fini(&f);
 }
 
+/* The readings of two workers, one with a thread that the kernel knows. */
+static void tax(void)
+{
+	json_t *j, *w;
+	struct tg_tax *t;
+
+	start();
+	t = &f.workers[0].stats->tax;
+	f.workers[0].stats->busy_cycles = 77;
+	tg_hist_record(&f.workers[0].stats->rq_duration, 1000);
+	atomic_store(&f.workers[0].tid, (int)gettid());
+	tg_tax_begin(t, 100);
+	tg_tax_border(t, TG_STAGE_http, 110);
+	tg_tax_end(t, 150, true);
+	CU_ASSERT_EQUAL(get("/tax"), 200);
+	SAYS("0::requests::1\n");
+	SAYS("0::busy_cycles::77\n");
+	SAYS("0::traced_cycles_http::40\n");
+	SAYS("0::system_ms::");
+	CU_ASSERT_PTR_NULL(strstr(body, "1::system_ms"));
+	CU_ASSERT_EQUAL(get("/tax?format=json"), 200);
+	j = json_loads(body, 0, NULL);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(j);
+	CU_ASSERT_TRUE(json_integer_value(json_object_get(j, "tsc_hz")) >= 0);
+	w = json_array_get(json_object_get(j, "workers"), 0);
+	CU_ASSERT_EQUAL(
+		json_integer_value(json_object_get(json_object_get(w, "traced"), "cycles")), 50);
+	CU_ASSERT_EQUAL(
+		json_integer_value(json_object_get(json_object_get(w, "thread"), "tid")), gettid());
+	CU_ASSERT_TRUE(json_is_integer(
+		json_object_get(json_object_get(w, "thread"), "voluntary_switches")));
+	CU_ASSERT_TRUE(json_is_false(json_object_get(w, "sampling")));
+	w = json_array_get(json_object_get(j, "workers"), 1);
+	CU_ASSERT_TRUE(json_is_null(json_object_get(w, "thread")));
+	json_decref(j);
+	CU_ASSERT_EQUAL(get("/tax?format=xml"), 400);
+	fake_app_fini(&f);
+}
+
+static void tax_samples_for_a_while(void)
+{
+	static const char *const bad[] = {"", "0", "-1", "3601", "1x", "99999999999999999999"};
+	char target[64];
+	struct timespec now;
+
+	start();
+	for (size_t i = 0; i < TG_ARRAY_LEN(bad); i++) {
+		snprintf(target, sizeof(target), "/tax/sample?seconds=%s", bad[i]);
+		CU_ASSERT_EQUAL(post(target), 400);
+	}
+	CU_ASSERT_EQUAL(get("/tax/sample"), 405);
+	CU_ASSERT_EQUAL(atomic_load(&f.workers[1].stats->tax.until), 0);
+	CU_ASSERT_EQUAL(post("/tax/sample?seconds=100"), 200);
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	for (uint32_t i = 0; i < FAKE_WORKERS; i++) {
+		struct tg_tax *t = &f.workers[i].stats->tax;
+
+		CU_ASSERT_TRUE(tg_tax_wanted(t, ((uint64_t)now.tv_sec + 90) * TG_SEC));
+		CU_ASSERT_FALSE(tg_tax_wanted(t, ((uint64_t)now.tv_sec + 102) * TG_SEC));
+	}
+	CU_ASSERT_EQUAL(get("/tax?format=json"), 200);
+	SAYS("\"sampling\": true");
+	fake_app_fini(&f);
+}
+
 static void bad_requests_do_no_harm(void)
 {
 	static char big[200000];
@@ -472,7 +538,8 @@ static void tcp_address(void)
 	fake_app_fini(&f);
 }
 
-TG_TEST_MAIN("admin", {"ready follows the state", ready_follows_the_state},
+TG_TEST_MAIN("admin", {"ready follows the state", ready_follows_the_state}, {"tax", tax},
+	{"tax samples for a while", tax_samples_for_a_while},
 	{"mutations take POST only", mutations_take_post_only},
 	{"reload tells every error", reload_tells_every_error},
 	{"clusters and listeners", clusters_and_listeners}, {"config and info", config_and_info},
