@@ -328,6 +328,20 @@ static void proxy_unlisten(void *ctx, void *handle)
 	tg_pool_put(&w->listeners, handle);
 }
 
+static enum tg_why ask_limit(void *ctx, const struct tg_ip *from, uint64_t now, bool take)
+{
+	return tg_connlimit_ask(ctx, from, now, take);
+}
+
+static void proxy_limit(void *ctx, void *handle, struct tg_connlimit *limit)
+{
+	struct tg_tcp_listener *l = handle;
+
+	(void)ctx;
+	l->admit = limit ? ask_limit : NULL;
+	l->admit_ctx = limit;
+}
+
 static uint32_t proxy_shortage(void *ctx)
 {
 	struct tg_worker *w = ctx;
@@ -462,6 +476,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 		.net = {.connect = proxy_connect,
 			.listen = proxy_listen,
 			.unlisten = proxy_unlisten,
+			.limit = proxy_limit,
 			.shortage = proxy_shortage,
 			.ctx = w},
 		.tls = w->tls,

@@ -45,7 +45,8 @@ OWNER = {
     'http1': 'http', 'match': 'http', 'msg': 'http',
     'rbac': 'filter',
     'fault': 'filter',
-    'bucket': 'base',
+    'ratelimit': 'filter',
+    'bucket': 'base', 'connlimit': 'base',
 }
 
 # Header of a library (a prefix) and the folders that may include it.

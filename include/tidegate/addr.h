@@ -64,6 +64,8 @@ bool tg_ip_is_multicast(const struct tg_ip *a); /* 224/4, ff00::/8 */
 bool tg_ip_is_any(const struct tg_ip *a);       /* 0.0.0.0 or :: */
 bool tg_ip_is_linklocal(const struct tg_ip *a); /* 169.254/16, fe80::/10 */
 bool tg_ip_in(const struct tg_ip *a, const struct tg_ip_prefix *net);
+/* Its first bits, of the 16-byte form; 0 .. 128. The others are 0. */
+struct tg_ip tg_ip_masked(const struct tg_ip *a, uint32_t bits);
 
 /* "10.0.0.1", "fd00::1". TG_EINVAL. */
 int tg_ip_parse(const char *s, struct tg_ip *out);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 
 #include <tidegate/addr.h>
+#include <tidegate/connlimit.h>
 #include <tidegate/filter.h>
 #include <tidegate/http1.h>
 #include <tidegate/log.h>
@@ -104,6 +105,7 @@ struct tg_listener_conf {
 	uint8_t xfcc_set;                  /* TG_XFCC_SUBJECT ... */
 	const char *server_name;           /* "tidegate" */
 	const struct tg_host_table *hosts;
+	struct tg_connlimit *connlimit; /* of new connections; NULL: none */
 	const struct tg_tls_conf *tls;  /* in the snapshot's tls[]; NULL: plain text */
 	uint64_t tls_handshake_timeout; /* ns */
 	/* tcp */

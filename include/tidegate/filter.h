@@ -119,7 +119,8 @@ struct tg_filter_env {
 
 /* One kind of filter, static. At most eight hooks. */
 struct tg_filter_ops {
-	const char *name; /* as in the configuration: "rbac" */
+	const char *name;      /* as in the configuration: "rbac" */
+	const char *stat_name; /* as in statistics; NULL: the same */
 	uint16_t conf_size;
 	uint16_t core_size; /* bytes a worker and configuration that the filter may write to, zeroed
 			       with each snapshot, in cache lines of their own; 0: none */

@@ -26,6 +26,9 @@ struct tg_proxy_net {
 	int (*listen)(void *ctx, const struct tg_sockaddr *addr, uint32_t buf,
 		const struct tg_conn_user *user, void *owner, void **handle);
 	void (*unlisten)(void *ctx, void *handle);
+	/* From now on the listener takes no more new connections than l lets it, NULL: all; it
+	 * lives until another one is given, or unlisten. NULL: no limits. */
+	void (*limit)(void *ctx, void *handle, struct tg_connlimit *l);
 	uint32_t (*shortage)(void *ctx); /* TG_SHORT_x; NULL: never short */
 	void *ctx;
 };

@@ -62,6 +62,12 @@ struct tg_tcp_listener {
 	void *owner;               /* ... whose owner is this at first; on_ready replaces it */
 	uint32_t rcv_buf, snd_buf; /* 0: the stack's default */
 	uint32_t backlog;          /* handshakes in progress before cookies; 0: max_embryonic */
+	/* Asked for each new connection before anything is done for it, NULL: all may come. Not
+	 * TG_WHY_none: the segment is dropped for that reason. take: it is about to come, else it
+	 * is only asked whether it could (its SYN is answered by a cookie, and its ACK asks again).
+	 */
+	enum tg_why (*admit)(void *ctx, const struct tg_ip *from, uint64_t now, bool take);
+	void *admit_ctx;
 };
 
 struct tg_tcp_dial {

@@ -52,6 +52,8 @@
 	X(tcp_no_connection, SEG, "segment of no connection (answered with RST, unless an RST)") \
 	X(tcp_embryonic, SEG, "segment of a handshake that does not fit it") \
 	X(tcp_syn_dropped, SEG, "SYN dropped: no connection, buffer or budget left") \
+	X(tcp_listener_rate, SEG, "SYN over the listener's limit of new connections") \
+	X(tcp_client_rate, SEG, "SYN over the limit of new connections of its client") \
 	X(tcp_cookie_bad, SEG, "ACK that carries no valid SYN cookie") \
 	X(tcp_paws, SEG, "timestamp older than the last (RFC 7323 section 5)") \
 	X(tcp_out_of_window, SEG, "outside the receive window (RFC 9293 section 3.10.7.4)") \
@@ -133,6 +135,7 @@
 	X(req_expectation, REQ, "417: expectation not understood") \
 	X(req_timeout, REQ, "408: request not complete in time") \
 	X(req_denied, REQ, "403: refused by a filter (RBAC)") \
+	X(req_rate_limited, REQ, "429: over a rate limit (RL)") \
 	X(req_filter, REQ, "answered or cut by a filter otherwise") \
 	X(req_no_route, REQ, "404: no route matches (NR)") \
 	X(req_no_cluster, REQ, "503: cluster not found (NC)") \

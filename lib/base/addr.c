@@ -33,6 +33,16 @@ bool tg_ip_in(const struct tg_ip *a, const struct tg_ip_prefix *net)
 	return !rest || ((a->b[whole] ^ net->ip.b[whole]) & (0xff00u >> rest) & 0xff) == 0;
 }
 
+struct tg_ip tg_ip_masked(const struct tg_ip *a, uint32_t bits)
+{
+	struct tg_ip out = {.b = {0}};
+
+	memcpy(out.b, a->b, bits / 8);
+	if (bits % 8)
+		out.b[bits / 8] = (uint8_t)(a->b[bits / 8] & 0xff00u >> bits % 8);
+	return out;
+}
+
 int tg_ip_parse(const char *s, struct tg_ip *out)
 {
 	uint32_t be;

@@ -318,6 +318,7 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 	if (l->protocol == TG_PROTOCOL_HTTP)
 		check_hosts(p, l, scratch);
 	cfg_check_tls(c, &l->tls, &cfg_listener_tls, l->h.at, &cfg_listeners);
+	cfg_check_connlimit(c, &l->connlimit, who);
 	cfg_check_filters(c, &l->filters, who, l->protocol == TG_PROTOCOL_TCP,
 		cfg_tls_knows_clients(&l->tls));
 	if (cfg_given(&cfg_listeners, &l->h, "max_request_headers_kb") &&

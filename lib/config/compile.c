@@ -212,6 +212,8 @@ static bool compile_listener(struct compile *k, uint32_t number)
 				(raw->xfcc_set.dns ? TG_XFCC_DNS : 0) |
 				(raw->xfcc_set.uri ? TG_XFCC_URI : 0));
 	l->tls_handshake_timeout = raw->tls.handshake_timeout;
+	if (!cfg_compile_connlimit(k->c, &raw->connlimit, &l->connlimit))
+		return false;
 	l->limits.max_fields = (uint16_t)raw->max_fields;
 	if (raw->max_headers_kb)
 		l->limits.max_head = raw->max_headers_kb * 1024;

@@ -97,6 +97,11 @@ static const struct cfg_key listener_keys[] = {
 	KEY(raw_listener, filters, "filters", .type = CFG_FILTERS,
 		.example = "( { name = \"rbac\"; policies: ( ... ); } )",
 		.doc = "what connections and requests pass, in order (docs/filters.md)"),
+	KEY(raw_listener, connlimit, "connection_rate_limit", .type = CFG_GROUP,
+		.group = &cfg_connlimit,
+		.example = "{ token_bucket: { max_tokens = 1000; tokens_per_fill = 500; "
+			   "fill_interval = \"1s\"; }; }",
+		.doc = "new connections, asked for at the SYN (docs/filters.md)"),
 	KEY(raw_listener, virtual_hosts, "virtual_hosts", .type = CFG_NAMES,
 		.flags = CFG_HTTP | CFG_NOT_EMPTY, .example = "[\"shop\"]",
 		.doc = "names of virtual hosts served here (http)"),

@@ -4,6 +4,8 @@
 #ifndef TG_CONFIG_SCHEMA_H
 #define TG_CONFIG_SCHEMA_H
 
+#include <tidegate/bucket.h>
+
 #include "cfg.h"
 
 enum cfg_type {       /* C type at the key's offset */
@@ -152,14 +154,33 @@ struct raw_filter_head {
 	bool disabled;
 };
 
+struct raw_token_bucket {
+	struct raw_head h;
+	uint32_t max_tokens, tokens_per_fill;
+	uint64_t fill_interval;
+};
+
 struct cfg_filter_kind;
 struct raw_filter {
 	const struct cfg_filter_kind *kind;
 	struct raw_filter_head *raw; /* the kind's structure, in tmp */
 };
 
+struct raw_client_limit {
+	struct raw_head h;
+	struct raw_token_bucket bucket;
+	uint32_t v4, v6, max_clients;
+};
+
+struct raw_connlimit {
+	struct raw_head h;
+	struct raw_token_bucket bucket;
+	struct raw_client_limit client;
+};
+
 struct raw_listener {
 	struct raw_head h;
+	struct raw_connlimit connlimit;
 	struct raw_list filters;
 	uint32_t xfcc;
 	struct raw_xfcc_set xfcc_set;
@@ -244,6 +265,17 @@ bool cfg_tls_knows_clients(const struct raw_tls *t);
 /* Into out, which is the snapshot's; false: no memory. */
 bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct tg_tls_conf *out);
 
+/* ratelimit.c */
+extern const struct cfg_group cfg_token_bucket;
+struct tg_bucket_rate cfg_bucket_rate(const struct raw_token_bucket *b);
+
+/* connlimit.c */
+extern const struct cfg_group cfg_connlimit;
+void cfg_check_connlimit(struct cfg *c, const struct raw_connlimit *l, const char *who);
+/* *out: NULL where nothing is limited. False: no memory. */
+bool cfg_compile_connlimit(
+	struct cfg *c, const struct raw_connlimit *raw, struct tg_connlimit **out);
+
 /* check_http.c */
 void cfg_check_header(struct cfg *c, const struct raw_header *h);
 /* A text that paths of requests are compared with. who: the beginning of messages. */
@@ -263,7 +295,7 @@ struct cfg_filter_kind {
 	/* What ops->compile takes, in the snapshot's memory. NULL: no memory. */
 	const void *(*input)(struct cfg *c, const struct raw_filter_head *raw);
 };
-extern const struct cfg_filter_kind cfg_filter_rbac, cfg_filter_fault;
+extern const struct cfg_filter_kind cfg_filter_rbac, cfg_filter_fault, cfg_filter_ratelimit;
 /* Whether some principal in it needs a client that was authenticated. */
 bool cfg_rbac_needs_identity(const struct raw_filter_head *raw);
 

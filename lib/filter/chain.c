@@ -107,7 +107,8 @@ int tg_filter_chain_bind(struct tg_filter_chain *c, struct tg_stats *stats, cons
 
 		if (!f->ops->n_counters)
 			continue;
-		snprintf(name, sizeof(name), "%s%s%s", f->ops->name, *f->of->id ? "." : "",
+		snprintf(name, sizeof(name), "%s%s%s",
+			f->ops->stat_name ? f->ops->stat_name : f->ops->name, *f->of->id ? "." : "",
 			f->of->id);
 		f->counters = tg_stats_filter(
 			stats, listener, name, f->ops->counters, f->ops->n_counters);

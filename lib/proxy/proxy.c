@@ -201,8 +201,11 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
 		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
 
-		if (ln->used && ln->handle)
-			ln->stats->listening = 1;
+		if (!ln->used || !ln->handle)
+			continue;
+		ln->stats->listening = 1;
+		if (p->conf.net.limit)
+			p->conf.net.limit(p->conf.net.ctx, ln->handle, ln->conf->connlimit);
 	}
 	if (old)
 		px_unpin(p, old);

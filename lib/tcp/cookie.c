@@ -59,6 +59,7 @@ enum tg_why cookie_input(
 	struct tg_handshake h = {
 		.flow = s->flow, .listener = l, .iss = s->ack - 1, .irs = s->seq - 1};
 	struct tg_opts o;
+	enum tg_why why;
 	struct tg_tcb *c;
 
 	h.peer_mss = tg_cookie_check(&t->secret, &s->flow, h.iss, h.irs, t->wheel->now);
@@ -72,6 +73,9 @@ enum tg_why cookie_input(
 		buf, own_mss(t, &s->flow.remote) - (h.has & TG_OPT_TS ? TG_OPTS_TS_LEN : 0u));
 	if (t->pressure > 1)
 		return TG_WHY_tcp_syn_dropped;
+	why = admitted(t, l, s, true);
+	if (tg_unlikely(why))
+		return why;
 	c = accept_tcb(t, &h, hash, 0);
 	if (!c)
 		return TG_WHY_tcp_syn_dropped;

@@ -266,17 +266,23 @@ enum tg_why listen_input(struct tg_tcp *t, struct tg_tcp_listener *l, struct tg_
 	uint64_t hash, uint32_t tw_ref)
 {
 	struct listener_slot *slot = slot_of(t, l);
+	bool record =
+		(!l->backlog || slot->embryonic < l->backlog) && t->embs.in_use < t->embs.count;
 	struct tg_emb *e = NULL;
 	struct tg_opts o;
+	enum tg_why why;
 	uint32_t iss;
 
 	if (t->pressure > 1 || conns_left(t) <= CONNS_ACCEPT(t->tcbs.count))
 		return TG_WHY_tcp_syn_dropped;
 	if (!tg_admit_syn(&t->admit, &s->flow.remote, now_ms(t)))
 		return TG_WHY_tcp_syn_dropped;
+	why = admitted(t, l, s, record);
+	if (tg_unlikely(why))
+		return why;
 	tg_opts_parse(
 		rte_pktmbuf_mtod_offset(s->m, const uint8_t *, 20), s->hdr_len - 20u, true, &o);
-	if (!l->backlog || slot->embryonic < l->backlog)
+	if (record)
 		e = tg_pool_take(&t->embs);
 	if (!e) {
 		if (tw_ref)

@@ -176,6 +176,12 @@ void fin_acked(struct tg_tcp *t, struct tg_tcb *c);
 /* --- handshake.c --- */
 enum tg_why listen_input(struct tg_tcp *t, struct tg_tcp_listener *l, struct tg_seg *s,
 	uint64_t hash, uint32_t tw_ref);
+static inline enum tg_why admitted(
+	struct tg_tcp *t, const struct tg_tcp_listener *l, const struct tg_seg *s, bool take)
+{
+	return l->admit ? l->admit(l->admit_ctx, &s->flow.remote, t->wheel->now, take)
+			: TG_WHY_none;
+}
 enum tg_why embryonic_input(struct tg_tcp *t, struct tg_emb *e, struct tg_seg *s, uint64_t hash);
 enum tg_why syn_sent_input(struct tg_tcp *t, struct tg_tcb *c, struct tg_seg *s);
 void embryonic_timer(void *stack, struct tg_timer *timer);

@@ -1,12 +1,15 @@
 #!/usr/bin/python3
-"""Faults on purpose, on two workers. Where chance decides, the bounds are six standard deviations: a run in half a
+"""Faults on purpose, and limits, on two workers. Where chance decides, the bounds are six standard deviations: a run in half a
 billion misses them."""
 import math
+import re
 import socket
+import ssl
 import struct
 import time
 
-from lab import Lab, Background, wait_for
+import certs
+from lab import GATE4, GATE6, Lab, Background, wait_for
 from tap import case, check, equal, main, note
 from wire import Client, request
 
@@ -15,7 +18,20 @@ listeners: (
   { name = "web"; address = "10.77.1.1:80"; virtual_hosts = ["main"]; filters: (
       { name = "fault"; abort: { http_status = 503; }; headers: ( { name = "x-break"; present = true; } ); },
       { name = "fault"; id = "asked"; delay: { header_delay = true; }; abort: { header_abort = true; };
-        response_rate_limit: { header_limit = true; }; } ); }
+        response_rate_limit: { header_limit = true; }; } ); },
+  { name = "limited"; address = "10.77.1.1:81"; virtual_hosts = ["limited"]; filters: (
+      { name = "local_ratelimit"; token_bucket: { max_tokens = 200; fill_interval = "24h"; };
+        enable_x_ratelimit_headers = "DRAFT_VERSION_03";
+        response_headers_to_add: ( { name = "x-local-rate-limit"; value = "true"; } ); } ); },
+  { name = "mesh"; address = "10.77.1.1:443"; virtual_hosts = ["limited"];
+    tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt"; };
+    filters: ( { name = "local_ratelimit"; rate_limits: ( { actions: ( { spiffe_id: { }; } ); } );
+                 descriptors: ( { entries: ( { key = "spiffe_id"; } );
+                                  token_bucket: { max_tokens = 2; fill_interval = "24h"; }; } ); } ); },
+  { name = "conns"; address = "10.77.1.1:82"; virtual_hosts = ["main"];
+    connection_rate_limit: { token_bucket: { max_tokens = 5; fill_interval = "24h"; }; }; },
+  { name = "conns4"; address = "10.77.1.1:9001"; protocol = "tcp"; cluster = "echo"; $clients },
+  { name = "conns6"; address = "[fd77:1::1]:9001"; protocol = "tcp"; cluster = "echo"; $clients }
 );
 virtual_hosts: (
   { name = "main"; domains = ["*"]; routes: (
@@ -26,11 +42,32 @@ virtual_hosts: (
       { match: { path = "/bytes/5"; }; route: { cluster = "py"; };
         filters: ( { name = "fault"; id = "slow"; delay: { fixed_delay = "400ms"; };
                      upstream_cluster = "py"; max_active_faults = 2; } ); },
+      { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); },
+  { name = "limited"; domains = ["*"]; routes: (
+      { match: { prefix = "/big"; }; route: { cluster = "py"; };
+        filters: ( { name = "local_ratelimit"; token_bucket: { max_tokens = 2000; fill_interval = "24h"; }; },
+                   { name = "fault"; abort: { http_status = 204; }; } ); },
+      { match: { prefix = "/tenants"; }; route: { cluster = "py"; };
+        filters: ( { name = "local_ratelimit"; max_dynamic_descriptors = 1000;
+                     rate_limits: ( { actions: ( { request_headers: { header_name = "x-tenant"; descriptor_key = "tenant"; }; } ); } );
+                     descriptors: ( { entries: ( { key = "tenant"; value = "gold"; } );
+                                      token_bucket: { max_tokens = 20; fill_interval = "24h"; }; },
+                                    { entries: ( { key = "tenant"; } );
+                                      token_bucket: { max_tokens = 3; fill_interval = "24h"; }; } ); } ); },
+      { match: { prefix = "/shadow"; }; route: { cluster = "py"; };
+        filters: ( { name = "local_ratelimit"; token_bucket: { max_tokens = 1; fill_interval = "24h"; };
+                     filter_enforced = 0; } ); },
+      { match: { prefix = "/free"; }; route: { cluster = "py"; };
+        filters: ( { name = "local_ratelimit"; disabled = true; } ); },
       { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); }
 );
 clusters: ( { name = "py"; circuit_breakers: { max_connections = 1000; max_pending_requests = 1000; max_requests = 1000; };
-              endpoints: ( { address = "10.77.2.2:8081"; } ); } );
+              endpoints: ( { address = "10.77.2.2:8081"; } ); },
+            { name = "echo"; endpoints: ( { address = "10.77.2.2:9001"; } ); } );
 '''
+CLIENTS = '''connection_rate_limit: { per_client: { token_bucket: { max_tokens = 3; fill_interval = "24h"; };
+                                           v4_prefix_mask_len = 24; }; };'''
+LIMIT = 'http.limited.local_rate_limit.'
 FAULT = 'http.web.fault.'
 
 
@@ -144,11 +181,121 @@ def fault_a_client_that_leaves_while_it_waits(lab):
     check(' 0 DC,DI ' in lab.wait_access('/see?gone')[0], lab.wait_access('/see?gone'))
 
 
+def ask(c, path, **f):
+    return c.ask(request('GET', path, 'x', fields=fields(**f)))
+
+
+def on_limited(lab, clients, each, path, **f):
+    """{status: how many} of so many requests on so many connections at once."""
+    found = {}
+
+    def run(i):
+        with Client(lab.connect((GATE4, 81))) as c:
+            return [ask(c, path, **f).status for _ in range(each)]
+    for t in [Background(run, i) for i in range(clients)]:
+        for s in t.result():
+            found[s] = found.get(s, 0) + 1
+    return found
+
+
+@case
+def limit_is_exact_over_workers(lab):
+    n = Counted(lab, LIMIT)
+    equal(on_limited(lab, 8, 60, '/see'), {200: 200, 429: 280})
+    equal(n.grew(), {'enabled': 480, 'ok': 200, 'rate_limited': 280, 'enforced': 280})
+    workers = {k.split('.')[1]: v for k, v in lab.stats().items() if re.fullmatch(r'worker\.\d\.tcp_accepted', k)}
+    check(len(workers) == 2 and all(workers.values()), f'both workers had connections: {workers}')
+    with Client(lab.connect((GATE4, 81))) as c:
+        r = ask(c, '/see?refused')
+        equal((r.status, r.body, r.get('x-local-rate-limit')), (429, b'local_rate_limited', 'true'))
+        equal((r.get('x-ratelimit-limit'), r.get('x-ratelimit-remaining')), ('200', '0'))
+        check(0 < int(r.get('retry-after')) <= 86400 and r.get('x-ratelimit-reset') == r.get('retry-after'), r)
+        equal(ask(c, '/free').status, 200)  # on the same connection
+    check(lab.wait_access('/see?refused')[0].endswith(' 429 RL local_rate_limited'), lab.wait_access('refused'))
+
+
+@case
+def limit_of_many_tokens_is_never_exceeded(lab):
+    """With leases: refusals may come early by a 64th."""
+    n = Counted(lab, LIMIT)
+    found = on_limited(lab, 8, 350, '/big')
+    equal(sum(found.values()), 2800)
+    check(2000 - 2000 // 64 <= found[204] <= 2000, found)
+    equal(n.grew()['ok'], found[204])
+
+
+@case
+def limit_of_each_tenant(lab):
+    equal(on_limited(lab, 6, 6, '/tenants', x_tenant='gold'), {200: 20, 429: 16})
+    for t in ('a', 'b', 'Gold'):
+        equal(on_limited(lab, 4, 2, '/tenants', x_tenant=t), {200: 3, 429: 5})
+    equal(on_limited(lab, 1, 9, '/tenants'), {200: 9})
+
+
+@case
+def limit_that_is_only_counted(lab):
+    n = Counted(lab, LIMIT)
+    equal(on_limited(lab, 1, 5, '/shadow'), {200: 5})
+    equal(n.grew(), {'enabled': 5, 'ok': 1, 'rate_limited': 4})
+
+
+@case
+def limit_of_each_identity(lab):
+    for who, want in (('web', [200, 200, 429]), ('ops', [200, 200, 429]), (None, [200] * 4)):
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        ctx.load_verify_locations(f'{lab.dir}/ca.crt')
+        if who:
+            ctx.load_cert_chain(f'{lab.dir}/{who}.crt', f'{lab.dir}/{who}.key')
+        got = []
+        for _ in want:  # each on a connection of its own
+            with Client(ctx.wrap_socket(lab.connect((GATE4, 443)), server_hostname='shop.test')) as c:
+                got.append(ask(c, '/see').status)
+        equal((who, got), (who, want))
+
+
+def connected(lab, addr, n):
+    """How many of n connections open within half a second; all are kept until the last has been tried."""
+    def run(_):
+        try:
+            return lab.connect(addr, timeout=0.5)
+        except OSError:
+            return None
+    socks = [s for s in (t.result() for t in [Background(run, i) for i in range(n)]) if s]
+    for s in socks:
+        s.close()
+    return len(socks)
+
+
+@case
+def limit_of_new_connections(lab):
+    before = lab.drops()[1]
+    equal(connected(lab, (GATE4, 82), 20), 5)
+    for addr in ((GATE4, 9001), (GATE6, 9001)):
+        equal((addr, connected(lab, addr, 8)), (addr, 3))
+    after = lab.drops()[1]
+    check(after['tcp_listener_rate'] - before['tcp_listener_rate'] >= 15, after)
+    check(after['tcp_client_rate'] - before['tcp_client_rate'] >= 10, after)
+
+
+@case
+def limits_begin_anew_with_a_reload(lab):
+    equal(lab.reload(), 'applied')
+    equal(on_limited(lab, 4, 60, '/see'), {200: 200, 429: 40})
+    equal(connected(lab, (GATE4, 82), 7), 5)
+
+
+def make_certs(lab):
+    ca = certs.CA(lab.dir)
+    ca.issue('server', ['DNS:shop.test'])
+    for name in ('web', 'ops'):
+        ca.issue(name, ['URI:spiffe://mesh.example/' + name])
+
+
 def make_lab():
-    return Lab(routes=ROUTES, nginx=False, workers=2,
+    return Lab(routes=ROUTES, nginx=False, workers=2, before=make_certs, clients=CLIENTS,
                admin='access_log_format = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% '
                      '%RESPONSE_CODE_DETAILS%";',
-               allowed=('req_filter', 'req_downstream_gone', 'conn_reset_by_peer'))
+               allowed=('req_filter', 'req_rate_limited', 'tcp_listener_rate', 'tcp_client_rate', 'tls_truncated', 'req_downstream_gone', 'conn_reset_by_peer'))
 
 
 if __name__ == '__main__':

@@ -28,12 +28,14 @@ static bool has_path(config_setting_t *s, const char *path)
 	return e && (!dot || has_path(e, dot + 1));
 }
 
-static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos"};
+static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
 {
-	static const char above[] = "listeners.filters.", below[] = "virtual_hosts.routes.filters.";
+	static const char above[] = "listeners.filters.", below[] = "virtual_hosts.routes.filters.",
+			  headers[] = "virtual_hosts.routes.match.headers";
+	const char *match = strstr(k->path, ".headers.");
 	config_t *c = ctx;
 	char other[256];
 
@@ -51,6 +53,10 @@ static void look_for(void *ctx, const struct tg_config_key *k)
 			if (has_path(config_root_setting(&c[i]), other))
 				return;
 	}
+	/* And what can be said of fields is everywhere the same. */
+	snprintf(other, sizeof(other), "%s%s", headers, match ? match + strlen(".headers") : "");
+	if (match && has_path(config_root_setting(&c[0]), other))
+		return;
 	absent++;
 	printf("%s is in none of those files\n", k->path);
 }
@@ -72,10 +78,12 @@ void schema_in_reference(void)
 	CU_ASSERT_EQUAL(absent, 0);
 }
 
-static const char *const filters[] = {"rbac", "fault"};
+static const char *const filters[] = {"rbac", "fault", "local_ratelimit"};
 static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"circuit_breakers.", "tls.", "set_current_client_cert_details.", "delay.", "abort.",
-	"response_rate_limit."};
+	"response_rate_limit.", "token_bucket.", "request_headers.", "remote_address.",
+	"masked_remote_address.", "spiffe_id.", "path.", "generic_key.", "header_value_match.",
+	"connection_rate_limit.", "per_client."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

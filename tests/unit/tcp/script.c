@@ -577,12 +577,32 @@ static void do_icmp(const char *p)
 	turn();
 }
 
+/* A limit of connections in all. */
+static enum tg_why admit(void *left, const struct tg_ip *from, uint64_t now, bool take)
+{
+	uint32_t *n = left;
+
+	if (!tg_ip_eq(from, &r.flow.local) || now != r.wheel.now)
+		script_fail("the listener is asked for somebody else");
+	if (!*n)
+		return TG_WHY_tcp_listener_rate;
+	*n -= take;
+	return TG_WHY_none;
+}
+
 static void do_listen(const char *p)
 {
+	static uint32_t limit;
+
 	r.listener = (struct tg_tcp_listener){
 		.addr = {.ip = r.flow.remote, .port = DUT_PORT}, .user = &user};
 	if (script_word(&p, "backlog"))
 		r.listener.backlog = script_number(&p);
+	if (script_word(&p, "limit")) {
+		limit = script_number(&p);
+		r.listener.admit = admit;
+		r.listener.admit_ctx = &limit;
+	}
 	if (tg_tcp_listen(r.tcp, &r.listener))
 		script_fail("tg_tcp_listen");
 }

@@ -22,22 +22,17 @@
  * wscale N, sackOK, TS val N|* ecr N|*, sack a:b c:d, raw HEX (bytes as they stand), nop, eol.
  *
  *   until   nothing leaves until this time
- *   listen [backlog N] | connect [timeout MS] | write N | read N | finish | detach | abort
- *   keepalive on|off | rcvbuf N
- *   refused NAME [to IP]   a connect, which fails at once for this reason
- *   other N   the segments after it are from the peer's port N; 0: the first one again
- *   again     the next SYN-ACK begins another connection, whose ISN counts from there on
- *   more on|off   what is written next is not all (tg_conn.tx_more)
- *   unlisten
- *   buffers N   N percent of the packet buffers are free, the rest is in use elsewhere
- *   icmp toobig MTU SEQ | icmp hard SEQ | icmp soft SEQ
- *   event A|B   the events since the last such line are these; "event -": none
- *   why NAME, acked N, written N, final 0|1, readable N, space N   what the conn says
- *   stat NAME N   the counter or reason has grown by N since the script's begin; with _now behind a
- *           gauge's name: is N
- *   asked N   so often was the peer asked for its MAC address since the last such line
- *   state gone | time_wait | embryonic | open   where the flow is in the table
- *   # a comment
+ *   listen [backlog N] [limit N] | connect [timeout MS] | write N | read N | finish | detach |
+ * abort keepalive on|off | rcvbuf N refused NAME [to IP]   a connect, which fails at once for this
+ * reason other N   the segments after it are from the peer's port N; 0: the first one again again
+ * the next SYN-ACK begins another connection, whose ISN counts from there on more on|off   what is
+ * written next is not all (tg_conn.tx_more) unlisten buffers N   N percent of the packet buffers
+ * are free, the rest is in use elsewhere icmp toobig MTU SEQ | icmp hard SEQ | icmp soft SEQ event
+ * A|B   the events since the last such line are these; "event -": none why NAME, acked N, written
+ * N, final 0|1, readable N, space N   what the conn says stat NAME N   the counter or reason has
+ * grown by N since the script's begin; with _now behind a gauge's name: is N asked N   so often was
+ * the peer asked for its MAC address since the last such line state gone | time_wait | embryonic |
+ * open   where the flow is in the table # a comment
  *
  * TG_SCRIPT_TRACE=1 in the environment prints every segment that leaves.
  * Whatever leaves without a line that expects it fails the script. At the end everything is taken

@@ -132,6 +132,38 @@ static const struct script scripts[] = {
 		     "+0  state gone\n"
 		     "+0  stat tcp_cookies_accepted 0\n"},
 
+	ABOUT("A limit of connections"),
+	{"a cookie costs nothing before it comes back, and no more than one connection",
+		CONF_SMALL_EMB,
+		"0     listen limit 3\n"
+		"+0    other 6001\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+0    other 6002\n"
+		"+0    again\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+0    other 6003\n"
+		"+0    again\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+0    other 0\n"
+		"+0    again\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+0    stat tcp_cookies_sent 2\n"
+		"+.1   < . 1:1(0) ack 1 win 1000\n"
+		"+0    event OPEN\n"
+		"+0    abort\n"
+		"+0    > R. 1:1(0) ack 1\n"
+		"# the same cookie again, and another SYN\n"
+		"+.1   < . 1:1(0) ack 1 win 1000\n"
+		"+0    stat tcp_listener_rate 1\n"
+		"+0    state gone\n"
+		"+0    < S 100:100(0) win 65535 <mss 1460>\n"
+		"+0    stat tcp_listener_rate 2\n"
+		"+0    stat tcp_cookies_accepted 1\n"},
+
 	ABOUT("The end of the emergency"),
 	{"a record is free again: the next SYN is remembered", CONF_SMALL_EMB,
 		FULL RELEASE "+0 again\n"

@@ -187,6 +187,18 @@ static const struct script scripts[] = {
 		"+0    > P. 2897:3001(104) ack 101\n"
 		"+0    abort\n"
 		"+0    > R. 3001:3001(0) ack 101\n"},
+	{"a SYN over the limit is dropped without a word, a repeated one costs nothing", 0,
+		"0     listen limit 1\n"
+		"+0    other 6001\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+.6   < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    > S. 0:0(0) ack 1\n"
+		"+0    other 0\n"
+		"+0    again\n"
+		"+0    < S 0:0(0) win 65535 <mss 1460>\n"
+		"+0    stat tcp_listener_rate 1\n"
+		"+0    state gone\n"},
 	{"an ACK that is no cookie: RST", CONF_SMALL_EMB,
 		"0     listen backlog 1\n"
 		"+0    other 6001\n"

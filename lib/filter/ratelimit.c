@@ -1,0 +1,399 @@
+/* ratelimit.c: limits of requests by token buckets, as Envoy's filter "local_ratelimit". */
+#include <tidegate/log.h>
+#include <tidegate/ratelimit.h>
+
+#define MILLION 1000000u
+#define SEC UINT64_C(1000000000)
+#define HEADERS_MAX 3 /* x-ratelimit-* */
+
+/* A bucket, or one for each key. */
+struct target {
+	struct tg_bucket_rate rate;
+	struct tg_bucket *bucket; /* NULL: in the table */
+	struct tg_buckets table;
+	uint32_t lease; /* its number in leases */
+};
+
+struct limit {
+	const struct tg_ratelimit_limit *in;
+	uint32_t n_fit, *fit; /* descriptors with the same keys */
+};
+
+struct rl_conf {
+	const struct tg_ratelimit_in *in;
+	struct limit *limits;
+	struct target *descriptors, fallback;
+	uint32_t n_workers, n_buckets,
+		lease_row; /* leases of a worker: in cache lines of its own */
+	struct tg_bucket_lease *leases;
+};
+
+/* What the response is told: of the bucket that had least. */
+struct rl_state {
+	bool known;
+	uint32_t limit, left;
+	uint64_t reset; /* ns until more come */
+};
+
+static const struct tg_stat_def counters[TG_RATELIMIT_COUNTERS] = {
+	[TG_RATELIMIT_ENABLED] = {"enabled", "requests that were looked at"},
+	[TG_RATELIMIT_OK] = {"ok", "within the limits"},
+	[TG_RATELIMIT_LIMITED] = {"rate_limited", "over a limit"},
+	[TG_RATELIMIT_ENFORCED] = {"enforced", "of them, refused"},
+	[TG_RATELIMIT_EVICTED] = {"evicted",
+		"values whose bucket was given to another before it was full again"},
+};
+
+/* --- compiling ---------------------------------------------------------------------------------
+ */
+
+static void *lines(const struct tg_filter_env *env, size_t n)
+{
+	uint8_t *p = env->alloc(env->ctx, n + 64);
+
+	return p ? p + (64 - (uintptr_t)p % 64) % 64 : NULL;
+}
+
+static int make_bucket(struct rl_conf *c, struct target *t, const struct tg_filter_env *env)
+{
+	t->lease = c->n_buckets++;
+	t->bucket = lines(env, sizeof(*t->bucket));
+	return t->bucket ? 0 : TG_ENOMEM;
+}
+
+static int make_table(struct target *t, uint32_t keys, const struct tg_filter_env *env)
+{
+	void *mem = lines(env, tg_buckets_bytes(keys));
+	uint8_t secret[16];
+
+	if (!mem || tg_rng_secret(secret, sizeof(secret)))
+		return TG_ENOMEM;
+	tg_buckets_init(&t->table, mem, keys, secret);
+	return 0;
+}
+
+static bool is_open(const struct tg_ratelimit_descriptor *d)
+{
+	for (uint32_t i = 0; i < d->n; i++)
+		if (d->entries[i].any)
+			return true;
+	return false;
+}
+
+static bool fits(const struct tg_ratelimit_limit *l, const struct tg_ratelimit_descriptor *d)
+{
+	if (l->n != d->n)
+		return false;
+	for (uint32_t i = 0; i < d->n; i++)
+		if (!tg_view_eq(l->actions[i].key, d->entries[i].key))
+			return false;
+	return true;
+}
+
+static int make_limit(struct limit *l, const struct tg_ratelimit_limit *in,
+	const struct tg_ratelimit_in *all, const struct tg_filter_env *env)
+{
+	l->in = in;
+	l->fit = env->alloc(env->ctx, (all->n_descriptors + 1) * sizeof(*l->fit));
+	for (uint32_t i = 0; i < all->n_descriptors && l->fit; i++)
+		if (fits(in, &all->descriptors[i]))
+			l->fit[l->n_fit++] = i;
+	return l->fit ? 0 : TG_ENOMEM;
+}
+
+static int make_leases(struct rl_conf *c, const struct tg_filter_env *env)
+{
+	uint32_t row = c->n_buckets * (uint32_t)sizeof(*c->leases);
+
+	c->lease_row = (row + 63) / 64 * 64;
+	c->n_workers = env->workers;
+	c->leases = lines(env, (size_t)c->lease_row * env->workers);
+	return c->leases ? 0 : TG_ENOMEM;
+}
+
+static int compile(void *conf, const void *input, const struct tg_filter_env *env)
+{
+	const struct tg_ratelimit_in *in = input;
+	struct rl_conf *c = conf;
+
+	c->in = in;
+	c->limits = env->alloc(env->ctx, (in->n_limits + 1) * sizeof(*c->limits));
+	c->descriptors = env->alloc(env->ctx, (in->n_descriptors + 1) * sizeof(*c->descriptors));
+	if (!c->limits || !c->descriptors)
+		return TG_ENOMEM;
+	for (uint32_t i = 0; i < in->n_limits; i++)
+		if (make_limit(&c->limits[i], &in->limits[i], in, env))
+			return TG_ENOMEM;
+	for (uint32_t i = 0; i < in->n_descriptors; i++) {
+		const struct tg_ratelimit_descriptor *d = &in->descriptors[i];
+		struct target *t = &c->descriptors[i];
+
+		t->rate = d->rate;
+		if (is_open(d) ? make_table(t, in->max_dynamic_descriptors, env)
+			       : make_bucket(c, t, env))
+			return TG_ENOMEM;
+	}
+	c->fallback.rate = in->rate;
+	if (in->has_default && make_bucket(c, &c->fallback, env))
+		return TG_ENOMEM;
+	return make_leases(c, env);
+}
+
+/* --- descriptors -------------------------------------------------------------------------------
+ */
+
+struct value {
+	struct tg_view text;
+	struct tg_ip ip; /* of addresses, instead */
+};
+
+static bool is_address(const struct tg_ratelimit_action *a)
+{
+	return a->kind == TG_RATELIMIT_REMOTE_ADDRESS || a->kind == TG_RATELIMIT_MASKED_ADDRESS;
+}
+
+/* False: the request has no such thing. */
+static bool evaluate(const struct tg_ratelimit_action *a, const struct tg_exchange *ex,
+	const struct tg_msg *m, struct value *out)
+{
+	const struct tg_ip *ip = &ex->client.remote.ip;
+	const struct tg_field *f;
+
+	switch (a->kind) {
+	case TG_RATELIMIT_HEADER:
+		f = tg_msg_find_name(m, a->value, NULL);
+		if (!f)
+			return false;
+		out->text = f->value;
+		return true;
+	case TG_RATELIMIT_REMOTE_ADDRESS:
+		out->ip = *ip;
+		return true;
+	case TG_RATELIMIT_MASKED_ADDRESS:
+		out->ip = tg_ip_masked(ip, tg_ip_is_v4(ip) ? 96u + a->v4_len : a->v6_len);
+		return true;
+	case TG_RATELIMIT_IDENTITY:
+		if (!ex->client.identity || !ex->client.identity->uri.n)
+			return false;
+		out->text = ex->client.identity->uri;
+		return true;
+	case TG_RATELIMIT_PATH:
+		out->text = m->path;
+		return true;
+	case TG_RATELIMIT_HEADER_MATCH:
+		out->text = a->value;
+		return tg_headers_match(a->headers, a->n_headers, m) == a->expect_match;
+	default:
+		out->text = a->value;
+		return true;
+	}
+}
+
+static bool equal(const struct tg_ratelimit_action *a, const struct tg_ratelimit_entry *e,
+	const struct value *v)
+{
+	if (e->any)
+		return true;
+	if (is_address(a))
+		return tg_ip_eq(&v->ip, &e->ip.ip);
+	return tg_view_eq(v->text, e->value);
+}
+
+static uint64_t hash_of(const struct target *t, const struct tg_ratelimit_limit *l,
+	const struct tg_ratelimit_descriptor *d, const struct value *v)
+{
+	uint64_t h = 0;
+
+	for (uint32_t i = 0; i < d->n; i++) {
+		if (!d->entries[i].any)
+			continue;
+		h = is_address(&l->actions[i])
+			    ? tg_buckets_hash(&t->table, h, v[i].ip.b, 16)
+			    : tg_buckets_hash(&t->table, h, v[i].text.p, v[i].text.n);
+	}
+	return h;
+}
+
+/* --- taking ------------------------------------------------------------------------------------
+ */
+
+/* What the client is to know: of several buckets, the one that has least. */
+static void note(struct rl_state *s, const struct target *t, uint32_t left, uint64_t now)
+{
+	if (s->known && s->left <= left)
+		return;
+	*s = (struct rl_state){true, t->rate.max, left, tg_bucket_next_fill(&t->rate, now)};
+}
+
+static bool take_bucket(const struct tg_filter *f, struct tg_exchange *ex, const struct target *t)
+{
+	const struct rl_conf *c = f->conf;
+	struct rl_state *s = tg_filter_state(f, ex);
+	struct tg_bucket_lease *leases =
+		(void *)((uint8_t *)c->leases + (size_t)ex->worker * c->lease_row);
+	uint32_t left = 0;
+	bool ok = tg_bucket_take_leased(t->bucket, &t->rate, &leases[t->lease], c->n_workers,
+		ex->now, c->in->x_ratelimit_headers ? &left : NULL);
+
+	if (c->in->x_ratelimit_headers || !ok)
+		note(s, t, left, ex->now);
+	return ok;
+}
+
+static bool take_keyed(
+	const struct tg_filter *f, struct tg_exchange *ex, struct target *t, uint64_t hash)
+{
+	struct rl_state *s = tg_filter_state(f, ex);
+	uint32_t left;
+	enum tg_buckets_answer a = tg_buckets_take(&t->table, &t->rate, hash, ex->now, &left);
+
+	if (a == TG_BUCKETS_GIVEN_EVICTED)
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_EVICTED);
+	note(s, t, left, ex->now);
+	return a != TG_BUCKETS_EMPTY;
+}
+
+/* The first descriptor that fits this limit. *found: there is one. False: it has no token. */
+static bool take_limit(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
+	const struct limit *l, bool *found)
+{
+	const struct rl_conf *c = f->conf;
+	struct value v[TG_RATELIMIT_ENTRIES_MAX];
+
+	if (!l->n_fit)
+		return true;
+	for (uint32_t i = 0; i < l->in->n; i++)
+		if (!evaluate(&l->in->actions[i], ex, m, &v[i]))
+			return true;
+	for (uint32_t k = 0; k < l->n_fit; k++) {
+		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[l->fit[k]];
+		struct target *t = &c->descriptors[l->fit[k]];
+		uint32_t i = 0;
+
+		while (i < d->n && equal(&l->in->actions[i], &d->entries[i], &v[i]))
+			i++;
+		if (i < d->n)
+			continue;
+		*found = true;
+		return t->bucket ? take_bucket(f, ex, t)
+				 : take_keyed(f, ex, t, hash_of(t, l->in, d, v));
+	}
+	return true;
+}
+
+static bool within_limits(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m)
+{
+	const struct rl_conf *c = f->conf;
+	bool found = false;
+
+	for (uint32_t i = 0; i < c->in->n_limits; i++)
+		if (!take_limit(f, ex, m, &c->limits[i], &found))
+			return false;
+	if (!c->in->has_default || (found && !c->in->always_default))
+		return true;
+	return take_bucket(f, ex, &c->fallback);
+}
+
+/* --- hooks -------------------------------------------------------------------------------------
+ */
+
+static bool chance(struct tg_exchange *ex, uint32_t millionths)
+{
+	return millionths == MILLION || (millionths && tg_rng_below(ex->rng, MILLION) < millionths);
+}
+
+/* .p NULL: no memory. */
+static struct tg_view number(struct tg_exchange *ex, uint64_t v)
+{
+	uint8_t *text = tg_arena_alloc(ex->arena, 24);
+	uint32_t at = 24;
+
+	if (!text)
+		return TG_VIEW_NONE;
+	do
+		text[--at] = (uint8_t)('0' + v % 10);
+	while (v /= 10);
+	return tg_view_of(text + at, 24 - at);
+}
+
+/* The whole seconds in which it has happened. */
+static uint64_t seconds(uint64_t ns)
+{
+	return (ns + SEC - 1) / SEC;
+}
+
+static enum tg_verdict refuse(const struct tg_filter *f, struct tg_exchange *ex)
+{
+	static const uint8_t name[] = "retry-after";
+	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
+	const struct rl_state *s = tg_filter_state(f, ex);
+	struct tg_view after = number(ex, seconds(s->reset));
+	struct tg_field *fields =
+		tg_arena_alloc(ex->arena, (uint32_t)((in->n_fields + 1) * sizeof(*fields)));
+
+	ex->reply.status = in->status;
+	ex->reply.flags = TG_FLAG(RL);
+	ex->reply.why = TG_WHY_req_rate_limited;
+	ex->reply.details = TG_VIEW("local_rate_limited");
+	ex->reply.body = TG_VIEW("local_rate_limited");
+	if (!fields || !after.p) /* refused all the same */
+		return TG_REPLY;
+	fields[0] = (struct tg_field){.name = tg_view_of(name, sizeof(name) - 1), .value = after};
+	if (in->n_fields)
+		memcpy(fields + 1, in->fields, in->n_fields * sizeof(*fields));
+	ex->reply.fields = fields;
+	ex->reply.n_fields = in->n_fields + 1;
+	return TG_REPLY;
+}
+
+static enum tg_verdict on_request(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
+{
+	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
+
+	if (!chance(ex, in->filter_enabled))
+		return TG_PASS;
+	tg_filter_count(f, ex->worker, TG_RATELIMIT_ENABLED);
+	if (tg_likely(within_limits(f, ex, m))) {
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_OK);
+		return TG_PASS;
+	}
+	tg_filter_count(f, ex->worker, TG_RATELIMIT_LIMITED);
+	if (!chance(ex, in->filter_enforced))
+		return TG_PASS;
+	tg_filter_count(f, ex->worker, TG_RATELIMIT_ENFORCED);
+	return refuse(f, ex);
+}
+
+static enum tg_verdict on_response(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
+{
+	static const struct tg_view names[HEADERS_MAX] = {TG_VIEW_OF("x-ratelimit-limit"),
+		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
+	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
+	const struct rl_state *s = tg_filter_state(f, ex);
+	const uint64_t values[HEADERS_MAX] = {s->limit, s->left, seconds(s->reset)};
+
+	if (!in->x_ratelimit_headers || !s->known)
+		return TG_PASS;
+	for (uint32_t i = 0; i < HEADERS_MAX; i++) {
+		struct tg_view v = number(ex, values[i]);
+
+		/* Without room for them the response goes without. */
+		if (v.p)
+			tg_msg_add(m, TG_FIELD_UNKNOWN, names[i], v);
+	}
+	return TG_PASS;
+}
+
+const struct tg_filter_ops tg_ratelimit_http = {
+	.name = "local_ratelimit",
+	.stat_name = "local_rate_limit",
+	.conf_size = sizeof(struct rl_conf),
+	.exch_size = sizeof(struct rl_state),
+	.n_counters = TG_RATELIMIT_COUNTERS,
+	.counters = counters,
+	.compile = compile,
+	.on_request = on_request,
+	.on_response = on_response,
+};
