@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "spiffe.h"
@@ -116,6 +117,7 @@ static bool same(const struct tg_tls_conf *a, const struct tg_tls_conf *b)
 {
 	return a->server == b->server && a->n_pairs == b->n_pairs && a->n_bundles == b->n_bundles &&
 	       a->n_match == b->n_match && a->n_alpn == b->n_alpn &&
+	       a->n_ticket_keys == b->n_ticket_keys &&
 	       a->require_client_certificate == b->require_client_certificate &&
 	       a->keep_pem == b->keep_pem && a->spiffe == b->spiffe &&
 	       a->workload_api == b->workload_api && a->min_version == b->min_version &&
@@ -123,7 +125,8 @@ static bool same(const struct tg_tls_conf *a, const struct tg_tls_conf *b)
 	       same_text(a->crl, b->crl) && same_text(a->svid, b->svid) &&
 	       same_text(a->sni, b->sni) && same_pairs(a, b) && same_bundles(a, b) &&
 	       same_texts(a->match_spiffe_ids, b->match_spiffe_ids, a->n_match) &&
-	       same_texts(a->alpn, b->alpn, a->n_alpn);
+	       same_texts(a->alpn, b->alpn, a->n_alpn) &&
+	       same_texts(a->ticket_keys, b->ticket_keys, a->n_ticket_keys);
 }
 
 static uint32_t find_id(const struct tg_tls_control *c, const struct tg_tls_conf *conf)
@@ -329,7 +332,7 @@ static void ask_agent(struct tg_app *app, bool again)
 /* --- watching ----------------------------------------------------------------------------------
  */
 
-static void add_file(void *arg, const char *path)
+static void add_file(void *arg, const char *path, bool secret)
 {
 	tg_watch_add(arg, path);
 }
@@ -348,6 +351,14 @@ static void watch_files(struct tg_tls_control *c)
 	if (why && !c->blind)
 		tg_say(TG_WARN, "TLS: %s: files are compared each second instead", why);
 	c->blind = why != NULL;
+}
+
+static void warn_if_public(void *arg, const char *path, bool secret)
+{
+	struct stat st;
+
+	if (secret && stat(path, &st) == 0 && (st.st_mode & S_IROTH))
+		tg_say(TG_WARN, "TLS: %s: everybody on this machine may read this key", path);
 }
 
 /* --- loading -----------------------------------------------------------------------------------
@@ -384,6 +395,7 @@ bool tg_tls_load(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 		rebuild(c);
 		return false;
 	}
+	tg_tls_store_files(c->store, warn_if_public, NULL);
 	l->s = s;
 	l->next = c->live;
 	c->live = l;

@@ -41,6 +41,7 @@ struct tg_tls_store;
 
 #define TG_TLS_ALPN_MAX 4
 #define TG_TLS_CERTS_MAX 64
+#define TG_TLS_TICKET_KEYS_MAX 16
 
 struct tg_tls_pair {
 	const char *certificate, *private_key; /* PEM files */
@@ -80,6 +81,10 @@ struct tg_tls_conf {
 	const char *alpn[TG_TLS_ALPN_MAX];
 	uint8_t min_version;  /* 12 or 13 */
 	bool session_tickets; /* servers: true by default. clusters: resumption */
+	/* Servers: files of 80 bytes whose keys are for tickets: the first encrypts, all decrypt.
+	 * None: keys of the process, which it makes anew each hour. */
+	uint32_t n_ticket_keys;
+	const char **ticket_keys;
 };
 
 /* Once, before anything else here: chooses the implementation of AEAD for this CPU. Returns its
@@ -160,9 +165,9 @@ struct tg_tls_cert {
 };
 void tg_tls_set_certs(const struct tg_tls_set *s,
 	void (*each)(void *arg, const struct tg_tls_cert *c), void *arg);
-/* Every file that the store reads, for watching. */
-void tg_tls_store_files(
-	const struct tg_tls_store *st, void (*each)(void *arg, const char *path), void *arg);
+/* Every file that the store reads, for watching; secret: it holds a key. */
+void tg_tls_store_files(const struct tg_tls_store *st,
+	void (*each)(void *arg, const char *path, bool secret), void *arg);
 
 /* --- identity --------------------------------------------------------------------------------- */
 

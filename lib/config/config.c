@@ -125,6 +125,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_PREFIX] = "network",
 		[CFG_STRINGS] = "array of texts",
 		[CFG_NAMES] = "array of names",
+		[CFG_PATHS] = "array of paths",
 		[CFG_UINTS] = "array of numbers",
 		[CFG_PREFIXES] = "array of addresses with length",
 		[CFG_GROUP] = "group",

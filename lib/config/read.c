@@ -304,6 +304,7 @@ static void read_prefix(const struct spot *p, const char *text, struct raw_item 
 
 static void read_item(const struct spot *p, const config_setting_t *s, struct raw_item *out)
 {
+	const char *text;
 	uint64_t v;
 
 	switch (p->key->type) {
@@ -320,6 +321,10 @@ static void read_item(const struct spot *p, const config_setting_t *s, struct ra
 		return;
 	case CFG_NAMES:
 		out->s = keep_text(p, read_name(p, s));
+		break;
+	case CFG_PATHS:
+		text = read_text(p, s, "a text");
+		out->s = text ? keep_path(p, text) : NULL;
 		break;
 	default:
 		out->s = keep_text(p, read_text(p, s, "a text"));
@@ -504,6 +509,7 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 		break;
 	case CFG_STRINGS:
 	case CFG_NAMES:
+	case CFG_PATHS:
 	case CFG_UINTS:
 	case CFG_PREFIXES:
 		read_items(p, s, out);

@@ -25,6 +25,7 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_PREFIX,   /* struct raw_item */
 	CFG_STRINGS,  /* struct raw_list of struct raw_item, and so on */
 	CFG_NAMES,
+	CFG_PATHS,
 	CFG_UINTS,
 	CFG_PREFIXES,
 	CFG_GROUP,   /* the group's structure, in place */
@@ -136,7 +137,8 @@ struct raw_trust_domain {
 struct raw_tls {
 	struct raw_head h;
 	struct raw_tls_pair pair; /* h unused */
-	struct raw_list certificates, trust_domains, match_spiffe_ids, alpn;
+	struct raw_list certificates, trust_domains, match_spiffe_ids, alpn, ticket_keys;
+	bool no_tickets;
 	struct tg_tls_conf c;
 	uint32_t min_version;
 	uint64_t handshake_timeout;

@@ -55,6 +55,13 @@ static const struct cfg_key listener_tls_keys[] = {
 	KEY(raw_tls, handshake_timeout, "handshake_timeout", .type = CFG_DURATION,
 		.min = SEC / 1000, .max = 3600 * SEC, .dflt = "15s", .example = "\"15s\"",
 		.doc = "time for a handshake"),
+	KEY(raw_tls, ticket_keys, "session_ticket_keys", .type = CFG_PATHS, .flags = CFG_NOT_EMPTY,
+		.example = "[\"new.key\", \"old.key\"]",
+		.doc = "files of 80 bytes, keys for tickets that several processes share: the "
+		       "first encrypts, all decrypt; without it each process has its own"),
+	KEY(raw_tls, no_tickets, "disable_stateless_session_resumption", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "the same as session_tickets = false: no resumption"),
 	COMMON_KEYS, END};
 
 static const struct cfg_key cluster_tls_keys[] = {
@@ -87,10 +94,11 @@ static const struct cfg_key trust_domain_keys[] = {
 	END};
 
 static const struct cfg_refused refused_tls[] = {{"common_tls_context"}, {"cipher_suites"},
-	{"max_version"}, {"ocsp_staple_policy"}, {"session_ticket_keys"},
-	{"verify_certificate_hash"}, {"verify_certificate_spki"}, {"match_typed_subject_alt_names"},
-	{"insecure_skip_verify"}, {"key_log"}, {"ecdh_curves"}, {"signature_algorithms"},
-	{"allow_renegotiation"}, {"early_data"}, {NULL}};
+	{"max_version"}, {"ocsp_staple_policy"}, {"session_ticket_keys_sds_secret_config"},
+	{"disable_stateful_session_resumption"}, {"verify_certificate_hash"},
+	{"verify_certificate_spki"}, {"match_typed_subject_alt_names"}, {"insecure_skip_verify"},
+	{"key_log"}, {"ecdh_curves"}, {"signature_algorithms"}, {"allow_renegotiation"},
+	{"early_data"}, {NULL}};
 static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_listener_tls = {
@@ -174,6 +182,20 @@ static void check_sources(struct cfg *c, const struct raw_tls *t, const char *wh
 			who);
 }
 
+static void check_tickets(struct cfg *c, const struct raw_tls *t, const char *who)
+{
+	if (t->ticket_keys.n > TG_TLS_TICKET_KEYS_MAX)
+		cfg_error(c, cfg_key_line(&t->h, "session_ticket_keys"),
+			"%s: tls: at most %d of \"session_ticket_keys\" are possible", who,
+			TG_TLS_TICKET_KEYS_MAX);
+	if (t->ticket_keys.n && (t->no_tickets || !t->c.session_tickets))
+		cfg_error(c, cfg_key_line(&t->h, "session_ticket_keys"),
+			"%s: tls: \"session_ticket_keys\" are for nothing: there are no tickets, "
+			"says \"%s\"",
+			who,
+			t->no_tickets ? "disable_stateless_session_resumption" : "session_tickets");
+}
+
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
 	const config_setting_t *of, const struct cfg_group *of_group)
 {
@@ -185,6 +207,7 @@ void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_grou
 	check_pair(c, t, g, who, server);
 	check_spiffe_ids(c, t, who);
 	check_sources(c, t, who, server);
+	check_tickets(c, t, who);
 	if (t->alpn.n > TG_TLS_ALPN_MAX)
 		cfg_error(c, cfg_key_line(&t->h, "alpn_protocols"),
 			"%s: tls: at most %d of \"alpn_protocols\" are possible", who,
@@ -236,14 +259,20 @@ bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct t
 	const struct raw_trust_domain *domains = t->trust_domains.items;
 	struct tg_tls_bundle *bundles = keep(c, t->trust_domains.n, sizeof(*bundles));
 	const char **ids = keep(c, t->match_spiffe_ids.n, sizeof(*ids));
+	const char **tickets = keep(c, t->ticket_keys.n, sizeof(*tickets));
 
 	*out = t->c;
-	if (!bundles || !ids || !compile_pairs(c, t, out))
+	if (!bundles || !ids || !tickets || !compile_pairs(c, t, out))
 		return false;
 	for (uint32_t i = 0; i < t->trust_domains.n; i++)
 		bundles[i] = (struct tg_tls_bundle){domains[i].name, domains[i].ca};
 	for (uint32_t i = 0; i < t->match_spiffe_ids.n; i++)
 		ids[i] = cfg_items(&t->match_spiffe_ids, raw_item)[i].s;
+	for (uint32_t i = 0; i < t->ticket_keys.n; i++)
+		tickets[i] = cfg_items(&t->ticket_keys, raw_item)[i].s;
+	out->n_ticket_keys = t->ticket_keys.n;
+	out->ticket_keys = tickets;
+	out->session_tickets &= !t->no_tickets;
 	out->n_bundles = t->trust_domains.n;
 	out->bundles = bundles;
 	out->n_match = t->match_spiffe_ids.n;

@@ -448,6 +448,51 @@ static bool make_contexts(struct making *k, struct tg_ctx_worker *w)
 	return true;
 }
 
+/* Not the content of our certificates, which change while we stay who we are; nor the anchors:
+ * tickets say theirs. */
+static void digest_policy(const struct making *k, EVP_MD_CTX *md)
+{
+	const struct tg_tls_ctx *x = k->x;
+	const struct tg_tls_conf *f = x->conf;
+	uint8_t flags[5] = {f->server, f->require_client_certificate, f->spiffe, f->min_version,
+		x->n_trust > 0};
+
+	tg_digest_bytes(md, flags, sizeof(flags));
+	for (uint32_t i = 0; i < x->n_certs; i++) {
+		const struct tg_tls_cert *c = &x->certs[i].pub;
+
+		if (c->ca)
+			continue;
+		tg_digest_text(md, c->spiffe_id);
+		tg_digest_text(md, c->names);
+		tg_digest_text(md, *c->spiffe_id || *c->names ? "" : c->subject);
+	}
+	tg_digest_bytes(md, x->alpn, x->n_alpn);
+	tg_digest_bytes(md, k->m->crl.p ? k->m->crl.p : (const uint8_t *)"", k->m->crl.n);
+}
+
+static bool set_policy(struct making *k)
+{
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	bool ok = md && EVP_DigestInit_ex(md, k->lib->sha256, NULL);
+
+	if (ok) {
+		digest_policy(k, md);
+		ok = EVP_DigestFinal_ex(md, k->x->policy, NULL);
+	}
+	EVP_MD_CTX_free(md);
+	return ok;
+}
+
+static bool read_tickets(struct making *k)
+{
+	bool ok = true;
+
+	for (uint32_t i = 0; i < k->m->n_tickets; i++)
+		ok &= tg_ticket_add(&k->x->tickets, &k->m->ticket[i], k->c);
+	return ok;
+}
+
 static bool make_worker(struct making *k, struct tg_ctx_worker *w)
 {
 	bool ok = open_pairs(k);
@@ -456,7 +501,7 @@ static bool make_worker(struct making *k, struct tg_ctx_worker *w)
 	ok &= open_trust(k, w);
 	if (ok && k->first && k->m->crl.p)
 		ok = open_crls(k, w);
-	ok = ok && (!k->first || group_pairs(k)) && make_contexts(k, w);
+	ok = ok && (!k->first || (group_pairs(k) && set_policy(k))) && make_contexts(k, w);
 	close_pairs(k);
 	memset(k->pair, 0, sizeof(k->pair));
 	return ok;
@@ -467,6 +512,8 @@ static bool check_conf(
 {
 	uint32_t before = c->n;
 
+	if (f->n_ticket_keys > TG_TLS_TICKET_KEYS_MAX)
+		tg_complain(c, "more than %u keys for tickets", TG_TLS_TICKET_KEYS_MAX);
 	if (f->n_pairs > TG_TLS_CERTS_MAX)
 		tg_complain(c, "more than %u certificates", TG_TLS_CERTS_MAX);
 	if (f->server && m->n_pairs == 0)
@@ -538,7 +585,6 @@ struct tg_tls_ctx *tg_ctx_create(const struct tg_tls_conf *conf, const struct tg
 	x->refs = 1;
 	x->serial = ++last_serial;
 	memcpy(x->digest, m->digest, TG_DIGEST);
-	tg_material_policy(conf, m, x->policy);
 	x->conf = tg_conf_copy(conf);
 	x->trust = calloc(m->n_trust + 1u, sizeof(*x->trust));
 	x->worker = calloc(workers, sizeof(*x->worker));
@@ -546,7 +592,7 @@ struct tg_tls_ctx *tg_ctx_create(const struct tg_tls_conf *conf, const struct tg
 		goto no_memory;
 	x->n_trust = m->n_trust;
 	x->n_workers = workers;
-	if (check_conf(x->conf, m, c) && set_alpn(x, c) && make_all(&k, libs))
+	if (check_conf(x->conf, m, c) && set_alpn(x, c) && read_tickets(&k) && make_all(&k, libs))
 		return x;
 	if (c->n == before)
 		goto no_memory;
@@ -578,6 +624,7 @@ void tg_ctx_drop(struct tg_tls_ctx *x)
 		free(x->trust[i].digest);
 	}
 	tg_crls_free(x->crls);
+	tg_ticket_wipe(&x->tickets);
 	for (uint32_t i = 0; i < x->n_names; i++)
 		free(x->names[i].name);
 	for (uint32_t i = 0; i < x->n_certs; i++) {

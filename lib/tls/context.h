@@ -80,12 +80,15 @@ struct tg_tls_ctx {
 	uint32_t refs;             /* sets that have it */
 	uint64_t serial;           /* never that of another */
 	uint8_t digest[TG_DIGEST]; /* of the configuration and its files */
-	uint8_t policy[TG_DIGEST]; /* of the configuration, and of what is revoked */
-	struct tg_tls_conf *conf;  /* a copy */
+	/* Whose tickets are good here: of what is asked of a peer, what is revoked, and who we are;
+	 * the same wherever these are, from whatever files they came. */
+	uint8_t policy[TG_DIGEST];
+	struct tg_tls_conf *conf; /* a copy */
 	struct tg_trust *trust;
 	uint32_t n_trust;
-	struct tg_crls *crls;      /* NULL: revocation is not looked at */
-	struct tg_own_name *names; /* sorted */
+	struct tg_crls *crls;          /* NULL: revocation is not looked at */
+	struct tg_ticket_keys tickets; /* .n 0: the set's */
+	struct tg_own_name *names;     /* sorted */
 	uint32_t n_names;
 	/* Certificates that a server may show, in groups: those of a group are for the same names
 	 * and differ in the type of their key. */
@@ -109,6 +112,12 @@ struct tg_tls_set {
 	struct tg_ticket_keys keys;
 	uint32_t *users; /* a worker: its adoption, handshakes, resumes; only its own */
 };
+
+/* Those for tickets of x. */
+static inline struct tg_ticket_keys *tg_ticket_keys_of(struct tg_tls_set *s, struct tg_tls_ctx *x)
+{
+	return x->tickets.n ? &x->tickets : &s->keys;
+}
 
 /* --- context.c ----------------------------------------------------------------------------------
  */

@@ -87,7 +87,7 @@ static void blob_free(struct tg_blob *b)
 /* --- digests ------------------------------------------------------------------------------------
  */
 
-static void add_bytes(EVP_MD_CTX *md, const void *p, size_t n)
+void tg_digest_bytes(EVP_MD_CTX *md, const void *p, size_t n)
 {
 	uint64_t len = n;
 
@@ -95,9 +95,9 @@ static void add_bytes(EVP_MD_CTX *md, const void *p, size_t n)
 	EVP_DigestUpdate(md, p, n);
 }
 
-static void add_text(EVP_MD_CTX *md, const char *s)
+void tg_digest_text(EVP_MD_CTX *md, const char *s)
 {
-	add_bytes(md, s ? s : "\n", s ? strlen(s) : 1);
+	tg_digest_bytes(md, s ? s : "\n", s ? strlen(s) : 1);
 }
 
 static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
@@ -105,45 +105,33 @@ static void add_conf(EVP_MD_CTX *md, const struct tg_tls_conf *f)
 	uint8_t flags[7] = {f->server, f->require_client_certificate, f->spiffe, f->workload_api,
 		f->min_version, f->session_tickets, f->keep_pem};
 
-	add_bytes(md, flags, sizeof(flags));
+	tg_digest_bytes(md, flags, sizeof(flags));
 	for (uint32_t i = 0; i < f->n_pairs; i++) {
-		add_text(md, f->pairs[i].certificate);
-		add_text(md, f->pairs[i].private_key);
+		tg_digest_text(md, f->pairs[i].certificate);
+		tg_digest_text(md, f->pairs[i].private_key);
 	}
-	add_text(md, f->ca);
-	add_text(md, f->crl);
-	add_text(md, f->svid);
+	tg_digest_text(md, f->ca);
+	tg_digest_text(md, f->crl);
+	tg_digest_text(md, f->svid);
 	for (uint32_t i = 0; i < f->n_bundles; i++) {
-		add_text(md, f->bundles[i].trust_domain);
-		add_text(md, f->bundles[i].ca);
+		tg_digest_text(md, f->bundles[i].trust_domain);
+		tg_digest_text(md, f->bundles[i].ca);
 	}
 	for (uint32_t i = 0; i < f->n_match; i++)
-		add_text(md, f->match_spiffe_ids[i]);
-	add_text(md, f->sni);
+		tg_digest_text(md, f->match_spiffe_ids[i]);
+	tg_digest_text(md, f->sni);
 	for (uint32_t i = 0; i < f->n_alpn; i++)
-		add_text(md, f->alpn[i]);
-	uint32_t counts[4] = {f->n_pairs, f->n_bundles, f->n_match, f->n_alpn};
+		tg_digest_text(md, f->alpn[i]);
+	for (uint32_t i = 0; i < f->n_ticket_keys; i++)
+		tg_digest_text(md, f->ticket_keys[i]);
+	uint32_t counts[5] = {f->n_pairs, f->n_bundles, f->n_match, f->n_alpn, f->n_ticket_keys};
 
-	add_bytes(md, counts, sizeof(counts));
+	tg_digest_bytes(md, counts, sizeof(counts));
 }
 
 static void add_crl(EVP_MD_CTX *md, const struct tg_material *m)
 {
-	add_bytes(md, m->crl.p ? m->crl.p : (const uint8_t *)"", m->crl.n);
-}
-
-void tg_material_policy(
-	const struct tg_tls_conf *conf, const struct tg_material *m, uint8_t out[static TG_DIGEST])
-{
-	EVP_MD_CTX *md = EVP_MD_CTX_new();
-
-	memset(out, 0, TG_DIGEST);
-	if (md && EVP_DigestInit_ex(md, EVP_sha256(), NULL)) {
-		add_conf(md, conf);
-		add_crl(md, m);
-		EVP_DigestFinal_ex(md, out, NULL);
-	}
-	EVP_MD_CTX_free(md);
+	tg_digest_bytes(md, m->crl.p ? m->crl.p : (const uint8_t *)"", m->crl.n);
 }
 
 static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
@@ -154,14 +142,16 @@ static bool digest_all(struct tg_material *m, const struct tg_tls_conf *conf)
 	if (ok) {
 		add_conf(md, conf);
 		for (uint32_t i = 0; i < m->n_pairs; i++) {
-			add_bytes(md, m->pair[i].cert.p, m->pair[i].cert.n);
-			add_bytes(md, m->pair[i].key.p, m->pair[i].key.n);
+			tg_digest_bytes(md, m->pair[i].cert.p, m->pair[i].cert.n);
+			tg_digest_bytes(md, m->pair[i].key.p, m->pair[i].key.n);
 		}
 		for (uint32_t i = 0; i < m->n_trust; i++) {
-			add_text(md, m->trust[i].trust_domain);
-			add_bytes(md, m->trust[i].pem.p, m->trust[i].pem.n);
+			tg_digest_text(md, m->trust[i].trust_domain);
+			tg_digest_bytes(md, m->trust[i].pem.p, m->trust[i].pem.n);
 		}
 		add_crl(md, m);
+		for (uint32_t i = 0; i < m->n_tickets; i++)
+			tg_digest_bytes(md, m->ticket[i].p, m->ticket[i].n);
 		ok = EVP_DigestFinal_ex(md, m->digest, NULL);
 	}
 	EVP_MD_CTX_free(md);
@@ -203,6 +193,13 @@ static void read_pairs(
 	}
 }
 
+static void read_tickets(
+	struct tg_material *m, const struct tg_tls_conf *conf, struct tg_complaints *c)
+{
+	for (uint32_t i = 0; i < conf->n_ticket_keys && i < TG_TLS_TICKET_KEYS_MAX; i++)
+		read_file(conf->ticket_keys[i], &m->ticket[m->n_tickets++], c);
+}
+
 /* With bundles, and without pairs also a certificate, of the Workload API. */
 static struct tg_material *read_workload(const struct tg_tls_conf *conf,
 	struct tg_workload *const said[static TG_TLS_SOURCES], struct tg_complaints *c)
@@ -218,6 +215,7 @@ static struct tg_material *read_workload(const struct tg_tls_conf *conf,
 	if (!m)
 		return NULL;
 	read_pairs(m, conf, c);
+	read_tickets(m, conf, c);
 	if (own) {
 		m->pair[0].cert = own->chain;
 		m->pair[0].key = own->key;
@@ -245,6 +243,7 @@ struct tg_material *tg_material_read(const struct tg_tls_conf *conf,
 	if (!m)
 		return NULL;
 	read_pairs(m, conf, c);
+	read_tickets(m, conf, c);
 	if (conf->ca)
 		read_file(conf->ca, &m->trust[m->n_trust++].pem, c);
 	for (uint32_t i = 0; i < conf->n_bundles; i++) {
@@ -267,23 +266,27 @@ void tg_material_free(struct tg_material *m)
 	for (uint32_t i = 0; i < m->n_trust; i++)
 		blob_free(&m->trust[i].pem);
 	blob_free(&m->crl);
+	for (uint32_t i = 0; i < m->n_tickets; i++)
+		blob_free(&m->ticket[i]);
 	free(m->trust);
 	free(m);
 }
 
-void tg_material_files(
-	const struct tg_tls_conf *conf, void (*each)(void *arg, const char *path), void *arg)
+void tg_material_files(const struct tg_tls_conf *conf,
+	void (*each)(void *arg, const char *path, bool secret), void *arg)
 {
 	for (uint32_t i = 0; i < conf->n_pairs; i++) {
-		each(arg, conf->pairs[i].certificate);
-		each(arg, conf->pairs[i].private_key);
+		each(arg, conf->pairs[i].certificate, false);
+		each(arg, conf->pairs[i].private_key, true);
 	}
 	if (conf->ca)
-		each(arg, conf->ca);
+		each(arg, conf->ca, false);
 	if (conf->crl)
-		each(arg, conf->crl);
+		each(arg, conf->crl, false);
 	for (uint32_t i = 0; i < conf->n_bundles; i++)
-		each(arg, conf->bundles[i].ca);
+		each(arg, conf->bundles[i].ca, false);
+	for (uint32_t i = 0; i < conf->n_ticket_keys; i++)
+		each(arg, conf->ticket_keys[i], true);
 }
 
 /* --- copies of configurations -------------------------------------------------------------------
@@ -316,12 +319,14 @@ static void copy_into(struct carver *v, const struct tg_tls_conf *f)
 	struct tg_tls_pair *pairs = carve(v, f->pairs, f->n_pairs * sizeof(*pairs));
 	struct tg_tls_bundle *bundles = carve(v, f->bundles, f->n_bundles * sizeof(*bundles));
 	const char **match = carve(v, f->match_spiffe_ids, f->n_match * sizeof(*match));
+	const char **tickets = carve(v, f->ticket_keys, f->n_ticket_keys * sizeof(*tickets));
 
 	if (!to)
 		to = &scratch;
 	to->pairs = pairs;
 	to->bundles = bundles;
 	to->match_spiffe_ids = match;
+	to->ticket_keys = tickets;
 	for (uint32_t i = 0; i < f->n_pairs; i++) {
 		struct tg_tls_pair p = {carve_text(v, f->pairs[i].certificate),
 			carve_text(v, f->pairs[i].private_key)};
@@ -341,6 +346,12 @@ static void copy_into(struct carver *v, const struct tg_tls_conf *f)
 
 		if (match)
 			match[i] = s;
+	}
+	for (uint32_t i = 0; i < f->n_ticket_keys; i++) {
+		const char *s = carve_text(v, f->ticket_keys[i]);
+
+		if (tickets)
+			tickets[i] = s;
 	}
 	to->ca = carve_text(v, f->ca);
 	to->crl = carve_text(v, f->crl);

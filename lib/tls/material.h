@@ -6,6 +6,8 @@
 #ifndef TG_TLS_MATERIAL_H
 #define TG_TLS_MATERIAL_H
 
+#include <openssl/evp.h>
+
 #include <tidegate/tls.h>
 
 #include "cert.h"
@@ -39,7 +41,9 @@ struct tg_material {
 		const char *trust_domain; /* NULL: `ca` */
 		struct tg_blob pem;
 	} * trust;
-	struct tg_blob crl;        /* .p NULL: none */
+	struct tg_blob crl; /* .p NULL: none */
+	uint32_t n_tickets;
+	struct tg_blob ticket[TG_TLS_TICKET_KEYS_MAX];
 	uint8_t digest[TG_DIGEST]; /* of the configuration and all content */
 };
 
@@ -50,14 +54,14 @@ struct tg_workload;
 struct tg_material *tg_material_read(const struct tg_tls_conf *conf,
 	struct tg_workload *const said[static TG_TLS_SOURCES], struct tg_complaints *c);
 void tg_material_free(struct tg_material *m);
-/* The files that conf names. */
-void tg_material_files(
-	const struct tg_tls_conf *conf, void (*each)(void *arg, const char *path), void *arg);
+/* The files that conf names; secret: it holds a key. */
+void tg_material_files(const struct tg_tls_conf *conf,
+	void (*each)(void *arg, const char *path, bool secret), void *arg);
 
 /* A deep copy in one block, to be given to free(). NULL: no memory. */
 struct tg_tls_conf *tg_conf_copy(const struct tg_tls_conf *conf);
-/* Digest of what the configuration says, and of the revocation lists, but of no other content. */
-void tg_material_policy(
-	const struct tg_tls_conf *conf, const struct tg_material *m, uint8_t out[static TG_DIGEST]);
+/* A number of texts and blobs as one digest: no two lists of them have the same. NULL: no text. */
+void tg_digest_text(EVP_MD_CTX *md, const char *s);
+void tg_digest_bytes(EVP_MD_CTX *md, const void *p, size_t n);
 
 #endif

@@ -325,8 +325,8 @@ void tg_tls_set_certs(
 		}
 }
 
-void tg_tls_store_files(
-	const struct tg_tls_store *st, void (*each)(void *arg, const char *path), void *arg)
+void tg_tls_store_files(const struct tg_tls_store *st,
+	void (*each)(void *arg, const char *path, bool secret), void *arg)
 {
 	for (uint32_t i = 0; i < st->n; i++)
 		if (st->confs[i])

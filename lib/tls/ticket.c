@@ -26,6 +26,35 @@ bool tg_ticket_rotate(struct tg_ticket_keys *k, int64_t now)
 	return true;
 }
 
+bool tg_ticket_add(struct tg_ticket_keys *k, const struct tg_blob *file, struct tg_complaints *c)
+{
+	struct tg_ticket_key *t = &k->key[k->n];
+
+	if (file->n != TG_TICKET_FILE) {
+		tg_complain(c,
+			"%s: has %zu bytes, and a key for tickets has %d: a name of 16, and keys "
+			"of 32 for AES and for HMAC",
+			file->file, file->n, TG_TICKET_FILE);
+		return false;
+	}
+	memcpy(t->name, file->p, sizeof(t->name));
+	memcpy(t->aes, file->p + 16, sizeof(t->aes));
+	memcpy(t->hmac, file->p + 48, sizeof(t->hmac));
+	for (uint32_t i = 0; i < k->n; i++) {
+		const struct tg_ticket_key *o = &k->key[i];
+
+		if (memcmp(t->name, o->name, sizeof(t->name)) != 0)
+			continue;
+		if (memcmp(t->aes, o->aes, sizeof(t->aes)) == 0 &&
+			memcmp(t->hmac, o->hmac, sizeof(t->hmac)) == 0)
+			return true; /* the same key, on its way from one file to the next */
+		tg_complain(c, "%s: another key has the same name", file->file);
+		return false;
+	}
+	k->n++;
+	return true;
+}
+
 void tg_ticket_wipe(struct tg_ticket_keys *k)
 {
 	OPENSSL_cleanse(k, sizeof(*k));
@@ -49,7 +78,7 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
 	EVP_MAC_CTX *mac, int encrypt)
 {
 	struct tg_facts *f = tg_facts_of(ssl);
-	struct tg_ticket_keys *keys = &f->set->keys;
+	struct tg_ticket_keys *keys = tg_ticket_keys_of(f->set, f->ctx);
 	const struct tg_tls_lib *lib = f->ctx->worker[f->w->index].lib;
 	const EVP_CIPHER *aes = lib->aes256_cbc;
 

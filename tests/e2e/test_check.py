@@ -42,6 +42,9 @@ def shipped_configurations_are_good(_):
                     ca.issue(name, [san])
                 certs.CA(tmp, 'partner', 'Partner CA')
                 ca.crl(os.path.join(tmp, 'revoked.crl'))
+                for name in ('tickets-new.key', 'tickets-old.key'):
+                    with open(os.path.join(tmp, name), 'wb') as key:
+                        key.write(os.urandom(80))
                 p = tidegate('-c', f, '--check')
         equal(p.returncode, 0, f'{f}: {p.stdout}{p.stderr}')
 

@@ -8,9 +8,9 @@ import string
 import time
 
 import certs
-from lab import VHOSTS, Lab
+from lab import GATE4, VHOSTS, Lab
 from tap import case, check, equal, main, wait_for
-from tlsload import Load, ask, becomes, handshake, shown
+from tlsload import Load, ask, becomes, context, handshake, shown
 
 # Each listener has its files in another kind of place.
 LISTENERS = """
@@ -18,7 +18,11 @@ LISTENERS = """
       tls: { certificate = "plain/tls.crt"; private_key = "plain/tls.key"; client_ca = "plain/ca.crt"; }; }
   , { name = "swapped"; address = "10.77.1.1:444"; protocol = "http"; virtual_hosts = [$vhosts];
       tls: { certificate = "k8s/tls.crt"; private_key = "k8s/tls.key"; }; }
-"""
+""" + (TICKETS := """
+  , { name = "tickets"; address = "10.77.1.1:445"; protocol = "http"; virtual_hosts = [$vhosts];
+      tls: { certificate = "tickets/tls.crt"; private_key = "tickets/tls.key"; client_ca = "ca.crt";
+             session_ticket_keys = ["tickets/new.key", "tickets/old.key"]; }; }
+""")
 SANS = ['DNS:nginx.test']
 
 
@@ -74,6 +78,16 @@ def generation(lab, crt, key):
         shutil.rmtree(f'{root}/{old}')
 
 
+def share_tickets(lab, keys):
+    """A certificate of this process's own, the keys of tickets of all."""
+    crt, key, _ = lab.files.issue()
+    os.mkdir(f'{lab.dir}/tickets')
+    shutil.copy(crt, f'{lab.dir}/tickets/tls.crt')
+    shutil.copy(key, f'{lab.dir}/tickets/tls.key')
+    for name, data in zip(('new', 'old'), keys):
+        rename_over(f'{lab.dir}/tickets/{name}.key', data)
+
+
 def before(lab):
     lab.files = f = Files(lab.dir)
     os.mkdir(f'{lab.dir}/plain')
@@ -83,6 +97,9 @@ def before(lab):
     shutil.copy(key, f'{lab.dir}/plain/tls.key')
     shutil.copy(f'{lab.dir}/ca.crt', f'{lab.dir}/plain/ca.crt')
     generation(lab, crt, key)
+    lab.keys = [os.urandom(80), os.urandom(80)]
+    share_tickets(lab, lab.keys)
+    os.chmod(f'{lab.dir}/tickets/old.key', 0o600)
     for name in ('tls.crt', 'tls.key'):
         os.symlink(f'..data/{name}', f'{lab.dir}/k8s/{name}')
 
@@ -94,6 +111,12 @@ def logged(lab, text, n):
 @case
 def files_are_watched(lab):
     check('compared each second' not in lab.log_text(), 'inotify is not used')
+
+
+@case
+def keys_that_all_may_read(lab):
+    logged(lab, 'tickets/new.key: everybody on this machine may read this key', 1)
+    check('old.key: everybody' not in lab.log_text(), 'a warning about a file that only root may read')
 
 
 @case
@@ -224,6 +247,72 @@ def a_ca_that_is_withdrawn(lab):
     s.close()
     with handshake(lab, 443, 'client') as s:
         ask(s)
+
+
+def meet(lab, ctx, session=None):
+    """A request by mTLS: (whether it was resumed, the session for the next one)."""
+    s = ctx.wrap_socket(lab.connect((GATE4, 445)), server_hostname='nginx.test', session=session)
+    with s:
+        ask(s)
+        return s.session_reused, s.session
+
+
+def rotate(lab, fresh):
+    """The newest key becomes the old one, as one would do it by hand."""
+    done = lab.stat('tls.rotations')
+    rename_over(f'{lab.dir}/tickets/old.key', lab.keys[0])
+    rename_over(f'{lab.dir}/tickets/new.key', fresh)
+    lab.keys = [fresh, lab.keys[0]]
+    wait_for(lambda: lab.stat('tls.rotations') > done, 'the rotation', 20)
+
+
+@case
+def keys_of_tickets_rotate(lab):
+    ctx = context(lab, 'client')
+    _, old = meet(lab, ctx)
+    equal(meet(lab, ctx, old)[0], True, 'resumed with the key that made it')
+    rotate(lab, os.urandom(80))
+    resumed, fresh = meet(lab, ctx, old)
+    equal(resumed, True, 'resumed after one rotation')
+    rotate(lab, os.urandom(80))
+    equal(meet(lab, ctx, old)[0], False, 'resumed after the key has left the files')
+    equal(meet(lab, ctx, fresh)[0], True, 'resumed with the ticket that was given instead')
+
+
+@case
+def keys_of_tickets_that_are_wrong(lab):
+    ctx = context(lab, 'client')
+    _, session = meet(lab, ctx)
+    write(f'{lab.dir}/tickets/new.key', os.urandom(79))
+    logged(lab, 'tickets/new.key: has 79 bytes, and a key for tickets has 80', 1)
+    equal(meet(lab, ctx, session)[0], True, 'the keys that were there stay')
+    write(f'{lab.dir}/tickets/new.key', lab.keys[0])
+
+
+@case
+def tickets_are_good_at_another_process(lab):
+    """And at this one after a start anew."""
+    ctx = context(lab, 'client')
+
+    def prepare(other):
+        other.files = lab.files
+        shutil.copy(f'{lab.dir}/ca.crt', f'{other.dir}/ca.crt')
+        share_tickets(other, lab.keys)
+    vhosts = ', '.join(f'"{v}"' for v in VHOSTS)
+    with Lab(before=prepare, extra_listeners=string.Template(TICKETS).substitute(vhosts=vhosts),
+             allowed=('tls_truncated',)) as other:
+        _, session = meet(lab, ctx)
+        resumed, session = meet(other, ctx, session)
+        equal(resumed, True, 'the ticket of the first process, at the second')
+        equal(other.stat('server.tls_resumed'), 1, 'counted')
+        resumed, session = meet(lab, ctx, session)
+        equal(resumed, True, 'the ticket of the second process, at the first')
+        other.check_end()
+    lab.wait_quiet()
+    equal(lab.terminate(), 0, 'exit status')
+    lab.start()
+    lab.exit_code = None
+    equal(meet(lab, ctx, session)[0], True, 'after a start anew')
 
 
 def make_lab():

@@ -190,6 +190,113 @@ static void keys_rotate(void)
 	forget_session();
 }
 
+/* A file of one key; n: bytes of it. */
+static const char *ticket_file(const char *name, char fill, int n)
+{
+	char text[TG_TICKET_FILE + 2];
+
+	memset(text, fill, sizeof(text));
+	text[n] = 0;
+	return pki_write_text(name, text);
+}
+
+/* Keys in files, of which the first is the newest. */
+static struct tg_tls_conf with_files(void)
+{
+	static const char *files[2];
+	struct tg_tls_conf conf = server_conf();
+
+	files[0] = ticket_file("0.key", 'a', TG_TICKET_FILE);
+	files[1] = ticket_file("1.key", 'b', TG_TICKET_FILE);
+	conf.n_ticket_keys = 2;
+	conf.ticket_keys = files;
+	return conf;
+}
+
+static void by_another_process(void)
+{
+	struct tg_tls_conf conf = with_files();
+	struct tg_tls_pair moved = {.certificate = pki_write_certs(
+					    "moved.crt", (const struct pki_cert *[]){&server}, 1),
+		.private_key = pki_write_key("moved.key", &server, NULL)};
+
+	for (int version = TLS1_2_VERSION; version <= TLS1_3_VERSION; version++) {
+		load(&conf, NULL);
+		CU_ASSERT_EQUAL(meet(0, version, NULL), FULL);
+		/* The same after a start anew, from other files, with other certificates beside. */
+		lab_close(&lab);
+		lab_open(&lab);
+		conf.pairs = &moved;
+		conf.ca = both_file;
+		load(&conf, NULL);
+		CU_ASSERT_EQUAL(meet(1, version, NULL), RESUMED);
+		/* Not by one with keys of its own, */
+		conf.n_ticket_keys = 0;
+		load(&conf, NULL);
+		CU_ASSERT_EQUAL(meet(1, version, NULL), FULL);
+		/* and its tickets are not good here. */
+		conf = with_files();
+		load(&conf, NULL);
+		CU_ASSERT_EQUAL(meet(0, version, NULL), FULL);
+		forget_session();
+	}
+}
+
+static void files_rotate(void)
+{
+	struct tg_tls_conf conf = with_files();
+	SSL_SESSION *old;
+
+	load(&conf, NULL);
+	CU_ASSERT_EQUAL(meet(0, 0, NULL), FULL);
+	old = newest;
+	SSL_SESSION_up_ref(old);
+	for (int i = 0; i < 2; i++) { /* the key becomes the second, then it is gone */
+		ticket_file("1.key", i ? 'c' : 'a', TG_TICKET_FILE);
+		ticket_file("0.key", i ? 'd' : 'c', TG_TICKET_FILE);
+		refresh();
+		on_session(NULL, SSL_SESSION_dup(old));
+		CU_ASSERT_EQUAL(meet(0, 0, NULL), i ? FULL : RESUMED);
+		CU_ASSERT_EQUAL(meet(0, 0, NULL), RESUMED); /* with the newest */
+	}
+	/* Time alone makes no new key. */
+	CU_ASSERT(tg_tls_store_tick(lab.store, lab.now + TG_TICKET_ROTATE));
+	lab_adopt(&lab);
+	CU_ASSERT_EQUAL(meet(0, 0, NULL), RESUMED);
+	SSL_SESSION_free(old);
+	forget_session();
+}
+
+static void expect_fault(const struct tg_tls_conf *conf, const char *text)
+{
+	CU_ASSERT_EQUAL(lab_load(&lab, &conf, 1), TG_EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(lab.complaints, text));
+}
+
+static void files_that_are_wrong(void)
+{
+	struct tg_tls_conf conf = with_files();
+
+	load(&conf, NULL);
+	CU_ASSERT_EQUAL(meet(0, 0, NULL), FULL);
+	for (int n = TG_TICKET_FILE - 1; n <= TG_TICKET_FILE + 1; n += 2) {
+		ticket_file("1.key", 'x', n);
+		expect_fault(&conf, n < TG_TICKET_FILE ? "1.key: has 79 bytes, and a key"
+						       : "1.key: has 81 bytes, and a key");
+		CU_ASSERT_EQUAL(tg_tls_store_refresh(lab.store, lab.now, NULL, NULL), TG_EINVAL);
+		CU_ASSERT_EQUAL(meet(0, 0, NULL), RESUMED); /* the old ones stay */
+	}
+	ticket_file("1.key", 'a', TG_TICKET_FILE); /* twice the same: as if once */
+	load(&conf, NULL);
+	CU_ASSERT_EQUAL(meet(0, 0, NULL), RESUMED);
+	pki_write_text("1.key", "aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+				"bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb");
+	expect_fault(&conf, "1.key: another key has the same name");
+	conf.ticket_keys[1] = pki_path("none.key");
+	expect_fault(&conf, "none.key: cannot be opened");
+	forget_session();
+}
+
 static void withdrawn(void)
 {
 	struct tg_tls_conf conf = server_conf();
@@ -513,6 +620,9 @@ static void in_lab(void (*fn)(void))
 	}
 LAB_TEST(by_any_worker)
 LAB_TEST(keys_rotate)
+LAB_TEST(by_another_process)
+LAB_TEST(files_rotate)
+LAB_TEST(files_that_are_wrong)
 LAB_TEST(withdrawn)
 LAB_TEST(expired)
 LAB_TEST(other_policy)
@@ -525,7 +635,10 @@ LAB_TEST(odd_tickets)
 LAB_TEST(early_data)
 
 TG_TEST_MAIN("tls_resumption", {"by any worker", by_any_worker_in_lab},
-	{"keys rotate", keys_rotate_in_lab}, {"CA withdrawn", withdrawn_in_lab},
+	{"keys rotate", keys_rotate_in_lab},
+	{"keys in files: another process", by_another_process_in_lab},
+	{"keys in files: rotation", files_rotate_in_lab},
+	{"keys in files: faults", files_that_are_wrong_in_lab}, {"CA withdrawn", withdrawn_in_lab},
 	{"certificate expired", expired_in_lab}, {"other policy", other_policy_in_lab},
 	{"SVIDs", svids_in_lab}, {"as client", own_client_in_lab},
 	{"as client: change of trust", own_client_trust_in_lab},

@@ -197,20 +197,28 @@ static void list_cert(void *arg, const struct tg_tls_cert *c)
 		base ? base + 1 : "", c->subject, c->spiffe_id, c->names);
 }
 
-static void list_file(void *arg, const char *path)
+static void list_file(void *arg, const char *path, bool secret)
 {
 	char *out = arg;
 	size_t n = strlen(out);
 
-	snprintf(out + n, 1024 - n, "%s ", strrchr(path, '/') + 1);
+	snprintf(out + n, 1024 - n, "%s%s ", strrchr(path, '/') + 1, secret ? "!" : "");
 }
 
 static void lists(void)
 {
 	struct tg_tls_conf a = conf_of(pair_a), b = conf_of(pair_b);
 	char text[1024] = "";
+	const char *keys[2] = {
+		pki_write_text("1.key", "name.name.name.1AES key AES key AES key AES key "
+					"HMAC keyHMAC keyHMAC keyHMAC key"),
+		pki_write_text("2.key", "name.name.name.2AES key AES key AES key AES key "
+					"HMAC keyHMAC keyHMAC keyHMAC key")};
 
 	a.spiffe = true;
+	b.session_tickets = true;
+	b.n_ticket_keys = 2;
+	b.ticket_keys = keys;
 	load(&a, &b);
 	tg_tls_set_certs(tg_tls_store_current(lab.store), list_cert, text);
 	CU_ASSERT_STRING_EQUAL(text,
@@ -220,7 +228,7 @@ static void lists(void)
 		"1 ca ca.crt CN=Root  []\n");
 	text[0] = 0;
 	tg_tls_store_files(lab.store, list_file, text);
-	CU_ASSERT_STRING_EQUAL(text, "a.crt a.key ca.crt b.crt b.key ca.crt ");
+	CU_ASSERT_STRING_EQUAL(text, "a.crt a.key! ca.crt b.crt b.key! ca.crt 1.key! 2.key! ");
 }
 
 static void in_lab(void (*fn)(void))
