@@ -403,6 +403,7 @@ static int make_net(struct tg_worker *w, struct rte_ring **rings, struct tg_errb
 		.mbufs = app->mbufs,
 		.steer = app->n_workers > 1 ? &app->steer : NULL,
 		.steer_rings = app->n_workers > 1 ? rings : NULL,
+		.reassembly_timeout = s->dataplane.reassembly_timeout,
 		.wheel = w->wheel,
 		.stats = w->stats};
 	int rc = TG_ENOMEM;

@@ -113,7 +113,9 @@ if [ ! -f $build/build.ninja ]; then
 	rm -rf $build
 	run meson setup $build --cross-file "$root/cross.ini" --buildtype=debugoptimized
 fi
-run ninja -C $build
+# The programs too: they are what would be shipped.
+# shellcheck disable=SC2046
+run ninja -C $build dpdk_app/tidegate dpdk_app/tgctl $(python3 scripts/test_targets.py $build unit)
 [ $build_only = no ] || exit 0
 
 rm -f $build/meson-logs/tg-unit.json

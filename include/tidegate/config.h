@@ -54,6 +54,7 @@ struct tg_dataplane_conf {
 	const char *eal;                /* extra EAL arguments */
 	uint32_t max_connections;       /* TCP connections, all workers; 0: as memory allows */
 	uint16_t port_first, port_last; /* source ports towards endpoints; 0: tcp.h's default */
+	uint64_t reassembly_timeout;    /* ns; of IPv6, IPv4: half of it */
 	uint64_t drain_time;            /* ns; 600 s as Envoy's */
 	const char *user; /* privileges are dropped to this user after start; "" = stay */
 };

@@ -67,6 +67,7 @@ struct tg_net_conf {
 	uint32_t max_pending;    /* packets that wait for a neighbour, in all; 0: 1024 (8 each) */
 	uint32_t max_reassembly; /* datagrams under reassembly; 0: 256 */
 	uint32_t max_pmtu;       /* path-MTU entries; 0: 1024 */
+	uint64_t reassembly_timeout;   /* ns, of IPv6; IPv4: half of it; 0: 60 s */
 	const struct tg_steer *steer;  /* NULL: one worker */
 	struct rte_ring **steer_rings; /* [n_workers], multi-producer; own one is polled */
 	struct tg_wheel *wheel;

@@ -62,6 +62,7 @@ static void diff_dataplane(
 	number(d, "dataplane.max_connections", a->max_connections, b->max_connections);
 	if (a->port_first != b->port_first || a->port_last != b->port_last)
 		differs(d, "dataplane.source_ports changed");
+	duration(d, "dataplane.reassembly_timeout", a->reassembly_timeout, b->reassembly_timeout);
 	duration(d, "dataplane.drain_time", a->drain_time, b->drain_time);
 	text(d, "dataplane.user", a->user, b->user);
 }

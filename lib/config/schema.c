@@ -29,6 +29,10 @@ static const struct cfg_key dataplane_keys[] = {
 	KEY(raw_dataplane, source_ports, "source_ports", .type = CFG_UINTS, .min = 1, .max = 65535,
 		.example = "[1024, 65535]",
 		.doc = "first and last source port of connections to endpoints"),
+	KEY(raw_dataplane, c.reassembly_timeout, "reassembly_timeout", .type = CFG_DURATION,
+		.min = SEC, .max = 120 * SEC, .dflt = "60s", .example = "\"60s\"",
+		.doc = "how long fragments of IPv6 wait for the rest of their datagram; those of "
+		       "IPv4 half of it"),
 	KEY(raw_dataplane, c.drain_time, "drain_time", .type = CFG_DURATION, .max = YEAR,
 		.dflt = "600s", .example = "\"30s\"",
 		.doc = "how long SIGTERM lets requests under way go on"),

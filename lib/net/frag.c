@@ -12,9 +12,10 @@
  * is joining the chain, which is join() below.
  *
  * A datagram's fragments are kept in order of offset. Bounds: max_reassembly datagrams, four times
- * as many fragments in all, 64 a datagram, 30 s (IPv4) or 60 s (IPv6) from the first on. When there
- * is no room the oldest datagram goes: a good one is whole within milliseconds, so a flood must be
- * fast to hurt it, whereas refusing new ones would shut everybody out for those 30 s.
+ * as many fragments in all, 64 a datagram, 30 s (IPv4) or 60 s (IPv6) from the first on, if not
+ * told otherwise. When there is no room the oldest datagram goes: a good one is whole within
+ * milliseconds, so a flood must be fast to hurt it, whereas refusing new ones would shut everybody
+ * out for those 30 s.
  */
 #include <netinet/in.h>
 #include <rte_hash.h>
@@ -25,7 +26,6 @@
 #include "internal.h"
 
 #define PIECES_EACH 64
-#define TIMEOUT4 (30 * TG_SEC)
 #define TIMEOUT6 (60 * TG_SEC)
 #define TIME_EXCEEDED4 11
 #define TIME_EXCEEDED6 3
@@ -61,6 +61,7 @@ struct tg_frag_table {
 	struct datagram *d;
 	struct tg_link used, free;
 	struct piece *pieces, *free_piece;
+	uint64_t timeout6; /* IPv4: half of it */
 	uint32_t size, n, n_pieces;
 	uint8_t timer_kind;
 };
@@ -157,7 +158,7 @@ static struct datagram *datagram_get(struct tg_net *n, const struct key *key, bo
 	tg_list_push(&t->used, &d->link);
 	t->n++;
 	d->key = *key;
-	tg_timer_start(n->wheel, &d->timer, t->timer_kind, v6 ? TIMEOUT6 : TIMEOUT4);
+	tg_timer_start(n->wheel, &d->timer, t->timer_kind, v6 ? t->timeout6 : t->timeout6 / 2);
 	return d;
 }
 
@@ -340,6 +341,7 @@ int tg_frag_init(struct tg_net *n, const struct tg_net_conf *c)
 		return TG_ENOMEM;
 	t->timer_kind = (uint8_t)kind;
 	t->size = size;
+	t->timeout6 = c->reassembly_timeout ? c->reassembly_timeout : TIMEOUT6;
 	t->hash = tg_net_table("frag", size, sizeof(struct key), (int)c->socket);
 	t->d = rte_calloc_socket(NULL, size, sizeof(*t->d), 64, (int)c->socket);
 	t->pieces = rte_calloc_socket(NULL, 4 * size, sizeof(*t->pieces), 64, (int)c->socket);

@@ -200,9 +200,10 @@ class AttackLab(Lab):
 
     def __init__(self, **kw):
         kw.setdefault('allowed', None)
-        kw.setdefault('empty_seconds', 90)
+        kw.setdefault('empty_seconds', 30)
+        kw['dataplane'] = 'reassembly_timeout = "4s"; ' + kw.get('dataplane', '')
         if len(CPUS) > 1:
-            kw['dataplane'] = f'cpus = [{WORKER_CPU}]; ' + kw.get('dataplane', '')
+            kw['dataplane'] += f'cpus = [{WORKER_CPU}]; '
             os.sched_setaffinity(0, OTHERS)
         super().__init__(**kw)
 

@@ -347,4 +347,4 @@ ip_routes: ( { destination = "10.77.9.0/24"; via = "10.77.1.2"; },
 '''
 
 if __name__ == '__main__':
-    main(lambda: Lab(allowed=None, empty_seconds=80, routes=IP_ROUTES + ROUTES))
+    main(lambda: Lab(allowed=None, routes=IP_ROUTES + ROUTES, dataplane='reassembly_timeout = "4s";'))

@@ -124,6 +124,23 @@ static void incomplete_datagrams_time_out(void)
 	rig_down();
 }
 
+static void how_long_can_be_told(void)
+{
+	rig_init();
+	rig_conf.reassembly_timeout = 4 * TG_SEC;
+	rig_start(1);
+	rig_know_peer();
+	rig_in("frag4_0");
+	rig_in("frag6_0");
+	rig_wait(TG_SEC);
+	CU_ASSERT_EQUAL(rig_why(TG_WHY_frag_timeout), 0);
+	rig_wait(2 * TG_SEC);
+	CU_ASSERT_EQUAL(rig_why(TG_WHY_frag_timeout), 1);
+	rig_wait(2 * TG_SEC);
+	CU_ASSERT_EQUAL(rig_why(TG_WHY_frag_timeout), 2);
+	rig_down();
+}
+
 static void errors_are_not_answered_with_errors(void)
 {
 	static const char *const names[][2] = {
@@ -229,6 +246,7 @@ TG_TEST_MAIN("net fragments", {"any order will do", any_order_will_do},
 	{"a congested fragment marks the datagram", one_congested_fragment_marks_the_datagram},
 	{"overlaps refuse the datagram", overlaps_refuse_the_datagram},
 	{"incomplete datagrams time out", incomplete_datagrams_time_out},
+	{"how long can be told", how_long_can_be_told},
 	{"errors are not answered with errors", errors_are_not_answered_with_errors},
 	{"without the first nobody is told", without_the_first_nobody_is_told},
 	{"the table is bounded", the_table_is_bounded},
