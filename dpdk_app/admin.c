@@ -37,7 +37,8 @@ static const struct path {
 } paths[] = {
 	{"/", false, NULL, "this list"},
 	{"/help", false, NULL, "this list"},
-	{"/ready", false, tg_admin_ready, "200 LIVE, or 503 PRE_INITIALIZING or DRAINING"},
+	{"/ready", false, tg_admin_ready,
+		"200 LIVE, or 503 PRE_INITIALIZING, INITIALIZING (what is waited for) or DRAINING"},
 	{"/server_info", false, tg_admin_server_info, "version, state, uptime, workers (JSON)"},
 	{"/stats", false, tg_admin_stats,
 		"all statistics; ?filter=REGEX, ?usedonly, ?format=json|prometheus"},

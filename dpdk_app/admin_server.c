@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "admin_req.h"
+#include "tls.h"
 
 const char *tg_admin_arg(const struct tg_admin_req *q, const char *name)
 {
@@ -45,11 +46,37 @@ unsigned int tg_admin_json(struct tg_admin_req *q, json_t *j)
 	return MHD_HTTP_OK;
 }
 
+/* Listeners that cannot let anybody in yet; out: a line for each, or NULL. */
+static bool waits(struct tg_app *app, FILE *out)
+{
+	const struct tg_snapshot *s = tg_app_hold(app);
+	bool any = false;
+
+	for (uint32_t i = 0; i < s->n_listeners && (out || !any); i++) {
+		const struct tg_tls_conf *tls = s->listeners[i].tls;
+
+		if (!tls || tg_tls_usable(app, tls))
+			continue;
+		any = true;
+		if (!out)
+			continue;
+		fprintf(out, "listener %s waits for the Workload API: %s%s\n", s->listeners[i].name,
+			tls->n_pairs ? "bundles"
+			: tls->svid  ? "the SVID "
+				     : "an SVID",
+			tls->n_pairs || !tls->svid ? "" : tls->svid);
+	}
+	tg_app_release(app);
+	return any;
+}
+
 const char *tg_admin_state(const struct tg_admin_req *q)
 {
 	enum tg_state s = (enum tg_state)atomic_load(&q->app->state);
 
-	return tg_state_name(s == TG_STATE_LIVE && *q->failed ? TG_STATE_DRAINING : s);
+	if (s == TG_STATE_LIVE && *q->failed)
+		return tg_state_name(TG_STATE_DRAINING);
+	return s == TG_STATE_LIVE && waits(q->app, NULL) ? "INITIALIZING" : tg_state_name(s);
 }
 
 uint32_t tg_admin_workers(const struct tg_admin_req *q)
@@ -95,6 +122,8 @@ unsigned int tg_admin_ready(struct tg_admin_req *q)
 	const char *state = tg_admin_state(q);
 
 	fprintf(q->out, "%s\n", state);
+	if (strcmp(state, "INITIALIZING") == 0)
+		waits(q->app, q->out);
 	return strcmp(state, "LIVE") == 0 ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 

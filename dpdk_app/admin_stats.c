@@ -9,9 +9,20 @@
 #include "sink.h"
 #include "tls.h"
 
-#define EXTRAS_MAX 512
-#define CERTS_MAX 128 /* what is beyond is in /certs */
-#define CERT_LABEL 300
+#define EXTRAS_MAX 1024
+#define CERTS_MAX 256 /* what is beyond is in /certs */
+#define CERT_LABEL 256
+
+static const char ends_name[] = "expiration_unix_time_seconds";
+static const char ends_text[] = "when the certificate ends, seconds since 1970";
+
+/* A certificate of one configuration. */
+struct cert {
+	uint32_t conf;
+	int64_t ends;
+	char label[CERT_LABEL];
+	char name[CERT_LABEL + sizeof("ssl.certificate..") + sizeof(ends_name)];
+};
 
 /* What the registry does not know: the process, its pools, ports and log. docs/statistics.md
  * (statdoc.c) lists them. */
@@ -19,20 +30,26 @@ struct extras {
 	struct tg_stat v[EXTRAS_MAX];
 	uint32_t n, n_certs;
 	int64_t first_end; /* of a certificate of ours or a CA; INT64_MAX: there is none */
-	char cert[CERTS_MAX][CERT_LABEL];
+	struct cert cert[CERTS_MAX];
 };
 
 static void put(struct extras *x, const char *scope, const char *who, const char *name,
 	const char *text, uint64_t value, bool gauge)
 {
 	if (x->n < EXTRAS_MAX)
-		x->v[x->n++] = (struct tg_stat){scope, who, name, text, value, gauge};
+		x->v[x->n++] = (struct tg_stat){scope, who, name, text, value, gauge, NULL};
 }
 
 /* Envoy's numbers for server.state. */
 static uint64_t state_number(const char *state)
 {
-	return strcmp(state, "LIVE") == 0 ? 0 : strcmp(state, "DRAINING") == 0 ? 1 : 2;
+	static const char *const states[] = {
+		"LIVE", "DRAINING", "PRE_INITIALIZING", "INITIALIZING"};
+	uint64_t n = 0;
+
+	while (n < TG_ARRAY_LEN(states) - 1 && strcmp(state, states[n]) != 0)
+		n++;
+	return n;
 }
 
 static void put_server(struct extras *x, struct tg_admin_req *q)
@@ -43,8 +60,8 @@ static void put_server(struct extras *x, struct tg_admin_req *q)
 
 	tg_app_release(app);
 	put(x, "server", "", "live", "1 when /ready answers 200", strcmp(state, "LIVE") == 0, true);
-	put(x, "server", "", "state", "0 live, 1 draining, 2 pre-initializing", state_number(state),
-		true);
+	put(x, "server", "", "state", "0 live, 1 draining, 2 pre-initializing, 3 initializing",
+		state_number(state), true);
 	put(x, "server", "", "uptime", "seconds since start", tg_admin_uptime_ns(app) / 1000000000u,
 		true);
 	put(x, "server", "", "concurrency", "workers", app->n_workers, true);
@@ -128,45 +145,86 @@ static void put_tls(struct extras *x, const struct tg_admin_req *q)
 		c.agent_failures, false);
 }
 
-/* One gauge a certificate: by its file, or its SPIFFE ID if it came from the Workload API. Files
- * with several certificates (bundles) show the one that ends first. */
-static void put_cert(void *arg, const struct tg_tls_cert *c)
+/* By its file, or its SPIFFE ID if it came from the Workload API. Of files with several
+ * certificates (bundles) the one that ends first counts. */
+static void note_cert(void *arg, const struct tg_tls_cert *c)
 {
 	struct extras *x = arg;
-	char label[CERT_LABEL];
+	const char *label = c->file[0] ? c->file : c->spiffe_id;
 	uint32_t i = 0;
 
 	if (c->not_after < x->first_end)
 		x->first_end = c->not_after;
-	snprintf(label, sizeof(label), "%s", c->file[0] ? c->file : c->spiffe_id);
-	while (i < x->n_certs && strcmp(x->cert[i], label) != 0)
+	while (i < x->n_certs && (x->cert[i].conf != c->conf_id ||
+					 strncmp(x->cert[i].label, label, CERT_LABEL - 1) != 0))
 		i++;
 	if (i == CERTS_MAX)
 		return;
 	if (i == x->n_certs) {
-		memcpy(x->cert[x->n_certs++], label, sizeof(label));
-		put(x, "certificate", x->cert[i], "expiration_unix_time_seconds",
-			"when the certificate ends, seconds since 1970", (uint64_t)c->not_after,
-			true);
-		return;
+		struct cert *to = &x->cert[x->n_certs++];
+
+		*to = (struct cert){.conf = c->conf_id, .ends = c->not_after};
+		snprintf(to->label, sizeof(to->label), "%s", label);
+		snprintf(to->name, sizeof(to->name), "ssl.certificate.%.*s.%s", CERT_LABEL - 1,
+			label, ends_name);
+	} else if (x->cert[i].ends > c->not_after) {
+		x->cert[i].ends = c->not_after;
 	}
-	for (uint32_t j = 0; j < x->n; j++)
-		if (x->v[j].who == x->cert[i] && (int64_t)x->v[j].value > c->not_after)
-			x->v[j].value = (uint64_t)c->not_after;
+}
+
+/* One gauge a certificate, whoever uses it. */
+static void put_each_cert(struct extras *x)
+{
+	for (uint32_t i = 0; i < x->n_certs; i++) {
+		int64_t ends = x->cert[i].ends;
+		uint32_t before = 0;
+
+		while (strcmp(x->cert[before].label, x->cert[i].label) != 0)
+			before++;
+		if (before != i)
+			continue;
+		for (uint32_t j = i + 1; j < x->n_certs; j++)
+			if (x->cert[j].ends < ends &&
+				strcmp(x->cert[j].label, x->cert[i].label) == 0)
+				ends = x->cert[j].ends;
+		put(x, "certificate", x->cert[i].label, ends_name, ends_text, (uint64_t)ends, true);
+	}
+}
+
+/* And Envoy's, for each who uses one. */
+static void put_certs_of(
+	struct extras *x, const char *scope, const char *who, const struct tg_tls_conf *tls)
+{
+	for (uint32_t i = 0; tls && i < x->n_certs; i++) {
+		if (x->cert[i].conf != tls->id)
+			continue;
+		if (x->n == EXTRAS_MAX)
+			return;
+		put(x, scope, who, x->cert[i].name, ends_text, (uint64_t)x->cert[i].ends, true);
+		x->v[x->n - 1].certificate = x->cert[i].label;
+	}
 }
 
 static void put_certs(struct extras *x, const struct tg_admin_req *q)
 {
+	const struct tg_snapshot *s;
 	int64_t left;
 
 	x->first_end = INT64_MAX;
-	tg_tls_certs(q->app, put_cert, x);
+	tg_tls_certs(q->app, note_cert, x);
 	if (x->first_end == INT64_MAX)
 		return;
 	left = x->first_end - (int64_t)time(NULL);
 	put(x, "server", "", "days_until_first_cert_expiring",
 		"days until the first certificate in use ends",
 		left > 0 ? (uint64_t)left / 86400 : 0, true);
+	put_each_cert(x);
+	s = tg_app_hold(q->app);
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		put_certs_of(x, "listener", s->listeners[i].name, s->listeners[i].tls);
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		put_certs_of(x, "cluster", s->clusters[i].name, s->clusters[i].tls);
+	tg_app_release(q->app);
 }
 
 /* A listener's protocol may change at a reload: said anew each time. */

@@ -36,7 +36,8 @@ struct tg_tls_control;
 struct rte_mempool;
 struct rte_ring;
 
-/* Envoy's names: /ready answers "LIVE" with 200 in TG_STATE_LIVE, 503 in the others. */
+/* Envoy's names: /ready answers "LIVE" with 200 in TG_STATE_LIVE, 503 in the others; and also
+ * "INITIALIZING" with 503 while a listener waits for certificates of the Workload API. */
 enum tg_state {
 	TG_STATE_INIT,     /* "PRE_INITIALIZING": not yet listening */
 	TG_STATE_LIVE,     /* "LIVE" */

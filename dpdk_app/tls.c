@@ -424,6 +424,19 @@ struct tg_tls_set *tg_tls_current(struct tg_app *app)
 	return tg_tls_store_current(app->tls->store);
 }
 
+bool tg_tls_usable(struct tg_app *app, const struct tg_tls_conf *conf)
+{
+	struct tg_tls_control *c = app->tls;
+	const struct tg_tls_set *s;
+	bool usable;
+
+	pthread_mutex_lock(&c->lock);
+	s = tg_tls_store_current(c->store);
+	usable = s && tg_tls_set_usable(s, conf->id);
+	pthread_mutex_unlock(&c->lock);
+	return usable;
+}
+
 void tg_tls_certs(
 	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg)
 {

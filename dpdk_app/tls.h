@@ -1,9 +1,9 @@
 /* tls.h: certificates and keys of the process: loaded, watched, handed to the workers.
  *
- * Control core only, but for tg_tls_certs(). The configuration's `tls: { }` groups get ids that
- * stay the same over reloads (equal groups share one), so that what is under way under an old
- * snapshot dials with the contexts that it knows. Each change of a file makes a new set, whole or
- * not at all, which the workers adopt between two turns.
+ * Control core only, but for tg_tls_certs() and tg_tls_usable(). The configuration's `tls: { }`
+ * groups get ids that stay the same over reloads (equal groups share one), so that what is under
+ * way under an old snapshot dials with the contexts that it knows. Each change of a file makes a
+ * new set, whole or not at all, which the workers adopt between two turns.
  */
 #ifndef TG_APP_TLS_H
 #define TG_APP_TLS_H
@@ -25,6 +25,9 @@ void tg_tls_forget(struct tg_app *app, const struct tg_snapshot *s);
 
 /* The set to adopt. */
 struct tg_tls_set *tg_tls_current(struct tg_app *app);
+
+/* Whether handshakes under conf, of the current snapshot, can begin; any thread but a worker. */
+bool tg_tls_usable(struct tg_app *app, const struct tg_tls_conf *conf);
 
 /* Every certificate in use; any thread but a worker. */
 void tg_tls_certs(

@@ -204,6 +204,7 @@ struct tg_stat {
 	const char *scope, *who, *name, *text;
 	uint64_t value;
 	bool gauge;
+	const char *certificate; /* which its name has in the middle, and Envoy's tag; or NULL */
 };
 typedef void tg_stat_fn(void *ctx, const struct tg_stat *s);
 /* Calls fn for every counter and gauge, with the registry locked: fn must not call back into it. */

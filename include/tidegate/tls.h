@@ -163,6 +163,9 @@ struct tg_tls_cert {
 	const char *names;             /* DNS and IP subject alternative names, separated by ", " */
 	int64_t not_before, not_after; /* seconds since 1970 */
 };
+/* Whether handshakes of this configuration can begin: false until the Workload API has said what it
+ * needs, and when that was withdrawn. */
+bool tg_tls_set_usable(const struct tg_tls_set *s, uint32_t conf_id);
 void tg_tls_set_certs(const struct tg_tls_set *s,
 	void (*each)(void *arg, const struct tg_tls_cert *c), void *arg);
 /* Every file that the store reads, for watching; secret: it holds a key. */

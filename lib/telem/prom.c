@@ -75,6 +75,23 @@ static void sample(struct tg_render *r, struct family *f, const struct tg_stat *
 		fprintf(r->out, " %" PRIu64 "\n", v->value);
 }
 
+/* Envoy's, one family for all listeners, one for all clusters. */
+static void certificates(struct tg_render *r, const char *scope, const char *label)
+{
+	struct family f = {.gauge = true};
+
+	snprintf(f.name, sizeof(f.name), "envoy_%s_ssl_certificate_expiration_unix_time_seconds",
+		scope);
+	for (uint32_t i = 0; i < r->q->n_extra; i++) {
+		const struct tg_stat *v = &r->q->extra[i];
+
+		if (!v->certificate || strcmp(v->scope, scope) != 0)
+			continue;
+		f.text = v->text;
+		sample(r, &f, v, label, v->who, "envoy_tls_certificate", v->certificate);
+	}
+}
+
 /* The caller's own: "server" values are Envoy's envoy_server_*, others
  * tidegate_SCOPE_NAME{SCOPE="who"}. */
 static void extras(struct tg_render *r)
@@ -87,6 +104,8 @@ static void extras(struct tg_render *r)
 		char prefix[64];
 		uint32_t j;
 
+		if (v->certificate)
+			continue;
 		for (j = 0; j < i; j++)
 			if (!strcmp(q->extra[j].scope, v->scope) &&
 				!strcmp(q->extra[j].name, v->name))
@@ -287,6 +306,8 @@ void tg_render_prometheus(struct tg_render *r)
 	struct tg_hist *h;
 
 	extras(r);
+	certificates(r, "listener", of_listener[0].label);
+	certificates(r, "cluster", cluster.label);
 	cores(r);
 	whys(r);
 	b = tg_stats_lock(r->s);

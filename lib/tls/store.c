@@ -313,6 +313,11 @@ struct tg_tls_set *tg_tls_store_current(struct tg_tls_store *st)
 	return st->current;
 }
 
+bool tg_tls_set_usable(const struct tg_tls_set *s, uint32_t conf_id)
+{
+	return conf_id < s->n && s->ctx[conf_id];
+}
+
 void tg_tls_set_certs(
 	const struct tg_tls_set *s, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg)
 {

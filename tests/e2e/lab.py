@@ -203,13 +203,13 @@ class Admin(http.client.HTTPConnection):
 
 class Lab:
     """routes: the second half of the configuration; allowed: drop reasons that are no fault
-    (None: all); empty_seconds: within which the pools must be as at the start; before: called ahead of Tidegate's start; values of the placeholders as keyword arguments."""
+    (None: all); empty_seconds: within which the pools must be as at the start; before: called ahead of Tidegate's start; ready: what /ready says then; values of the placeholders as keyword arguments."""
 
     _count = 0
 
     def __init__(self, *, routes=ROUTES, ports=None, workers=1, memory='256MiB', mtu=1500,
                  drain_time='5s', allowed=(), nginx=True, start=True, eal='', before=None,
-                 empty_seconds=20, **subst):
+                 empty_seconds=20, ready=('LIVE',), **subst):
         Lab._count += 1
         self.name = f'{PREFIX}{os.getpid()}x{Lab._count}'
         self.client, self.gate, self.origin = (
@@ -218,7 +218,7 @@ class Lab:
         os.chmod(self.dir, 0o755)
         self.allowed = None if allowed is None else NORMAL | set(allowed)
         self.mtu, self.want_nginx, self.want_start = mtu, nginx, start
-        self.before, self.empty_seconds = before, empty_seconds
+        self.before, self.empty_seconds, self.ready = before, empty_seconds, ready
         self.routes = routes
         self.procs = []
         self.proc = self.nginx = self.py = self._ctl = None
@@ -295,7 +295,7 @@ class Lab:
                     f'tidegate ended with {self.proc.returncode} before it was ready:\n'
                     + self.log_tail())
             try:
-                return self.get('/ready')[0] == 200
+                return self.get('/ready')[1].split('\n')[0] in self.ready
             except OSError:
                 return False
         wait_for(ready, lambda: 'ready\n' + self.log_tail(), seconds)

@@ -109,6 +109,10 @@ def without_an_agent_nobody_is_let_in(lab):
         s.sendall(b'GET / HTTP/1.1\r\nHost: x\r\n\r\n')
         check(s.recv(100).startswith(b'HTTP/1.1 503'), 'no SVID for the origin')
     check(lab.drops()[1]['tls_not_loaded'] >= 1, 'counted')
+    equal(lab.get('/ready'), (503, 'INITIALIZING\nlistener mesh waits for the Workload API: an SVID\n'
+                              'listener hint waits for the Workload API: the SVID internal\n'
+                              'listener edge waits for the Workload API: bundles\n'))
+    equal((lab.stat('server.live'), lab.stat('server.state')), (0, 3))
     logged(lab, 'Workload API: cannot connect')
     equal(lab.stat('workload_api.connected'), 0)
 
@@ -142,6 +146,12 @@ def svids_are_shown(lab):
     equal(stats['server.days_until_first_cert_expiring'], 0)
     check(f'expiration_unix_time_seconds{{certificate="spiffe://mesh.example/gate"}} {end}' in
           lab.get('/stats/prometheus')[1], 'in Prometheus')
+    name = 'ssl.certificate.spiffe_//mesh.example/gate.expiration_unix_time_seconds'
+    equal((stats[f'listener.mesh.{name}'], stats[f'cluster.secure.{name}']), (end, end), "Envoy's")
+    labels = 'envoy_{0}="{1}",envoy_tls_certificate="spiffe://mesh.example/gate"'
+    for who in ('listener', 'listener_address', 'mesh'), ('cluster', 'cluster_name', 'secure'):
+        check(f'envoy_{who[0]}_ssl_certificate_expiration_unix_time_seconds{{{labels.format(*who[1:])}}} {end}\n' in
+              lab.get('/stats/prometheus')[1], f'{who[0]} in Prometheus')
     check(any(c['kind'] == 'ca_cert' and c['spiffe_id'] == 'spiffe://mesh.example' for c in shown_), str(shown_))
 
 
@@ -188,6 +198,7 @@ def one_of_several_by_its_hint(lab):
     lab.agent.say(SVIDS, svids=[first, second])
     wait_for(lambda: not unusable(lab, 444), 'the SVID with that hint', 30, 0.05)
     equal(shown(lab, 444), internal)
+    equal(lab.get('/ready'), (503, 'INITIALIZING\nlistener edge waits for the Workload API: bundles\n'))
     equal(shown(lab, 443, 'client'), crt)
     # Withdrawn alone: the other goes on.
     lab.agent.say(SVIDS, svids=[first])
@@ -339,6 +350,8 @@ def bundles_alone(lab):
             return False
     wait_for(lambda: let_in('guest'), 'the bundles', 30, 0.05)
     check(let_in('client'), 'a client of ours')
+    check(f'listener.edge.ssl.certificate.{lab.dir}/web.crt.expiration_unix_time_seconds' in lab.stats(), 'a file')
+    check('listener edge waits' not in lab.get('/ready')[1], 'ready')
     lab.agent.say(BUNDLES, bundles={'spiffe://mesh.example': b64(lab.mesh.bundle())})
     wait_for(lambda: not let_in('guest'), 'the bundle to be gone', 30, 0.05)
     check(let_in('client'), 'a client of ours')
@@ -358,7 +371,7 @@ def what_must_not_be_asked_again(lab):
 
 def make_lab():
     vhosts = ', '.join(f'"{v}"' for v in VHOSTS)
-    lab = Lab(before=before, extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts), extra_vhosts=VHOST,
+    lab = Lab(before=before, ready=('INITIALIZING',), extra_listeners=string.Template(LISTENERS).substitute(vhosts=vhosts), extra_vhosts=VHOST,
               extra_clusters=CLUSTERS,
               allowed=('tls_not_loaded', 'tls_unknown_ca', 'tls_trust_domain', 'tls_revoked', 'tls_truncated',
                        'tls_closed', 'conn_reset_by_peer', 'req_downstream_gone', 'req_connect_failure',

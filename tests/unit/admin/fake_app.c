@@ -36,6 +36,11 @@ uint32_t tg_tcp_usage(const struct tg_tcp *t, struct tg_tcp_usage *out, uint32_t
 	return 1;
 }
 
+bool tg_tls_usable(struct tg_app *app, const struct tg_tls_conf *conf)
+{
+	return true;
+}
+
 void tg_tls_certs(
 	struct tg_app *app, void (*each)(void *arg, const struct tg_tls_cert *c), void *arg)
 {
