@@ -65,13 +65,13 @@ class Agent:
 
     def __init__(self, lab):
         self.lab, self.socket, self.proc = lab, f'{lab.dir}/agent.sock', None
-        self.events = None
+        self.events, self.kept = None, []
         check(os.path.isdir(f'{HERE}/agent/node_modules'), 'grpc-js is not installed: run scripts/setup.sh')
 
     def start(self):
         if os.path.exists(self.socket):
             os.unlink(self.socket)
-        self.events = queue.Queue()
+        self.events, self.kept = queue.Queue(), []
         self.proc = netns.popen(self.lab.origin,
                                 [shutil.which('node') or 'nodejs', f'{HERE}/agent/agent.js', f'unix:{self.socket}'],
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -89,16 +89,21 @@ class Agent:
         end = time.monotonic() + seconds
         while True:
             try:
-                e = self.events.get(timeout=max(0.01, end - time.monotonic()))
+                e = self.kept.pop(0) if self.kept else self.events.get(timeout=max(0.01, end - time.monotonic()))
             except queue.Empty:
                 raise AssertionError(f'no {event} within {seconds} s') from None
             if e['event'] == event and call in (None, e.get('call')):
                 return e
 
     def _tell(self, **what):
+        """A call that comes meanwhile is still there to be waited for."""
         self.proc.stdin.write(json.dumps(what) + '\n')
         self.proc.stdin.flush()
-        self.wait('said')
+        kept = [*self.kept]
+        self.kept = []
+        while (e := self.events.get(timeout=30))['event'] != 'said':
+            kept.append(e)
+        self.kept = kept
 
     def say(self, call, **fields):
         self._tell(call=call, say=fields)
