@@ -71,13 +71,16 @@ static void endpoint_text(
 	fprintf(q->out, "%s::%s::weight::%u\n", c->name, ep->text, ep->weight);
 }
 
+static const char *const limits[TG_RESOURCES] = {
+	"max_connections", "max_pending_requests", "max_requests", "max_retries"};
+
 static void cluster_text(struct tg_admin_req *q, const struct tg_cluster *c)
 {
 	fprintf(q->out, "%s::observability_name::%s\n", c->name, c->name);
-	fprintf(q->out, "%s::default_priority::max_connections::%u\n", c->name, c->max_connections);
-	fprintf(q->out, "%s::default_priority::max_pending_requests::%u\n", c->name,
-		c->max_pending_requests);
-	fprintf(q->out, "%s::default_priority::max_requests::%u\n", c->name, c->max_requests);
+	for (uint32_t p = 0; p < TG_PRIORITIES; p++)
+		for (uint32_t r = 0; r < TG_RESOURCES; r++)
+			fprintf(q->out, "%s::%s_priority::%s::%u\n", c->name,
+				p ? "high" : "default", limits[r], c->thresholds[p].max[r]);
 	fprintf(q->out, "%s::added_via_api::false\n", c->name);
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
 		endpoint_text(q, c, &c->endpoints[i]);
@@ -108,17 +111,29 @@ static json_t *endpoint_json(
 		(int)ep->weight);
 }
 
+static json_t *thresholds_json(const struct tg_cluster *c)
+{
+	json_t *list = json_array();
+
+	for (uint32_t p = 0; p < TG_PRIORITIES; p++) {
+		json_t *t = json_pack("{s:s}", "priority", p ? "HIGH" : "DEFAULT");
+
+		for (uint32_t r = 0; r < TG_RESOURCES; r++)
+			json_object_set_new(t, limits[r], json_integer(c->thresholds[p].max[r]));
+		json_array_append_new(list, t);
+	}
+	return list;
+}
+
 static json_t *cluster_json(struct tg_admin_req *q, const struct tg_cluster *c)
 {
 	json_t *hosts = json_array();
 
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
 		json_array_append_new(hosts, endpoint_json(q, c, &c->endpoints[i]));
-	return json_pack("{s:s, s:b, s:s, s:o, s:{s:[{s:s, s:I, s:I, s:I}]}}", "name", c->name,
-		"added_via_api", 0, "observability_name", c->name, "host_statuses", hosts,
-		"circuit_breakers", "thresholds", "priority", "DEFAULT", "max_connections",
-		(json_int_t)c->max_connections, "max_pending_requests",
-		(json_int_t)c->max_pending_requests, "max_requests", (json_int_t)c->max_requests);
+	return json_pack("{s:s, s:b, s:s, s:o, s:{s:o}}", "name", c->name, "added_via_api", 0,
+		"observability_name", c->name, "host_statuses", hosts, "circuit_breakers",
+		"thresholds", thresholds_json(c));
 }
 
 unsigned int tg_admin_clusters(struct tg_admin_req *q)

@@ -139,6 +139,7 @@ struct tg_app {
 	uint32_t n_ports;
 	struct tg_port ports[TG_NETIF_MAX];
 	struct tg_stats *stats;
+	struct tg_breakers *breakers;
 	struct tg_steer steer;
 	uint8_t secret[32];                           /* TCP's */
 	struct rte_ring *steer_rings[TG_MAX_WORKERS]; /* NULL: one worker */

@@ -21,6 +21,7 @@ int tg_config_start(struct tg_app *app, struct tg_errbuf *e)
 	app->current = app->boot;
 	app->n_workers = app->boot->dataplane.workers;
 	app->stats = tg_stats_create(app->n_workers);
+	app->breakers = tg_breakers_create(app->n_workers);
 	if (!app->stats || tg_snapshot_bind_stats(app->boot, app->stats)) {
 		tg_config_stop(app);
 		return tg_fail(e, TG_ENOMEM, "out of memory for the statistics");
@@ -44,6 +45,7 @@ void tg_config_stop(struct tg_app *app)
 	app->boot = app->current = NULL;
 	if (app->stats)
 		tg_stats_destroy(app->stats);
+	tg_breakers_destroy(app->breakers);
 	app->stats = NULL;
 }
 

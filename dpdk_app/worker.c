@@ -481,6 +481,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 			.shortage = proxy_shortage,
 			.ctx = w},
 		.tls = w->tls,
+		.breakers = app->breakers,
 		.realtime_offset = w->realtime_offset,
 		.wheel = w->wheel,
 		.stats = w->stats,

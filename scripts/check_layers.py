@@ -37,7 +37,7 @@ TYPES_ONLY = {('proxy', 'config.h')}
 
 # Which module a contract in include/tidegate belongs to, where it is not the name of the header.
 OWNER = {
-    'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'list': 'base', 'pages': 'base', 'pool': 'base',
+    'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'lease': 'base', 'list': 'base', 'pages': 'base', 'pool': 'base',
     'rng': 'base', 'tax': 'base', 'view': 'base', 'wheel': 'base', 'why': 'base', 'clock': 'base',
     'conn': 'io', 'ready': 'io', 'memconn': 'io', 'traced': 'io',
     'stats': 'telem', 'log': 'telem', 'hist': 'telem',
@@ -47,6 +47,7 @@ OWNER = {
     'fault': 'filter',
     'ratelimit': 'filter',
     'bucket': 'base', 'connlimit': 'base',
+    'breaker': 'route',
 }
 
 # Header of a library (a prefix) and the folders that may include it.

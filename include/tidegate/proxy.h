@@ -39,6 +39,8 @@ struct tg_proxy_conf {
 	uint32_t max_pairs; /* of connections under protocol = "tcp"; 0: max_downstream */
 	struct tg_proxy_net net;
 	struct tg_tls *tls; /* NULL: listeners and clusters with TLS do not work */
+	/* Of all workers, made for n_workers; it outlives the proxies. NULL: one of its own. */
+	struct tg_breakers *breakers;
 	struct tg_wheel *wheel;
 	struct tg_core_stats *stats;
 	struct tg_log_ring *log;  /* NULL: no access log */

@@ -13,6 +13,7 @@
 #define TIDEGATE_ROUTE_H
 
 #include <tidegate/addr.h>
+#include <tidegate/breaker.h>
 #include <tidegate/match.h>
 #include <tidegate/rng.h>
 #include <tidegate/stats.h>
@@ -32,8 +33,7 @@ struct tg_cluster {
 	uint32_t id;                            /* dense over the snapshot */
 	uint64_t connect_timeout, idle_timeout; /* ns; 0 = off. Defaults 5 s, 1 h */
 	uint32_t max_requests_per_connection;   /* 0: no limit */
-	uint32_t max_connections, max_pending_requests,
-		max_requests;          /* one worker's share: the configured 1024 / workers */
+	struct tg_thresholds thresholds[TG_PRIORITIES];
 	uint32_t buffer_limit;         /* per_connection_buffer_limit_bytes */
 	const struct tg_tls_conf *tls; /* tls.h; NULL: plain text */
 	uint32_t n_endpoints;
@@ -54,6 +54,7 @@ struct tg_route {
 	uint64_t timeout; /* ns; 0 = off. Default 15 s */
 	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
 	uint64_t idle_timeout;
+	enum tg_priority priority;
 	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
 };
 

@@ -121,17 +121,38 @@ struct tg_core_stats {
 	X(upstream_rq_retry, "requests sent again") \
 	X(upstream_rq_retry_unacked, "of them, on ACK proof that no byte had been delivered") \
 	X(upstream_rq_retry_success, "retried requests that then succeeded") \
-	X(upstream_rq_pending_overflow, "requests refused because too many were waiting")
+	X(upstream_rq_pending_overflow, \
+		"requests refused because too many were waiting or under way")
 
 #define TG_CLUSTER_GAUGES(X) \
 	X(upstream_cx_active, "connections open") \
 	X(upstream_rq_active, "requests in progress") \
 	X(upstream_rq_pending_active, "requests waiting for a connection")
 
+/* Circuit breakers: resource, name of its gauges, what it is. */
+#define TG_BREAKER_LIST(X) \
+	X(CX, "cx_open", "remaining_cx", "connections") \
+	X(PENDING, "rq_pending_open", "remaining_pending", "requests that wait for a connection") \
+	X(RQ, "rq_open", "remaining_rq", "requests under way") \
+	X(RETRY, "rq_retry_open", "remaining_retries", "retries under way")
+
+#define TG_BREAKER_RESOURCE(name, open, left, text) TG_RES_##name,
+enum tg_resource { TG_BREAKER_LIST(TG_BREAKER_RESOURCE) TG_RESOURCES };
+enum tg_priority { TG_PRIORITY_DEFAULT, TG_PRIORITY_HIGH, TG_PRIORITIES };
+
+/* What cluster.<name>.circuit_breakers.<priority>.* is made of when somebody asks. */
+struct tg_breaker_stats {
+	uint64_t used;    /* by this worker */
+	uint64_t limit;   /* of all workers together; 0: not known */
+	uint64_t tracked; /* 1: what is left is shown (track_remaining) */
+};
+
 struct tg_cluster_stats {
 #define X(name, text) uint64_t name;
-	TG_CLUSTER_COUNTERS(X) TG_CLUSTER_GAUGES(X)
+	TG_CLUSTER_COUNTERS(X)
+	TG_CLUSTER_GAUGES(X)
 #undef X
+	struct tg_breaker_stats breaker[TG_PRIORITIES][TG_RESOURCES];
 } __attribute__((aligned(64)));
 
 /* listener.<name>.* and, for HTTP listeners, http.<name>.*, Envoy's names. */

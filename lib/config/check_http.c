@@ -329,24 +329,28 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 			who);
 }
 
-/* A limit over all workers is shared out to them: each has to have something. */
 static void check_breakers(struct http *p, const struct raw_cluster *cluster)
 {
 	const struct raw_breakers *b = &cluster->breakers;
-	uint32_t workers = p->raw->dataplane.c.workers;
-	const struct {
-		const char *key;
-		uint32_t v;
-	} limits[] = {{"max_connections", b->max_connections},
-		{"max_pending_requests", b->max_pending_requests},
-		{"max_requests", b->max_requests}};
+	const struct raw_threshold *t = b->thresholds.items;
+	const char *who = cfg_who(p->c, cluster->h.at, &cfg_clusters);
+	uint32_t seen[TG_PRIORITIES] = {0}; /* line */
 
-	for (size_t i = 0; i < TG_ARRAY_LEN(limits); i++)
-		if (limits[i].v && limits[i].v < workers)
-			cfg_error(p->c, cfg_key_line(&b->h, limits[i].key),
-				"%s: \"%s\" is %u and has to be at least the number of workers, %u",
-				cfg_who(p->c, cluster->h.at, &cfg_clusters), limits[i].key,
-				limits[i].v, workers);
+	for (const struct cfg_key *k = cfg_breakers.keys; k->name && b->thresholds.at; k++)
+		if (k->type != CFG_GROUPS && cfg_given(&cfg_breakers, &b->flat.h, k->name))
+			seen[TG_PRIORITY_DEFAULT] = cfg_key_line(&b->flat.h, k->name);
+	for (uint32_t i = 0; i < b->thresholds.n; i++) {
+		uint32_t line = cfg_line_of(t[i].h.at);
+
+		if (t[i].priority >= TG_PRIORITIES)
+			continue; /* reported */
+		if (seen[t[i].priority])
+			cfg_error(p->c, line,
+				"%s: thresholds of priority \"%s\" stand in %s already", who,
+				t[i].priority ? "HIGH" : "DEFAULT",
+				cfg_line_text(p->c, seen[t[i].priority], line));
+		seen[t[i].priority] = line;
+	}
 }
 
 void cfg_check_http(struct cfg *c, struct raw_config *raw)

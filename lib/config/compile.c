@@ -72,17 +72,34 @@ static struct tg_tls_conf *compile_tls(
 	return out;
 }
 
+static void compile_threshold(const struct raw_threshold *raw, struct tg_thresholds *t)
+{
+	memcpy(t->max, raw->max, sizeof(t->max));
+	t->has_budget = raw->budget.h.at;
+	t->budget_percent = raw->budget.percent;
+	t->min_retry_concurrency = raw->budget.min_concurrency;
+	t->track_remaining = raw->track_remaining;
+}
+
+static void compile_breakers(const struct raw_breakers *raw, struct tg_cluster *c)
+{
+	const struct raw_threshold *t = raw->thresholds.items;
+
+	compile_threshold(&raw->flat, &c->thresholds[TG_PRIORITY_DEFAULT]);
+	c->thresholds[TG_PRIORITY_HIGH] =
+		(struct tg_thresholds){.max = {1024, 1024, 1024, 3}}; /* as the keys' defaults */
+	for (uint32_t i = 0; i < raw->thresholds.n; i++)
+		compile_threshold(&t[i], &c->thresholds[t[i].priority]);
+}
+
 static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, struct tg_cluster *c)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
-	uint32_t workers = k->s->dataplane.workers;
 
 	*c = raw->c;
 	c->id = (uint32_t)(c - k->s->clusters);
 	c->tls = compile_tls(k, &raw->tls, false, false);
-	c->max_connections = raw->breakers.max_connections / workers;
-	c->max_pending_requests = raw->breakers.max_pending_requests / workers;
-	c->max_requests = raw->breakers.max_requests / workers;
+	compile_breakers(&raw->breakers, c);
 	c->n_endpoints = raw->endpoints.n;
 	c->endpoints = keep(k, c->n_endpoints, sizeof(*c->endpoints));
 	for (uint32_t i = 0; i < c->n_endpoints && c->endpoints; i++) {
@@ -133,6 +150,7 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 	r->match = tg_view_str(match);
 	r->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->action.cluster)];
 	r->timeout = raw->action.timeout;
+	r->priority = raw->action.priority;
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
 				  ? raw->action.idle_timeout
 				  : UINT64_MAX;

@@ -4,6 +4,7 @@ static const char *const words_idle[] = {"spin", "adaptive", NULL};
 static const char *const words_protocol[] = {"http", "tcp", NULL};
 static const char *const refused_protocol[] = {
 	"https", "http2", "h2c", "grpc", "tls", "udp", "auto", "redis", NULL};
+static const char *const words_priority[] = {"DEFAULT", "HIGH", NULL};
 static const char *const words_xfcc[] = {
 	"sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only", NULL};
 static const char *const words_lb[] = {"round_robin", NULL};
@@ -216,6 +217,9 @@ static const struct cfg_key action_keys[] = {
 	KEY(raw_action, idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
 		.example = "\"5m\"",
 		.doc = "instead of the listener's stream_idle_timeout; 0s is off"),
+	KEY(raw_action, priority, "priority", .type = CFG_ENUM, .words = words_priority,
+		.dflt = "DEFAULT", .example = "\"HIGH\"",
+		.doc = "which of the cluster's circuit breakers counts the request"),
 	END};
 
 static const struct cfg_key route_keys[] = {
@@ -248,16 +252,45 @@ static const struct cfg_key vhost_keys[] = {
 		.doc = "in order; a request that none matches is answered 404"),
 	END};
 
-static const struct cfg_key breaker_keys[] = {
-	KEY(raw_breakers, max_connections, "max_connections", .type = CFG_U32, .min = 1,
-		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
-		.doc = "connections to the cluster, all workers together"),
-	KEY(raw_breakers, max_pending_requests, "max_pending_requests", .type = CFG_U32, .min = 1,
-		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
-		.doc = "requests that wait for a connection"),
-	KEY(raw_breakers, max_requests, "max_requests", .type = CFG_U32, .min = 1,
-		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024",
-		.doc = "requests under way"),
+static const struct cfg_key budget_keys[] = {
+	KEY(raw_budget, percent, "budget_percent", .type = CFG_U32, .max = 100, .dflt = "20",
+		.example = "20", .doc = "of the requests under way and waiting"),
+	KEY(raw_budget, min_concurrency, "min_retry_concurrency", .type = CFG_U32,
+		.max = 16 * 1024 * 1024, .dflt = "3", .example = "3",
+		.doc = "so many retries at a time in any case"),
+	END};
+
+/* Of `circuit_breakers` itself, where they are those of DEFAULT, and of each of its thresholds. */
+#define THRESHOLD_KEYS(s, of) \
+	KEY(s, of max[TG_RES_CX], "max_connections", .type = CFG_U32, .min = 1, \
+		.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024", \
+		.doc = "connections to the cluster, all workers together"), \
+		KEY(s, of max[TG_RES_PENDING], "max_pending_requests", .type = CFG_U32, .min = 1, \
+			.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024", \
+			.doc = "requests that wait for a connection"), \
+		KEY(s, of max[TG_RES_RQ], "max_requests", .type = CFG_U32, .min = 1, \
+			.max = 16 * 1024 * 1024, .dflt = "1024", .example = "1024", \
+			.doc = "requests under way"), \
+		KEY(s, of max[TG_RES_RETRY], "max_retries", .type = CFG_U32, \
+			.max = 16 * 1024 * 1024, .dflt = "3", .example = "3", \
+			.doc = "retries under way"), \
+		KEY(s, of budget, "retry_budget", .type = CFG_GROUP, .group = &cfg_budget, \
+			.example = "{ budget_percent = 20; }", \
+			.doc = "a limit of retries that follows the load, in place of " \
+			       "max_retries"), \
+		KEY(s, of track_remaining, "track_remaining", .type = CFG_BOOL, .dflt = "false", \
+			.example = "true", .doc = "statistics say how much is left")
+
+static const struct cfg_key threshold_keys[] = {
+	KEY(raw_threshold, priority, "priority", .type = CFG_ENUM, .words = words_priority,
+		.dflt = "DEFAULT", .example = "\"HIGH\"",
+		.doc = "of the routes whose requests are counted"),
+	THRESHOLD_KEYS(raw_threshold, ), END};
+
+static const struct cfg_key breaker_keys[] = {THRESHOLD_KEYS(raw_breakers, flat.),
+	KEY(raw_breakers, thresholds, "thresholds", .type = CFG_GROUPS, .group = &cfg_threshold,
+		.example = "( { priority = \"HIGH\"; max_requests = 64; } )",
+		.doc = "the same by priority; what stands beside this list is DEFAULT's"),
 	END};
 
 static const struct cfg_key endpoint_keys[] = {
@@ -366,9 +399,9 @@ static const struct cfg_refused refused_action[] = {{"weighted_clusters", "clust
 	{"regex_rewrite"}, {"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"},
 	{"host_rewrite_header"}, {"host_rewrite_path_regex"}, {"auto_host_rewrite"},
 	{"append_x_forwarded_host"}, {"request_mirror_policies"}, {"hash_policy"}, {"rate_limits"},
-	{"priority"}, {"max_stream_duration"}, {"upgrade_configs"}, {"cors"},
-	{"internal_redirect_policy"}, {"cluster_not_found_response_code"}, {"metadata_match"},
-	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
+	{"max_stream_duration"}, {"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"},
+	{"cluster_not_found_response_code"}, {"metadata_match"}, {"early_data_policy"},
+	{"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
 	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
 	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},
@@ -380,9 +413,9 @@ static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"fil
 	{"track_cluster_stats"}, {"alt_stat_name"}, {"eds_cluster_config", "endpoints"},
 	{"connection_pool_per_downstream_connection"}, {"close_connections_on_host_health_failure"},
 	{"ignore_health_on_host_removal"}, {NULL}};
-static const struct cfg_refused refused_breakers[] = {{"max_retries"}, {"retry_budget"},
-	{"max_connection_pools"}, {"track_remaining"}, {"priority"}, {"thresholds"},
-	{"per_host_thresholds"}, {NULL}};
+static const struct cfg_refused refused_breakers[] = {
+	{"max_connection_pools"}, {"priority"}, {"per_host_thresholds"}, {NULL}};
+static const struct cfg_refused refused_threshold[] = {{"max_connection_pools"}, {NULL}};
 static const struct cfg_refused refused_endpoint[] = {{"priority"}, {"zone"}, {"locality"},
 	{"hostname"}, {"health_status"}, {"health_check_config"}, {"metadata"},
 	{"load_balancing_weight"}, {"additional_addresses"}, {NULL}};
@@ -411,6 +444,10 @@ const struct cfg_group cfg_virtual_hosts = {
 	"virtual host", sizeof(struct raw_vhost), vhost_keys, refused_vhost};
 const struct cfg_group cfg_breakers = {
 	"circuit_breakers", sizeof(struct raw_breakers), breaker_keys, refused_breakers};
+const struct cfg_group cfg_threshold = {
+	"threshold", sizeof(struct raw_threshold), threshold_keys, refused_threshold};
+const struct cfg_group cfg_budget = {
+	"retry_budget", sizeof(struct raw_budget), budget_keys, refused_none};
 const struct cfg_group cfg_endpoint = {
 	"endpoint", sizeof(struct raw_endpoint), endpoint_keys, refused_endpoint};
 const struct cfg_group cfg_clusters = {

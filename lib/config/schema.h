@@ -209,6 +209,7 @@ struct raw_match {
 struct raw_action {
 	struct raw_head h;
 	const char *cluster;
+	uint32_t priority;
 	uint64_t timeout, idle_timeout;
 };
 
@@ -231,9 +232,21 @@ struct raw_endpoint {
 	struct tg_endpoint c;
 };
 
-struct raw_breakers {
+struct raw_budget {
 	struct raw_head h;
-	uint32_t max_connections, max_pending_requests, max_requests;
+	uint32_t percent, min_concurrency;
+};
+
+struct raw_threshold {
+	struct raw_head h;
+	uint32_t priority, max[TG_RESOURCES];
+	struct raw_budget budget;
+	bool track_remaining;
+};
+
+struct raw_breakers {
+	struct raw_threshold flat; /* DEFAULT's, without a list */
+	struct raw_list thresholds;
 };
 
 struct raw_cluster {
@@ -256,8 +269,8 @@ struct raw_config {
 extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
-	cfg_endpoint, cfg_breakers, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
-	cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_listener_tls, cfg_cluster_tls,
+	cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,

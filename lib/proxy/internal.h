@@ -53,7 +53,7 @@ struct px_endpoint {
 	struct tg_link pending; /* exchanges that wait for a connection */
 	struct tg_sockaddr addr;
 	char cluster[TG_PX_NAME_MAX];
-	const struct tg_cluster *conf;  /* of the newest snapshot that has it */
+	struct tg_breaker *breaker;     /* this worker's part of its cluster's */
 	struct tg_cluster_stats *stats; /* this worker's */
 	uint32_t n_conns, n_idle, n_connecting, n_pending;
 	uint32_t refs; /* exchanges and ups that point here */
@@ -117,6 +117,7 @@ struct px_up {
 	uint64_t idle_timeout; /* ns, from its cluster */
 	uint32_t requests, max_requests;
 	uint8_t state;
+	uint8_t priority; /* of the request that it was opened for: whose limit it counts for */
 	bool eof, failed, used;
 };
 
@@ -155,6 +156,7 @@ struct px_exch {
 	struct tg_pump resp_pump;
 	bool resp_done, resp_keep_alive, interim_pending, upgrade;
 	uint8_t interims, replays, state;
+	uint8_t priority; /* enum tg_priority, the route's */
 	bool used;
 	/* filters */
 	bool waiting;     /* the message under way is not gone on with before wake_at */
@@ -198,6 +200,9 @@ struct tg_proxy {
 	struct tg_snapshot *snap;
 	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
 	uint32_t *rr;                   /* [snap->n_clusters]: round-robin positions */
+	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
+	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
+	struct tg_timer yield_timer;
 	struct tg_pool downs, ups, exchs, l4s;
 	struct tg_arena_source arenas;
 	struct tg_pool listener_pool, endpoint_pool;
@@ -205,7 +210,7 @@ struct tg_proxy {
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
 	uint32_t still_at;    /* and the next one that stands still */
-	uint8_t down_kind, exch_kind, up_kind;
+	uint8_t down_kind, exch_kind, up_kind, yield_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
 	struct tg_field *fields;
@@ -327,8 +332,17 @@ enum px_release { PX_RELEASE_REUSE, PX_RELEASE_CLOSE, PX_RELEASE_ABORT };
 void px_up_release(struct px_up *u, enum px_release how);
 void px_up_abort(struct px_up *u, enum tg_why why);
 void px_up_leave_queue(struct px_exch *ex);
-struct px_up *px_up_dial(
-	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err);
+/* NULL with *err; TG_EAGAIN: as many connections as are allowed are open. */
+struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
+	enum tg_priority priority, struct px_l4 *l4, int *err);
+void px_up_try_again(struct px_endpoint *ep); /* for those that wait */
+
+/* yield.c */
+int px_yield_init(struct tg_proxy *p);
+/* ep has connections that idle, or requests that wait for one. */
+void px_yield_arm(const struct px_endpoint *ep);
+
+/* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
 const struct tg_endpoint *px_endpoint_pick(

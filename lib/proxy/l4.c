@@ -205,12 +205,12 @@ void px_l4_begin(struct px_down *d)
 		return;
 	}
 	l->upstream = ep->addr;
-	if (ep->stats->upstream_cx_active >= c->max_connections) {
+	l->up = px_up_dial(ep, c, TG_PRIORITY_DEFAULT, l, &err);
+	if (!l->up && err == TG_EAGAIN) {
 		ep->stats->upstream_cx_overflow++;
 		refuse(l, TG_FLAG(UO), TG_WHY_req_overflow, "upstream_overflow");
 		return;
 	}
-	l->up = px_up_dial(ep, c, l, &err);
 	if (!l->up) {
 		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure,
 			err == TG_ENOPORT ? "upstream_connect_failure{no_free_source_port}"

@@ -41,7 +41,11 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	tg_list_init(&p->heads);
 	p->field_cap = 1024 + TG_PX_FIELDS_ADDED;
 	p->fields = calloc(p->field_cap, sizeof(*p->fields));
-	if (!p->fields || init_pools(p) || px_down_init(p) || px_up_init(p))
+	p->breakers = conf->breakers;
+	if (!p->breakers)
+		p->breakers = p->own_breakers = tg_breakers_create(conf->n_workers);
+	if (!p->fields || !p->breakers || init_pools(p) || px_down_init(p) || px_up_init(p) ||
+		px_yield_init(p))
 		goto no_memory;
 	return p;
 no_memory:
@@ -68,6 +72,7 @@ static void listener_gone(struct px_listener *ln)
 void tg_proxy_destroy(struct tg_proxy *p)
 {
 	tg_proxy_abort_all(p);
+	tg_timer_stop(p->wheel, &p->yield_timer);
 	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
 		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
 
@@ -95,6 +100,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	free(p->fields);
 	free(p->endpoints);
 	free(p->rr);
+	tg_breakers_destroy(p->own_breakers);
 	free(p);
 }
 

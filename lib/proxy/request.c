@@ -295,6 +295,7 @@ bool px_request_pass(struct px_exch *ex)
 		return false;
 	}
 	ex->cluster = ex->route->cluster;
+	ex->priority = (uint8_t)ex->route->priority;
 	px_down_arm(ex->down);
 	if (px_request_write(ex))
 		return true;

@@ -1,173 +1,20 @@
-/* upstream.c: endpoints, their connections, and who waits for one. */
-#include <stdlib.h>
-
+/* upstream.c: connections to endpoints, and who waits for one. */
 #include "internal.h"
 
 static void on_up_ready(struct tg_conn *c, uint32_t ev);
 static const struct tg_conn_user up_user = {on_up_ready};
 
+/* --- connections ---------------------------------------------------------------------------- */
+
 static void pump_queue(struct px_endpoint *ep);
 
-/* --- endpoints ------------------------------------------------------------------------------ */
-
-static void free_endpoint(struct px_endpoint *ep)
+static void not_idle(struct px_up *u)
 {
-	ep->used = false;
-	tg_pool_put(&ep->proxy->endpoint_pool, ep);
+	tg_list_del(&u->link);
+	u->ep->n_idle--;
+	u->ep->breaker->n_idle--;
+	u->ep->view.cx_idle--;
 }
-
-void px_endpoint_put(struct px_endpoint *ep)
-{
-	if (--ep->refs == 0 && !ep->wanted)
-		free_endpoint(ep);
-}
-
-static uint64_t endpoint_hash(const char *cluster, const struct tg_sockaddr *a)
-{
-	return tg_hash64(tg_hash64(a->port, a->ip.b, sizeof(a->ip.b)), cluster, strlen(cluster));
-}
-
-static bool same_endpoint(
-	const struct px_endpoint *ep, const char *cluster, const struct tg_sockaddr *a)
-{
-	return ep->addr.port == a->port && tg_ip_eq(&ep->addr.ip, &a->ip) &&
-	       strncmp(ep->cluster, cluster, TG_PX_NAME_MAX - 1) == 0;
-}
-
-static struct px_endpoint *new_endpoint(
-	struct tg_proxy *p, const char *cluster, const struct tg_sockaddr *a)
-{
-	struct px_endpoint *ep = tg_pool_take(&p->endpoint_pool);
-
-	if (!ep)
-		return NULL;
-	memset(ep, 0, sizeof(*ep));
-	tg_list_init(&ep->idle);
-	tg_list_init(&ep->pending);
-	ep->addr = *a;
-	strncpy(ep->cluster, cluster, TG_PX_NAME_MAX - 1);
-	ep->proxy = p;
-	ep->used = true;
-	return ep;
-}
-
-/* A hash table of the endpoints there are, for the time of one adoption. Linear probing. */
-static struct px_endpoint *find_slot(struct px_endpoint **table, uint64_t mask, const char *cluster,
-	const struct tg_sockaddr *a, struct px_endpoint ***slot)
-{
-	for (uint64_t i = endpoint_hash(cluster, a);; i++) {
-		*slot = &table[i & mask];
-		if (!**slot || same_endpoint(**slot, cluster, a))
-			return **slot;
-	}
-}
-
-static void close_idle_of(struct px_endpoint *ep)
-{
-	struct tg_link *l;
-
-	ep->refs++; /* stays until we are through */
-	while ((l = ep->idle.next) != &ep->idle)
-		px_up_release(TG_CONTAINER(l, struct px_up, link), PX_RELEASE_CLOSE);
-	px_endpoint_put(ep);
-}
-
-static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t mask,
-	const struct tg_cluster *c, const struct tg_endpoint *e, struct px_endpoint **out)
-{
-	struct px_endpoint **slot, *ep = find_slot(table, mask, c->name, &e->addr, &slot);
-
-	if (!ep)
-		ep = *slot = new_endpoint(p, c->name, &e->addr);
-	if (!ep)
-		return;
-	ep->wanted = true;
-	ep->conf = c;
-	ep->stats = &c->stats[p->conf.worker];
-	*out = ep;
-}
-
-/* Adoption happens between two turns at a reload: the one place of a worker where memory is asked
- * for. If it is refused, nothing has changed. An endpoint beyond the pool's size has no place and
- * counts as not there (lib/config bounds them below it). */
-int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
-{
-	uint64_t size = 64;
-	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
-	uint32_t *rr = calloc(s->n_clusters + 1, sizeof(*rr));
-
-	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
-		size *= 2;
-	table = calloc(size, sizeof(*table));
-	if (!table || !list || !rr) {
-		free(table);
-		free(list);
-		free(rr);
-		return TG_ENOMEM;
-	}
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
-
-		if (!ep->used)
-			continue;
-		ep->wanted = false;
-		if (!find_slot(table, size - 1, ep->cluster, &ep->addr, &slot))
-			*slot = ep;
-	}
-	for (uint32_t c = 0; c < s->n_clusters; c++)
-		for (uint32_t e = 0; e < s->clusters[c].n_endpoints; e++) {
-			const struct tg_endpoint *te = &s->clusters[c].endpoints[e];
-
-			adopt_one(p, table, size - 1, &s->clusters[c], te, &list[te->id]);
-		}
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
-
-		if (ep->used && !ep->wanted)
-			close_idle_of(ep); /* frees it, unless something is under way */
-	}
-	free(table);
-	free(p->endpoints);
-	free(p->rr);
-	p->endpoints = list;
-	p->rr = rr;
-	return 0;
-}
-
-const struct tg_endpoint *px_endpoint_pick(
-	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c)
-{
-	uint32_t anywhere;
-
-	if (s == p->snap)
-		return tg_lb_round_robin(c, &p->rr[c->id], NULL);
-	/* The positions are those of the newest snapshot: an older exchange starts from anywhere.
-	 */
-	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
-	return tg_lb_round_robin(c, &anywhere, NULL);
-}
-
-struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
-	const struct tg_cluster *c, const struct tg_endpoint *e)
-{
-	struct px_endpoint *ep;
-
-	if (s == p->snap)
-		return p->endpoints[e->id];
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		ep = tg_pool_at(&p->endpoint_pool, i);
-		if (ep->used && same_endpoint(ep, c->name, &e->addr))
-			return ep;
-	}
-	ep = new_endpoint(p, c->name, &e->addr);
-	if (ep) {
-		ep->conf = c;
-		ep->stats = &c->stats[p->conf.worker];
-	}
-	return ep;
-}
-
-/* --- connections ---------------------------------------------------------------------------- */
 
 static void free_up(struct px_up *u)
 {
@@ -175,11 +22,8 @@ static void free_up(struct px_up *u)
 	struct tg_proxy *p = ep->proxy;
 
 	tg_timer_stop(p->wheel, &u->timer);
-	if (u->state == PX_UP_IDLE) {
-		tg_list_del(&u->link);
-		ep->n_idle--;
-		ep->view.cx_idle--;
-	}
+	if (u->state == PX_UP_IDLE)
+		not_idle(u);
 	if (u->state == PX_UP_CONNECTING)
 		ep->n_connecting--;
 	if (u->ex)
@@ -189,6 +33,7 @@ static void free_up(struct px_up *u)
 	ep->n_conns--;
 	ep->view.cx_active--;
 	ep->stats->upstream_cx_active--;
+	tg_breaker_give(ep->breaker, u->priority, TG_RES_CX);
 	u->used = false;
 	tg_pool_put(&p->ups, u);
 	px_endpoint_put(ep);
@@ -200,6 +45,7 @@ static void end_exchange_of(struct px_up *u)
 		return;
 	u->ep->stats->upstream_rq_active--;
 	u->ep->view.rq_active--;
+	tg_breaker_give(u->ep->breaker, u->ex->priority, TG_RES_RQ);
 	u->ex->up = NULL;
 	u->ex = NULL;
 }
@@ -254,16 +100,23 @@ static void arm_idle(struct px_up *u)
 		tg_timer_start(p->wheel, &u->timer, p->up_kind, left);
 }
 
-static void to_idle(struct px_up *u)
+static void put_idle(struct px_up *u)
 {
 	struct px_endpoint *ep = u->ep;
 
 	u->state = PX_UP_IDLE;
 	tg_list_push(&ep->idle, &u->link);
 	ep->n_idle++;
+	ep->breaker->n_idle++;
 	ep->view.cx_idle++;
 	arm_idle(u);
-	pump_queue(ep);
+	px_yield_arm(ep);
+}
+
+static void to_idle(struct px_up *u)
+{
+	put_idle(u);
+	pump_queue(u->ep);
 }
 
 void px_up_release(struct px_up *u, enum px_release how)
@@ -328,29 +181,48 @@ static int wrap_in_tls(struct tg_proxy *p, const struct tg_cluster *c, struct px
 	return 0;
 }
 
-struct px_up *px_up_dial(
-	struct px_endpoint *ep, const struct tg_cluster *c, struct px_l4 *l4, int *err)
+/* u has its lease, and is given back with it on an error. */
+static int dial(struct px_up *u, struct px_endpoint *ep, const struct tg_cluster *c, bool l4)
 {
 	struct tg_proxy *p = ep->proxy;
-	struct px_up *u = tg_pool_take(&p->ups);
-
-	*err = TG_ENOMEM;
-	if (!u)
-		return NULL;
-	memset(u, 0, sizeof(*u));
-	tg_list_init(&u->link);
-	*err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout,
+	int err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout,
 		l4 ? c->buffer_limit : buffer_for(c), &up_user, u, &u->conn);
-	if (!*err && c->tls)
-		*err = wrap_in_tls(p, c, u);
+
+	if (!err && c->tls)
+		err = wrap_in_tls(p, c, u);
 	ep->stats->upstream_cx_total++;
 	ep->view.cx_total++;
-	if (*err) {
+	if (err) {
 		ep->stats->upstream_cx_connect_fail++;
 		ep->view.cx_connect_fail++;
+		tg_breaker_give(ep->breaker, u->priority, TG_RES_CX);
 		tg_pool_put(&p->ups, u);
+	}
+	return err;
+}
+
+struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
+	enum tg_priority priority, struct px_l4 *l4, int *err)
+{
+	struct tg_proxy *p = ep->proxy;
+	struct px_up *u;
+
+	*err = TG_EAGAIN;
+	if (!tg_breaker_take(ep->breaker, priority, TG_RES_CX))
+		return NULL;
+	*err = TG_ENOMEM;
+	u = tg_pool_take(&p->ups);
+	if (!u) {
+		tg_breaker_give(ep->breaker, priority, TG_RES_CX);
 		return NULL;
 	}
+	memset(u, 0, sizeof(*u));
+	tg_list_init(&u->link);
+	u->priority = priority;
+	*err = dial(u, ep, c, l4 != NULL);
+	if (*err)
+		return NULL;
+	tg_breaker_starve(ep->breaker, false);
 	u->used = true;
 	u->ep = ep;
 	u->l4 = l4;
@@ -373,6 +245,7 @@ void px_up_leave_queue(struct px_exch *ex)
 	tg_list_del(&ex->link);
 	ex->ep->n_pending--;
 	ex->ep->stats->upstream_rq_pending_active--;
+	tg_breaker_give(ex->ep->breaker, ex->priority, TG_RES_PENDING);
 }
 
 /* What is sent first on a new try: the head and what of the body is no longer at the client's side.
@@ -400,6 +273,7 @@ static bool set_lead(struct px_exch *ex, bool reused)
 	return true;
 }
 
+/* ex has its lease of a request. */
 static void attach(struct px_up *u, struct px_exch *ex)
 {
 	struct px_endpoint *ep = u->ep;
@@ -433,9 +307,7 @@ static struct px_up *take_idle(struct px_endpoint *ep)
 			continue;
 		}
 		if (!u->conn->events && !tg_conn_peek(u->conn, &(struct tg_view){0}, 1)) {
-			tg_list_del(&u->link);
-			ep->n_idle--;
-			ep->view.cx_idle--;
+			not_idle(u);
 			tg_timer_stop(ep->proxy->wheel, &u->timer);
 			u->state = PX_UP_BUSY;
 			return u;
@@ -451,26 +323,64 @@ static struct px_exch *first_pending(struct px_endpoint *ep)
 					   : TG_CONTAINER(ep->pending.next, struct px_exch, link);
 }
 
-/* Dials as long as more requests wait than connections are being opened. */
+/* Dials as long as more requests wait than connections are being opened. TG_EAGAIN: there may be no
+ * more connections. */
 static int dial_for_queue(struct px_endpoint *ep)
 {
 	int err = 0;
 
-	while (ep->n_connecting < ep->n_pending) {
-		const struct tg_cluster *c = first_pending(ep)->cluster;
+	while (ep->n_connecting < ep->n_pending && !err) {
+		const struct px_exch *ex = first_pending(ep);
 
-		if (ep->stats->upstream_cx_active >= c->max_connections)
-			return 0;
-		if (!px_up_dial(ep, c, NULL, &err))
-			return err;
+		px_up_dial(ep, ex->cluster, ex->priority, NULL, &err);
 	}
-	return 0;
+	return err;
+}
+
+/* An idle connection to another endpoint of the cluster makes room for one that is needed. */
+static bool give_up_idle(const struct px_exch *ex)
+{
+	const struct tg_cluster *c = ex->cluster;
+
+	for (uint32_t i = 0; i < c->n_endpoints && ex->ep->breaker->n_idle; i++) {
+		struct px_endpoint *other =
+			px_endpoint_of(ex->proxy, ex->snap, c, &c->endpoints[i]);
+
+		if (!other || !other->n_idle || other == ex->ep)
+			continue;
+		close_up(TG_CONTAINER(other->idle.next, struct px_up, link));
+		return true;
+	}
+	return false;
+}
+
+/* The queue of ep cannot be dialled for. True: it is worth waiting. */
+static bool can_wait(struct px_endpoint *ep)
+{
+	const struct px_exch *ex = first_pending(ep);
+	bool scarce = tg_breaker_scarce(ep->breaker, ex->priority);
+
+	if (ep->n_conns || (give_up_idle(ex) && dial_for_queue(ep) == 0))
+		return true;
+	if (ep->n_conns || !scarce)
+		return ep->n_conns;
+	tg_breaker_starve(ep->breaker, true);
+	px_yield_arm(ep);
+	return true;
 }
 
 /* What a request is told that could not be dialled for. */
 static enum px_reply reply_for(int err)
 {
-	return err == TG_ENOPORT ? PX_REPLY_NO_PORT : PX_REPLY_CONNECT_FAILURE;
+	return err == TG_EAGAIN    ? PX_REPLY_OVERFLOW
+	       : err == TG_ENOPORT ? PX_REPLY_NO_PORT
+				   : PX_REPLY_CONNECT_FAILURE;
+}
+
+static void overflow(struct px_exch *ex)
+{
+	ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_pending_overflow++;
+	px_reply(ex, PX_REPLY_OVERFLOW);
 }
 
 /* The request's own affairs again, amid those of connections. May end it. */
@@ -483,26 +393,49 @@ static void go_on(struct px_exch *ex)
 	tg_tax_leave(tax, before);
 }
 
+/* Gives waiting requests to idle connections. Who is run may serve the queue itself. */
+static void serve_queue(struct px_endpoint *ep)
+{
+	struct px_exch *ex;
+	struct px_up *u;
+
+	while (first_pending(ep) && (u = take_idle(ep))) {
+		ex = first_pending(ep);
+		if (ex && tg_breaker_take(ep->breaker, ex->priority, TG_RES_RQ)) {
+			px_up_leave_queue(ex);
+			attach(u, ex);
+		} else {
+			put_idle(u);
+			if (!ex)
+				return;
+			overflow(ex);
+		}
+		go_on(ex);
+	}
+}
+
 /* Gives waiting requests to idle connections, and dials for the rest. */
 static void pump_queue(struct px_endpoint *ep)
 {
 	struct px_exch *ex;
-	struct px_up *u;
 	int err;
 
 	ep->refs++;
-	while ((ex = first_pending(ep)) && (u = take_idle(ep))) {
-		px_up_leave_queue(ex);
-		attach(u, ex);
-		go_on(ex);
-	}
+	serve_queue(ep);
 	/* One that cannot be dialled for is told so: the others may hold their connections for
 	 * days. */
 	while ((ex = first_pending(ep)) && (err = dial_for_queue(ep))) {
+		if (err == TG_EAGAIN && can_wait(ep))
+			break;
 		px_reply(ex, reply_for(err));
 		go_on(ex);
 	}
 	px_endpoint_put(ep);
+}
+
+void px_up_try_again(struct px_endpoint *ep)
+{
+	pump_queue(ep);
 }
 
 static bool choose_endpoint(struct px_exch *ex)
@@ -519,48 +452,54 @@ static bool choose_endpoint(struct px_exch *ex)
 	return ep;
 }
 
+static void join_queue(struct px_exch *ex)
+{
+	struct px_endpoint *ep = ex->ep;
+	int err;
+
+	ex->state = PX_EX_WAIT;
+	tg_list_push(&ep->pending, &ex->link);
+	ep->n_pending++;
+	ep->stats->upstream_rq_pending_active++;
+	err = dial_for_queue(ep);
+	if (err == TG_EAGAIN) {
+		ep->stats->upstream_cx_overflow++;
+		if (can_wait(ep))
+			return;
+	}
+	if (err) {
+		ep->stats->upstream_rq_total += err != TG_EAGAIN;
+		px_reply(ex, reply_for(err));
+	}
+}
+
 static void find_connection(struct px_exch *ex)
 {
-	struct tg_proxy *p = ex->proxy;
-	struct tg_cluster_stats *cs = &ex->cluster->stats[p->conf.worker];
-	struct px_endpoint *ep;
+	struct tg_cluster_stats *cs = &ex->cluster->stats[ex->proxy->conf.worker];
+	struct tg_breaker *b;
 	struct px_up *u;
-	int err;
 
 	if (!choose_endpoint(ex)) {
 		cs->upstream_cx_none_healthy++;
 		px_reply(ex, PX_REPLY_NO_HOST);
 		return;
 	}
-	ep = ex->ep;
-	if (cs->upstream_rq_active >= ex->cluster->max_requests) {
-		cs->upstream_rq_pending_overflow++;
-		px_reply(ex, PX_REPLY_OVERFLOW);
+	b = ex->ep->breaker;
+	if (!tg_breaker_take(b, ex->priority, TG_RES_RQ)) {
+		overflow(ex);
 		return;
 	}
-	u = ex->replays ? NULL : take_idle(ep);
+	u = ex->replays ? NULL : take_idle(ex->ep);
 	if (u) {
 		attach(u, ex);
 		return;
 	}
-	if (cs->upstream_rq_pending_active >= ex->cluster->max_pending_requests) {
-		cs->upstream_rq_pending_overflow++;
-		px_reply(ex, PX_REPLY_OVERFLOW);
-		return;
-	}
-	ex->state = PX_EX_WAIT;
-	tg_list_push(&ep->pending, &ex->link);
-	ep->n_pending++;
-	cs->upstream_rq_pending_active++;
-	err = dial_for_queue(ep);
-	if (err) {
-		cs->upstream_rq_total++;
-		px_reply(ex, reply_for(err));
-	} else if (!ep->n_conns) {
-		/* Other endpoints of the cluster hold all the connections that it may have. */
-		cs->upstream_cx_overflow++;
-		px_reply(ex, PX_REPLY_OVERFLOW);
-	}
+	/* Only what is sent counts as under way: the limit is looked at again then. */
+	tg_breaker_give(b, ex->priority, TG_RES_RQ);
+	if (tg_breaker_take(b, ex->priority, TG_RES_PENDING))
+		join_queue(ex);
+	else
+		overflow(ex);
 }
 
 void px_up_request(struct px_exch *ex)

@@ -36,6 +36,8 @@ static void family_name(struct family *f, const char *prefix, const char *name, 
 
 	snprintf(f->name, sizeof(f->name), "%s_%s%s", prefix, name,
 		add_total && !f->gauge && !has ? "_total" : "");
+	for (char *c = f->name; *c; c++)
+		*c = *c == '.' ? '_' : *c;
 }
 
 static void print_label(FILE *out, const char *name, const char *value)

@@ -23,15 +23,19 @@ static const char intro[] =
 static void prom_name(FILE *out, const char *scope, const struct tg_desc *d, uint8_t as)
 {
 	size_t n = strlen(d->name);
+	char name[64];
 	bool total = n > 6 && strcmp(d->name + n - 6, "_total") == 0;
 
+	snprintf(name, sizeof(name), "%s", d->name);
+	for (char *c = name; *c; c++)
+		*c = *c == '.' ? '_' : *c;
 	if ((d->envoy & as) && d->rq_class)
 		fprintf(out, "`envoy_%s_%.*sxx{envoy_response_code_class=\"%c\"}`", scope,
-			(int)(n - 3), d->name, d->rq_class);
+			(int)(n - 3), name, d->rq_class);
 	else if (d->envoy & as)
-		fprintf(out, "`envoy_%s_%s`", scope, d->name);
+		fprintf(out, "`envoy_%s_%s`", scope, name);
 	else
-		fprintf(out, "`tidegate_%s%s%s%s`", scope, scope[0] ? "_" : "", d->name,
+		fprintf(out, "`tidegate_%s%s%s%s`", scope, scope[0] ? "_" : "", name,
 			d->gauge || total ? "" : "_total");
 }
 

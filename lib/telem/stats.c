@@ -228,10 +228,32 @@ uint64_t tg_desc_value(const struct tg_desc *d, const void *rows, size_t row_siz
 	return __atomic_load_n((const uint64_t *)(row + d->offset), __ATOMIC_RELAXED);
 }
 
+/* Every row says the same limit, but for the moment of a reload. */
+static uint64_t breaker_value(
+	const struct tg_stats *s, const struct tg_desc *d, const void *rows, size_t row_size)
+{
+	uint64_t used = 0, limit = 0, tracked = 0;
+
+	for (uint32_t w = 0; w < s->n_workers; w++) {
+		const struct tg_breaker_stats *b =
+			(const void *)((const char *)rows + row_size * w + d->offset);
+
+		used += __atomic_load_n(&b->used, __ATOMIC_RELAXED);
+		limit = __atomic_load_n(&b->limit, __ATOMIC_RELAXED);
+		tracked = __atomic_load_n(&b->tracked, __ATOMIC_RELAXED);
+	}
+	if (d->kind == TG_DESC_OPEN)
+		return limit && used >= limit;
+	return tracked && used < limit ? limit - used : 0;
+}
+
 uint64_t tg_desc_sum(
 	const struct tg_stats *s, const struct tg_desc *d, const void *rows, size_t row_size)
 {
 	uint64_t sum = 0;
+
+	if (d->kind != TG_DESC_WORD)
+		return breaker_value(s, d, rows, row_size);
 
 	for (uint32_t w = 0; w < s->n_workers; w++)
 		sum += tg_desc_value(d, rows, row_size, w);

@@ -38,8 +38,19 @@ const struct tg_desc_table tg_core_hist_table = {core_hists, TG_ARRAY_LEN(core_h
 #define CLUSTER_COUNTER(name, text) CLUSTER(name, text, false)
 #define CLUSTER_GAUGE(name, text) CLUSTER(name, text, true)
 
-static const struct tg_desc cluster[] = {
-	TG_CLUSTER_COUNTERS(CLUSTER_COUNTER) TG_CLUSTER_GAUGES(CLUSTER_GAUGE)};
+#define BREAKER(r, prio, name, text, k) \
+	{"circuit_breakers." name, text, \
+		offsetof(struct tg_cluster_stats, breaker[TG_PRIORITY_##prio][TG_RES_##r]), true, \
+		TG_IN_CLUSTER, TG_IN_CLUSTER, 0, k},
+#define BREAKER_DEFAULT(r, open, left, text) \
+	BREAKER(r, DEFAULT, "default." open, "1 while no more are allowed: " text, TG_DESC_OPEN) \
+	BREAKER(r, DEFAULT, "default." left, "how many more (track_remaining): " text, TG_DESC_LEFT)
+#define BREAKER_HIGH(r, open, left, text) \
+	BREAKER(r, HIGH, "high." open, "1 while no more are allowed: " text, TG_DESC_OPEN) \
+	BREAKER(r, HIGH, "high." left, "how many more (track_remaining): " text, TG_DESC_LEFT)
+
+static const struct tg_desc cluster[] = {TG_CLUSTER_COUNTERS(CLUSTER_COUNTER) TG_CLUSTER_GAUGES(
+	CLUSTER_GAUGE) TG_BREAKER_LIST(BREAKER_DEFAULT) TG_BREAKER_LIST(BREAKER_HIGH)};
 const struct tg_desc_table tg_cluster_table = {cluster, TG_ARRAY_LEN(cluster)};
 
 /* Connections belong to the listener as such, upgrades and requests to its HTTP side. */

@@ -16,13 +16,18 @@ enum tg_desc_scope {
 	TG_IN_CLUSTER = 1 << 3,  /* cluster.<name>. */
 };
 
+/* What of a breaker's words is shown. */
+enum tg_desc_kind { TG_DESC_WORD, TG_DESC_OPEN, TG_DESC_LEFT };
+
 struct tg_desc {
 	const char *name, *text;
-	size_t offset; /* of the uint64_t (or struct tg_hist) in its block */
+	/* of the uint64_t (or struct tg_hist, or struct tg_breaker_stats) in its block */
+	size_t offset;
 	bool gauge;
 	uint8_t shown; /* enum tg_desc_scope: where it appears */
 	uint8_t envoy; /* enum tg_desc_scope: where Envoy has the same */
 	char rq_class; /* '2' for "..._2xx", else 0 */
+	uint8_t kind;  /* enum tg_desc_kind */
 };
 
 struct tg_desc_table {

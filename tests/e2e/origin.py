@@ -12,6 +12,8 @@ HTTP on PORT_HTTP. The target says what to do:
   /reset            RST before an answer         /reset-mid   RST after half the body
   /close            FIN before an answer         /close-mid   FIN after half the body
   /slow?delay=S     an answer after S seconds
+  /hold/KEY         an answer when told to (control: arm, release); ?delay=S: after S seconds. How many are
+                    under way at once, and were at most, is counted by KEY (control: held)
   /early            103 Early Hints, then 200    /refuse      417 to Expect, body not read
   /trailers         chunked with a trailer       /until-close HTTP/1.0, body ends with the connection
   /no-content 204   /not-modified 304            /last        200 with Connection: close
@@ -104,6 +106,14 @@ class Request:
         return 'close' not in words and (self.minor == 1 or 'keep-alive' in words)
 
 
+class Hold:
+    """Requests that wait for a word."""
+
+    def __init__(self):
+        self.now = self.most = self.total = 0
+        self.free = asyncio.Event()
+
+
 class Origin:
     def __init__(self):
         self.seen = collections.deque(maxlen=20000)
@@ -114,6 +124,7 @@ class Origin:
         self.given = []
         self.deaf = []
         self.counts = collections.Counter()
+        self.holds = collections.defaultdict(Hold)
 
     # --- HTTP ---
 
@@ -256,6 +267,20 @@ class Origin:
     async def do_slow(self, req, writer, note, body):
         await asyncio.sleep(float(req.query.get('delay', '1')))
         return await self.reply(req, writer, 200, b'at last\n')
+
+    async def do_hold(self, req, writer, note, body):
+        h = self.holds[req.path.split('/')[2]]
+        h.now += 1
+        h.total += 1
+        h.most = max(h.most, h.now)
+        try:
+            if 'delay' in req.query:
+                await asyncio.sleep(float(req.query['delay']))
+            else:
+                await h.free.wait()
+        finally:
+            h.now -= 1
+        return await self.reply(req, writer, 200, b'held\n')
 
     async def do_echo(self, req, reader, writer, note):
         writer.write(b'HTTP/1.1 200 Told\r\n' +
@@ -478,6 +503,18 @@ class Origin:
 
     def ctl_counts(self):
         return dict(self.counts, open=len(self.open), given=self.given)
+
+    def ctl_held(self, key):
+        h = self.holds[key]
+        return {'now': h.now, 'most': h.most, 'total': h.total}
+
+    def ctl_release(self, key):
+        """Lets go of all that wait under a key, and of those that come."""
+        self.holds[key].free.set()
+
+    def ctl_arm(self, key):
+        """From now on they wait, and are counted anew."""
+        self.holds[key] = Hold()
 
     def ctl_hangup(self):
         """Ends every connection, deaf ones too."""

@@ -18,9 +18,7 @@ static struct tg_pool exchanges = {
 	.name = "exchange", .size = 512, .count = 100, .in_use = 1, .peak = 4, .refused = 0};
 static struct tg_endpoint endpoint = {.weight = 3, .text = "10.77.2.2:8080"};
 static struct tg_cluster cluster = {.name = "v1",
-	.max_connections = 1024,
-	.max_pending_requests = 1024,
-	.max_requests = 1024,
+	.thresholds = {{.max = {1024, 1024, 1024, 3}}, {.max = {1024, 1024, 1024, 3}}},
 	.n_endpoints = 1,
 	.endpoints = &endpoint};
 static struct tg_listener_stats listener_stats[2][FAKE_WORKERS];

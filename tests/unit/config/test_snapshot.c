@@ -27,13 +27,15 @@ static const char full[] =
 	"  { name = \"beta\"; match: { prefix = \"/\"; headers: ("
 	"      { name = \"X-Beta\"; exact = \"true\"; }, { name = \"y\"; present = false; },"
 	"      { name = \"z\"; contains = \"q\"; invert_match = true; } ); };"
-	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; }; },\n"
+	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; "
+	"      priority = \"HIGH\"; }; },\n"
 	"  { match: { path = \"/one\"; }; route: { cluster = \"one\"; }; } ); } );\n"
 	"clusters: (\n"
 	"  { name = \"one\"; connect_timeout = \"1s\"; idle_timeout = \"2s\";"
 	"    max_requests_per_connection = 7; per_connection_buffer_limit_bytes = 65536;"
 	"    circuit_breakers: { max_connections = 9; max_pending_requests = 8; max_requests = 7; "
-	"};"
+	"      thresholds: ( { priority = \"HIGH\"; max_requests = 5; track_remaining = true; "
+	"        retry_budget: { min_retry_concurrency = 1; }; } ); };"
 	"    endpoints: ( { address = \"10.0.0.2:80\"; weight = 3; }, { address = "
 	"\"[fd00::2]:80\"; } ); },\n"
 	"  { name = \"two\"; endpoints: ( { address = \"10.0.0.3:80\"; } ); } );\n";
@@ -130,7 +132,8 @@ void snapshot_defaults(void)
 	CU_ASSERT_EQUAL(c->connect_timeout, 5 * SEC);
 	CU_ASSERT_EQUAL(c->idle_timeout, 3600 * SEC);
 	CU_ASSERT_EQUAL(c->max_requests_per_connection, 0);
-	CU_ASSERT_EQUAL(c->max_requests, 512);
+	CU_ASSERT_EQUAL(c->thresholds[TG_PRIORITY_DEFAULT].max[TG_RES_RQ], 1024);
+	CU_ASSERT_EQUAL(c->thresholds[TG_PRIORITY_HIGH].max[TG_RES_PENDING], 1024);
 	CU_ASSERT_EQUAL(c->buffer_limit, 256 * 1024);
 	CU_ASSERT_EQUAL(c->endpoints[0].weight, 1);
 	CU_ASSERT_EQUAL(s->ports[1].mtu, 1500);
@@ -176,14 +179,24 @@ void snapshot_routes(void)
 	tg_snapshot_free(s);
 }
 
-void snapshot_shares(void)
+void snapshot_breakers(void)
 {
 	struct tg_snapshot *s = parse_full();
+	const struct tg_thresholds *t = s->clusters[0].thresholds;
 
-	/* Two workers: together never above the limit. */
-	CU_ASSERT_EQUAL(s->clusters[0].max_connections, 4);
-	CU_ASSERT_EQUAL(s->clusters[0].max_pending_requests, 4);
-	CU_ASSERT_EQUAL(s->clusters[0].max_requests, 3);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_DEFAULT].max[TG_RES_CX], 9);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_DEFAULT].max[TG_RES_PENDING], 8);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_DEFAULT].max[TG_RES_RQ], 7);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_DEFAULT].max[TG_RES_RETRY], 3);
+	CU_ASSERT_FALSE(t[TG_PRIORITY_DEFAULT].has_budget);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_HIGH].max[TG_RES_CX], 1024);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_HIGH].max[TG_RES_RQ], 5);
+	CU_ASSERT_TRUE(t[TG_PRIORITY_HIGH].has_budget);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_HIGH].budget_percent, 20);
+	CU_ASSERT_EQUAL(t[TG_PRIORITY_HIGH].min_retry_concurrency, 1);
+	CU_ASSERT_TRUE(t[TG_PRIORITY_HIGH].track_remaining);
+	CU_ASSERT_EQUAL(s->vhosts[0].routes[0].priority, TG_PRIORITY_HIGH);
+	CU_ASSERT_EQUAL(s->vhosts[0].routes[1].priority, TG_PRIORITY_DEFAULT);
 	tg_snapshot_free(s);
 }
 

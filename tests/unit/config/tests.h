@@ -13,7 +13,7 @@ void schema_defaults(void);
 void snapshot_values(void);
 void snapshot_defaults(void);
 void snapshot_routes(void);
-void snapshot_shares(void);
+void snapshot_breakers(void);
 void snapshot_paths(void);
 void snapshot_stats(void);
 void snapshot_diff(void);

@@ -16,7 +16,7 @@
 
 struct bench b;
 
-static struct tg_cluster_stats cluster_stats[3];
+static struct tg_cluster_stats cluster_stats[3][2];
 static struct tg_listener_stats listener_stats[2];
 
 /* --- snapshot by hand ------------------------------------------------------------------------ */
@@ -34,7 +34,7 @@ struct own_snapshot {
 	struct tg_vhost vhosts[1];
 	struct tg_route routes[3];
 	struct tg_cluster clusters[3];
-	struct tg_endpoint endpoints[2];
+	struct tg_endpoint endpoints[3]; /* v1's, one that it may get, db's */
 	struct tg_view domains[1];
 };
 
@@ -66,13 +66,11 @@ static void set_cluster(
 		.id = i,
 		.connect_timeout = 5 * TG_SEC,
 		.idle_timeout = 3600 * TG_SEC,
-		.max_connections = 1024,
-		.max_pending_requests = 1024,
-		.max_requests = 1024,
+		.thresholds = {{.max = {1024, 1024, 1024, 3}}, {.max = {1024, 1024, 1024, 3}}},
 		.buffer_limit = 1 << 18,
 		.n_endpoints = n,
 		.endpoints = &o->endpoints[first],
-		.stats = &cluster_stats[i],
+		.stats = cluster_stats[i],
 	};
 }
 
@@ -117,10 +115,13 @@ struct tg_snapshot *bench_snapshot(uint64_t generation)
 	o->endpoints[0].weight = 1;
 	set_cluster(o, 0, "v1", 0, 1);
 	set_cluster(o, 1, "none", 0, 0);
-	set_addr(&o->endpoints[1].addr, "10.0.2.3:5432");
-	o->endpoints[1].id = 1;
-	o->endpoints[1].weight = 1;
-	set_cluster(o, 2, "db", 1, 1);
+	set_addr(&o->endpoints[1].addr, "10.0.2.4:8080");
+	set_addr(&o->endpoints[2].addr, "10.0.2.3:5432");
+	for (uint32_t i = 1; i < 3; i++) {
+		o->endpoints[i].id = i;
+		o->endpoints[i].weight = 1;
+	}
+	set_cluster(o, 2, "db", 2, 1);
 	set_listener(o, 0, "web", "10.0.1.1:80");
 	set_listener(o, 1, "raw", "10.0.1.1:5432");
 	o->listeners[1].protocol = TG_PROTOCOL_TCP;
@@ -143,7 +144,7 @@ struct tg_snapshot *bench_snapshot(uint64_t generation)
 	o->s.vhosts = o->vhosts;
 	o->s.n_clusters = 3;
 	o->s.clusters = o->clusters;
-	o->s.n_endpoints = 2;
+	o->s.n_endpoints = 3;
 	return &o->s;
 }
 
@@ -367,10 +368,27 @@ static void on_unlisten(void *ctx, void *handle)
 	*(void **)handle = NULL;
 }
 
+void bench_limit(enum tg_resource r, uint32_t limit)
+{
+	bench_cluster()->thresholds[TG_PRIORITY_DEFAULT].max[r] = limit;
+	for (uint32_t w = 0; w < b.n_workers; w++)
+		tg_breaker_adopt(bench_breaker(w), bench_cluster(), w);
+}
+
+struct tg_breaker *bench_breaker(uint32_t worker)
+{
+	return tg_breakers_get(b.breakers, bench_cluster()->name) + worker;
+}
+
 void bench_start(uint32_t buf)
 {
+	bench_start_of(buf, 1);
+}
+
+void bench_start_of(uint32_t buf, uint32_t n_workers)
+{
 	struct tg_proxy_conf conf = {
-		.n_workers = 1,
+		.n_workers = n_workers,
 		.max_downstream = 32,
 		.max_upstream = 32,
 		.max_exchanges = 16,
@@ -386,6 +404,9 @@ void bench_start(uint32_t buf)
 	memset(cluster_stats, 0, sizeof(cluster_stats));
 	memset(listener_stats, 0, sizeof(listener_stats));
 	b.buf = buf;
+	b.n_workers = n_workers;
+	b.breakers = conf.breakers = tg_breakers_create(n_workers);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.breakers);
 	tg_wheel_init(&b.wheel, TG_SEC);
 	tg_ready_init(&b.ready);
 	b.log = conf.log = tg_log_ring_create(64);
@@ -434,10 +455,13 @@ void bench_end(void)
 	CU_ASSERT_EQUAL(b.core.http_exchanges, 0);
 	CU_ASSERT_EQUAL(listener_stats[0].downstream_cx_active, 0);
 	CU_ASSERT_EQUAL(listener_stats[0].downstream_rq_active, 0);
-	CU_ASSERT_EQUAL(cluster_stats[0].upstream_cx_active, 0);
-	CU_ASSERT_EQUAL(cluster_stats[0].upstream_rq_active, 0);
-	CU_ASSERT_EQUAL(cluster_stats[0].upstream_rq_pending_active, 0);
+	CU_ASSERT_EQUAL(cluster_stats[0][0].upstream_cx_active, 0);
+	CU_ASSERT_EQUAL(cluster_stats[0][0].upstream_rq_active, 0);
+	CU_ASSERT_EQUAL(cluster_stats[0][0].upstream_rq_pending_active, 0);
 	tg_proxy_destroy(b.proxy);
+	for (uint32_t r = 0; r < TG_RESOURCES; r++)
+		CU_ASSERT_EQUAL(bench_breaker(0)->lease[0][r].used, 0);
+	tg_breakers_destroy(b.breakers);
 	tg_ready_drain(&b.ready, 0, tg_memconn_reap, NULL);
 	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
 	CU_ASSERT_EQUAL(b.wheel.running, 0);

@@ -33,6 +33,8 @@ struct bench {
 	const struct tg_conn_user *accept_user;
 	void *accept_owner[8];
 	uint32_t n_listeners;
+	uint32_t n_workers;
+	struct tg_breakers *breakers;
 	bool refuse_listen; /* the network opens no listener */
 	struct bench_peer peers[BENCH_PEERS];
 	uint32_t n_origins;                     /* connections dialled so far */
@@ -48,6 +50,10 @@ struct bench {
 extern struct bench b;
 
 void bench_start(uint32_t buf);
+void bench_start_of(uint32_t buf, uint32_t n_workers); /* the proxy is worker 0 of 1 or 2 */
+/* A limit of the cluster, as if a configuration with it had been adopted by all workers. */
+void bench_limit(enum tg_resource r, uint32_t limit);
+struct tg_breaker *bench_breaker(uint32_t worker); /* the cluster's */
 void bench_end(void);
 /* Runs the ready list dry, reading at every peer that does not hold. */
 void bench_run(void);

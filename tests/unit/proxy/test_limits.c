@@ -20,7 +20,7 @@ static void overflow_says_so(void)
 	const char *got;
 
 	bench_start(4096);
-	bench_cluster()->max_requests = 1;
+	bench_limit(TG_RES_RQ, 1);
 	c[0] = bench_client(0);
 	bench_send(c[0], GET);
 	c[1] = bench_client(0);
@@ -34,6 +34,123 @@ static void overflow_says_so(void)
 	got = bench_got(c[1]);
 	CU_ASSERT(has(got, "HTTP/1.1 503 Service Unavailable\r\n"));
 	CU_ASSERT_PTR_NULL(strstr(got, "overloaded"));
+	bench_end();
+}
+
+/* Worker 0 of two is the proxy; the other is played through its row of the breakers. */
+static void limits_hold_over_workers(void)
+{
+	struct tg_breaker *other;
+	struct bench_peer *c;
+
+	bench_start_of(4096, 2);
+	bench_limit(TG_RES_RQ, 1);
+	other = bench_breaker(1);
+	CU_ASSERT_TRUE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_RQ));
+	c = bench_client(0);
+	bench_send(c, GET);
+	CU_ASSERT(has(bench_got(c), "HTTP/1.1 503 "));
+	CU_ASSERT_EQUAL(b.n_origins, 0);
+	/* another priority has limits of its own */
+	bench_route()->priority = TG_PRIORITY_HIGH;
+	bench_send(c, GET);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	bench_route()->priority = TG_PRIORITY_DEFAULT;
+	tg_breaker_give(other, TG_PRIORITY_DEFAULT, TG_RES_RQ);
+	bench_send(c, GET);
+	CU_ASSERT_FALSE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_RQ));
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	CU_ASSERT_TRUE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_RQ));
+	tg_breaker_give(other, TG_PRIORITY_DEFAULT, TG_RES_RQ);
+	bench_end();
+}
+
+/* What waited for a connection is counted when it is sent: by then others may be under way. */
+static void the_limit_is_met_behind_the_queue(void)
+{
+	struct bench_peer *c[2];
+
+	bench_start(4096);
+	bench_limit(TG_RES_RQ, 1);
+	b.connect_hangs = true;
+	for (int i = 0; i < 2; i++) {
+		c[i] = bench_client(0);
+		bench_send(c[i], GET);
+	}
+	CU_ASSERT_EQUAL(b.n_origins, 2);
+	for (int i = 0; i < 2; i++)
+		tg_ready_raise(&b.ready, b.dialled[i], TG_EV_OPEN);
+	bench_run();
+	CU_ASSERT(has(bench_got(c[1]), "HTTP/1.1 503 "));
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_rq_pending_overflow, 1);
+	CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(UO));
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c[0]), "hello"));
+	bench_end();
+}
+
+/* One connection for two workers: it goes to who needs it. */
+static void a_scarce_connection_goes_round(void)
+{
+	struct tg_breaker *other;
+	struct bench_peer *c;
+
+	bench_start_of(4096, 2);
+	bench_cluster()->n_endpoints = 2;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, b.snap), 0);
+	bench_limit(TG_RES_CX, 1);
+	other = bench_breaker(1);
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	bench_advance(TG_SEC);
+	CU_ASSERT_FALSE(b.origin[0]->eof); /* nobody wants it */
+	CU_ASSERT_FALSE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
+	tg_breaker_starve(other, true);
+	bench_advance(10 * TG_MS);
+	CU_ASSERT_TRUE(b.origin[0]->eof);
+	CU_ASSERT_TRUE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
+	tg_breaker_starve(other, false);
+	/* and back */
+	bench_send(c, GET);
+	bench_advance(TG_SEC);
+	CU_ASSERT_EQUAL(b.n_origins, 1);
+	CU_ASSERT_TRUE(tg_breaker_others_starve(other));
+	tg_breaker_give(other, TG_PRIORITY_DEFAULT, TG_RES_CX);
+	bench_advance(10 * TG_MS);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	CU_ASSERT_FALSE(tg_breaker_others_starve(other));
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	bench_end();
+}
+
+/* Two endpoints, one connection: the idle one is given up for the endpoint that is chosen. */
+static void an_idle_connection_makes_room(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	bench_cluster()->n_endpoints = 2;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, b.snap), 0);
+	bench_limit(TG_RES_CX, 1);
+	c = bench_client(0);
+	for (uint32_t i = 0; i < 3; i++) {
+		bench_send(c, GET);
+		CU_ASSERT_EQUAL_FATAL(b.n_origins, i + 1);
+		bench_send(b.origin[i], OK5);
+		CU_ASSERT(has(bench_got(c), "hello"));
+		CU_ASSERT_TRUE(i == 0 || b.origin[i - 1]->eof);
+	}
+	/* one that is busy is not */
+	bench_send(c, GET);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 4);
+	bench_send(bench_client(0), GET);
+	CU_ASSERT_EQUAL(b.n_origins, 4);
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_overflow, 4);
 	bench_end();
 }
 
@@ -146,6 +263,10 @@ static void a_big_response_head_fits(void)
 }
 
 TG_TEST_MAIN("limits", {"overflow says so", overflow_says_so},
+	{"limits hold over workers", limits_hold_over_workers},
+	{"the limit is met behind the queue", the_limit_is_met_behind_the_queue},
+	{"a scarce connection goes round", a_scarce_connection_goes_round},
+	{"an idle connection makes room", an_idle_connection_makes_room},
 	{"no exchange left", no_exchange_left},
 	{"slow heads do not keep others out", slow_heads_do_not_keep_others_out},
 	{"no memory for a head", no_memory_for_a_head},

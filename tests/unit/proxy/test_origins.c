@@ -445,8 +445,8 @@ static void limits_of_the_cluster(void)
 	struct bench_peer *c[3];
 
 	bench_start(4096);
-	bench_cluster()->max_connections = 1;
-	bench_cluster()->max_pending_requests = 1;
+	bench_limit(TG_RES_CX, 1);
+	bench_limit(TG_RES_PENDING, 1);
 	for (int i = 0; i < 3; i++) {
 		c[i] = bench_client(0);
 		bench_send(c[i], GET);

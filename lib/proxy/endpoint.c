@@ -1,0 +1,188 @@
+/* endpoint.c: the endpoints of a worker, and their adoption from snapshots. */
+#include <stdlib.h>
+
+#include "internal.h"
+
+static void free_endpoint(struct px_endpoint *ep)
+{
+	ep->used = false;
+	tg_pool_put(&ep->proxy->endpoint_pool, ep);
+}
+
+void px_endpoint_put(struct px_endpoint *ep)
+{
+	if (--ep->refs == 0 && !ep->wanted)
+		free_endpoint(ep);
+}
+
+static uint64_t endpoint_hash(const char *cluster, const struct tg_sockaddr *a)
+{
+	return tg_hash64(tg_hash64(a->port, a->ip.b, sizeof(a->ip.b)), cluster, strlen(cluster));
+}
+
+static bool same_endpoint(
+	const struct px_endpoint *ep, const char *cluster, const struct tg_sockaddr *a)
+{
+	return ep->addr.port == a->port && tg_ip_eq(&ep->addr.ip, &a->ip) &&
+	       strncmp(ep->cluster, cluster, TG_PX_NAME_MAX - 1) == 0;
+}
+
+static struct px_endpoint *new_endpoint(
+	struct tg_proxy *p, struct tg_breaker *breaker, const struct tg_sockaddr *a)
+{
+	struct px_endpoint *ep = tg_pool_take(&p->endpoint_pool);
+
+	if (!ep)
+		return NULL;
+	memset(ep, 0, sizeof(*ep));
+	tg_list_init(&ep->idle);
+	tg_list_init(&ep->pending);
+	ep->addr = *a;
+	strncpy(ep->cluster, breaker->name, TG_PX_NAME_MAX - 1);
+	ep->breaker = breaker;
+	ep->proxy = p;
+	ep->used = true;
+	return ep;
+}
+
+/* A hash table of the endpoints there are, for the time of one adoption. Linear probing. */
+static struct px_endpoint *find_slot(struct px_endpoint **table, uint64_t mask, const char *cluster,
+	const struct tg_sockaddr *a, struct px_endpoint ***slot)
+{
+	for (uint64_t i = endpoint_hash(cluster, a);; i++) {
+		*slot = &table[i & mask];
+		if (!**slot || same_endpoint(**slot, cluster, a))
+			return **slot;
+	}
+}
+
+static void close_idle_of(struct px_endpoint *ep)
+{
+	struct tg_link *l;
+
+	ep->refs++; /* stays until we are through */
+	while ((l = ep->idle.next) != &ep->idle)
+		px_up_release(TG_CONTAINER(l, struct px_up, link), PX_RELEASE_CLOSE);
+	px_endpoint_put(ep);
+}
+
+/* This worker's part in the breakers of each cluster. */
+static int adopt_breakers(struct tg_proxy *p, const struct tg_snapshot *s, struct tg_breaker **rows)
+{
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		rows[c] = tg_breakers_get(p->breakers, s->clusters[c].name);
+		if (!rows[c])
+			return TG_ENOMEM;
+		rows[c] += p->conf.worker;
+	}
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		struct tg_breaker *b = rows[c];
+
+		tg_breaker_adopt(b, &s->clusters[c], p->conf.worker);
+		if (b->known)
+			continue;
+		b->known = true;
+		b->next = p->known;
+		p->known = b;
+	}
+	return 0;
+}
+
+static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t mask,
+	const struct tg_cluster *c, struct tg_breaker *b, const struct tg_endpoint *e,
+	struct px_endpoint **out)
+{
+	struct px_endpoint **slot, *ep = find_slot(table, mask, c->name, &e->addr, &slot);
+
+	if (!ep)
+		ep = *slot = new_endpoint(p, b, &e->addr);
+	if (!ep)
+		return;
+	ep->wanted = true;
+	ep->stats = &c->stats[p->conf.worker];
+	*out = ep;
+}
+
+/* Adoption happens between two turns at a reload: the one place of a worker where memory is asked
+ * for. If it is refused, nothing has changed. An endpoint beyond the pool's size has no place and
+ * counts as not there (lib/config bounds them below it). */
+int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
+{
+	uint64_t size = 64;
+	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
+	uint32_t *rr = calloc(s->n_clusters + 1, sizeof(*rr));
+	struct tg_breaker **rows = calloc(s->n_clusters + 1, sizeof(struct tg_breaker *));
+
+	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
+		size *= 2;
+	table = calloc(size, sizeof(*table));
+	if (!table || !list || !rr || !rows || adopt_breakers(p, s, rows)) {
+		free(table);
+		free(list);
+		free(rr);
+		free(rows);
+		return TG_ENOMEM;
+	}
+	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
+		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
+
+		if (!ep->used)
+			continue;
+		ep->wanted = false;
+		if (!find_slot(table, size - 1, ep->cluster, &ep->addr, &slot))
+			*slot = ep;
+	}
+	for (uint32_t c = 0; c < s->n_clusters; c++)
+		for (uint32_t e = 0; e < s->clusters[c].n_endpoints; e++) {
+			const struct tg_endpoint *te = &s->clusters[c].endpoints[e];
+
+			adopt_one(p, table, size - 1, &s->clusters[c], rows[c], te, &list[te->id]);
+		}
+	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
+		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
+
+		if (ep->used && !ep->wanted)
+			close_idle_of(ep); /* frees it, unless something is under way */
+	}
+	free(table);
+	free(rows);
+	free(p->endpoints);
+	free(p->rr);
+	p->endpoints = list;
+	p->rr = rr;
+	return 0;
+}
+
+const struct tg_endpoint *px_endpoint_pick(
+	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c)
+{
+	uint32_t anywhere;
+
+	if (s == p->snap)
+		return tg_lb_round_robin(c, &p->rr[c->id], NULL);
+	/* The positions are those of the newest snapshot: an older exchange starts from anywhere.
+	 */
+	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
+	return tg_lb_round_robin(c, &anywhere, NULL);
+}
+
+struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *e)
+{
+	struct tg_breaker *b = p->known;
+	struct px_endpoint *ep;
+
+	if (s == p->snap)
+		return p->endpoints[e->id];
+	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
+		ep = tg_pool_at(&p->endpoint_pool, i);
+		if (ep->used && same_endpoint(ep, c->name, &e->addr))
+			return ep;
+	}
+	while (b && strcmp(b->name, c->name) != 0)
+		b = b->next;
+	ep = b ? new_endpoint(p, b, &e->addr) : NULL;
+	if (ep)
+		ep->stats = &c->stats[p->conf.worker];
+	return ep;
+}
