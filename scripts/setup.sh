@@ -32,6 +32,7 @@ lab_pkgs=(
 )
 test_pkgs=(
 	nginx-light haproxy
+	gnuplot-nox        # perf/'s plots
 	nghttp2-client     # h2load
 	openssl gnutls-bin # TLS clients and servers, certificates
 	tcpdump tshark     # reading what dpdk-dumpcap wrote
@@ -71,6 +72,11 @@ fi
 case " $id_like " in
 *' debian '* | *' ubuntu '*) ;;
 *) die "this is '${id_like% *}'; the package names here are those of Debian 12 and Ubuntu 24.04" ;;
+esac
+# One more that perf/ compares with, where the distribution has it.
+case $id_like in
+debian*) test_pkgs+=(h2o) ;;
+*) ! apt-cache show h2o > /dev/null 2>&1 || test_pkgs+=(h2o) ;;
 esac
 command -v apt-get > /dev/null || die 'apt-get not found'
 
@@ -149,7 +155,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold)
 
-# nginx and haproxy start a daemon when they are installed. invoke-rc.d asks this file first. One
+# nginx, haproxy and h2o start a daemon when they are installed. invoke-rc.d asks this file first. One
 # that is there already is the administrator's and stays.
 policy=/usr/sbin/policy-rc.d
 own_policy=no
@@ -190,7 +196,7 @@ if [ -n "$(no_candidate "${missing[@]}")" ]; then
 fi
 
 new_daemons=()
-for d in nginx haproxy; do
+for d in nginx haproxy h2o; do
 	[ -e "/etc/init.d/$d" ] || new_daemons+=("$d")
 done
 

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from place import ADDRESSES, GENERATOR_CPU, LOAD, SYSTEM_CPU, netns
-from systems import ALL
+from peers import ALL
 
 
 def cpu_ticks(cpu):
@@ -33,12 +33,13 @@ class Generator:
     """tg_load; its events one at a time."""
 
     def __init__(self, system, args):
-        p, w = system.place, system.work
+        p = system.place
+        down, up, sni = system.tls()
         argv = [LOAD, '--cpu', GENERATOR_CPU, '--addresses', ADDRESSES, *system.load_args(), *args]
-        if w.tls_down:
+        if down:
             argv += ['--client-tls', ','.join(p.path(x) for x in ('ca.crt', 'client.crt', 'client.key')),
-                     '--sni', 'load.test']
-        if w.tls_up:
+                     '--sni', sni]
+        if up:
             argv += ['--origin-tls', ','.join(p.path(x) for x in ('ca.crt', 'origin.crt', 'origin.key'))]
         self.err = open(p.path('load.log'), 'w+', encoding='utf-8')
         self.proc = netns.popen(None, argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.err, text=True)
@@ -66,35 +67,65 @@ class Generator:
         self.err.close()
 
 
+class Used:
+    """Of the CPUs, between two moments."""
+
+    def __init__(self, system):
+        self.system = system
+        self.at = time.monotonic()
+        self.sample = system.sample()
+        self.ticks = [cpu_ticks(c) for c in (SYSTEM_CPU, GENERATOR_CPU)]
+        self.late = waited(system.worker_tasks())
+
+    def since(self, a):
+        wall = (self.at - a.at) * 1e9
+        return {'wall': wall, 'own': self.system.cpu_ns(a.sample, self.sample),
+                'all': self.ticks[0][0] - a.ticks[0][0],
+                'stolen': max(x[1] - y[1] for x, y in zip(self.ticks, a.ticks)) / wall,
+                'waited': (self.late - a.late) / wall}
+
+
 def run(name, place, work, table, seconds, warmup):
     """What one run of `work` gave, all figures."""
     with ALL[name](place, work, table) as system:
         g = Generator(system, [*work.args(), '--seconds', seconds, '--warmup', warmup])
         try:
             g.event('begin')
-            a, ticks, late = system.sample(), cpu_ticks(SYSTEM_CPU), waited(system.worker_tasks())
-            t = time.monotonic()
+            a = Used(system)
             g.event('end')
-            wall = time.monotonic() - t
-            b, ticks2, late2 = system.sample(), cpu_ticks(SYSTEM_CPU), waited(system.worker_tasks())
+            b = Used(system)
+            while not system.moved(a.sample, b.sample):
+                time.sleep(0.01)
+                b = Used(system)
             r = g.event('result')
         finally:
             g.end()
     w = r['window']
-    if r['all']['errors'] or not w['responses']:
+    # An open loop leaves requests behind where the system cannot keep up: that is a result, all else is an error.
+    late = r['all']['unanswered'] if work.rate else 0
+    if r['all']['errors'] > late or not w['responses']:
         raise RuntimeError(f'{name}: not every answer was right: {json.dumps(r["all"])}')
-    n = b['requests'] - a['requests'] if 'requests' in a else w['responses']
-    cpu = system.cpu_ns(a, b)
+    n = b.sample['requests'] - a.sample['requests'] if 'requests' in a.sample else w['responses']
+    return figures(work, r, b.since(a), n, name == 'tidegate')
+
+
+def figures(work, r, used, n, polls):
+    """n: requests while `used` was used. polls: the system's thread never sleeps, what it was busy is its cost."""
+    w, cpu = r['window'], used['own']
+    generator = r['generator_busy'] * 1e9 * r['seconds'] / w['responses']
     return {'requests_per_second': w['responses'] / r['seconds'], 'cpu_ns_per_request': cpu / n,
             'connections_per_second': w['connections'] / r['seconds'],
             'gbit_per_second': w['body_bytes'] * 8e-9 / r['seconds'],
             'cpu_ns_per_kib': cpu / n / max(work.body / 1024, 1),
-            'system_busy': cpu / 1e9 / wall, 'generator_busy': r['generator_busy'],
-            # All that the system's CPU did, and what of it was stolen or given to others.
-            'cpu_all_ns_per_request': (ticks2[0] - ticks[0]) / n if table != 'best' or name != 'tidegate' else None,
-            'stolen': (ticks2[1] - ticks[1]) / 1e9 / wall, 'waited': (late2 - late) / 1e9 / wall,
+            'cores_per_1000_requests': cpu / n * 1e-6,
+            'system_busy': cpu / used['wall'], 'generator_busy': r['generator_busy'],
+            'generator_ns_per_request': generator,
+            # Of both CPUs: all that the system's did, interrupts too, and what the generator's did for requests.
+            'cpu_both_ns_per_request': generator + (cpu if polls else used['all']) / n,
+            # Of that, what was stolen or given to others; the longest that the generator stood still.
+            'stolen': used['stolen'], 'waited': used['waited'], 'hiccup_us': r['hiccup_us']['max'],
             **{p.replace('.', '_') + '_us': r['latency_us'][p] for p in ('p50', 'p90', 'p99', 'p99.9', 'max')},
-            'requests': w['responses'], 'seconds': r['seconds']}
+            'requests': w['responses'], 'left_behind': r['all']['unanswered'], 'seconds': r['seconds'], 'curve': r['curve_us'] if work.rate else None}
 
 
 def slab():
@@ -125,8 +156,10 @@ def idle_memory(name, place, work, table, levels):
             g.end()
     if r['all']['errors']:
         raise RuntimeError(f'{name}: {json.dumps(r["all"])}')
+    shared = 0 if name == 'tidegate' else 0.5  # the other half of the kernel's is the generator's
+    at = [(n, process + shared * kernel) for n, (process, kernel) in zip(levels, held)]
     n = levels[-1] - levels[0]
-    kernel = 0 if name == 'tidegate' else (held[-1][1] - held[0][1]) / n / 2
     process = (held[-1][0] - held[0][0]) / n
+    kernel = shared * (held[-1][1] - held[0][1]) / n
     return {'bytes_per_idle_connection': process + kernel, 'process_bytes': process, 'kernel_bytes': kernel,
-            'from': levels[0], 'to': levels[-1]}
+            'from': levels[0], 'to': levels[-1], 'curve': [[n, round(b - at[0][1])] for n, b in at]}

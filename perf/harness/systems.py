@@ -1,20 +1,20 @@
-"""The systems that are compared, each configured at its best for the same work.
+"""What is measured: what every system has, and Tidegate. peers.py has the others.
 
 A system is started for one run and ended after it. sample() gives what it has used of the CPU so far: ns and,
 if it counts them itself, requests.
 """
 import http.client
-import json
 import os
 import re
 import resource
-import shutil
 import socket
 import string
 import subprocess
 import time
 
-from place import GENERATOR_CPU, SYSTEM_CPU, TIDEGATE, netns
+from place import SYSTEM_CPU, TIDEGATE, netns
+
+KERNEL_PORT = 8000
 
 
 def most_files():
@@ -35,10 +35,21 @@ def wait_for(fn, what, seconds=30):
         time.sleep(0.02)
 
 
+def routes_of(work):
+    """Prefixes of tg_load's 100,000 paths, /load/00000000/ to /load/00099999/, so that each path has one."""
+    if not work.routes:
+        return ['/']
+    digits = len(str(work.routes)) - 1
+    return [f'/load/000{i:0{digits}}' for i in range(work.routes)]
+
+
 class System:
-    """work: tls_down, tls_up, connections; table: 'best' or 'veth'."""
+    """work: of scenarios.py; table: 'best', 'veth' or 'xdp'."""
 
     name = None
+    variant_of = None  # another way to set up the system of this name ...
+    variant = None     # ... and what it is called
+    shown = True       # in a table
 
     def __init__(self, place, work, table):
         self.place, self.work, self.table = place, work, table
@@ -55,6 +66,27 @@ class System:
 
     def __exit__(self, *exc):
         self.stop()
+
+    @classmethod
+    def can(cls, work):
+        return not work.only or cls.name in work.only
+
+    def tls(self):
+        """Whether clients, and the origin, speak TLS; the name that the clients expect."""
+        return self.work.tls_down, self.work.tls_up, 'load.test'
+
+    def cable_args(self):
+        """tg_load at both far ends of the virtual cables."""
+        args = ['--client', '10.77.1.2/24', '--client-netns', self.place.client,
+                '--origin-netns', self.place.origin]
+        if self.table == 'xdp':
+            args += ['--north', 'net_af_xdp0,iface=eth0', '--south', 'net_af_xdp1,iface=eth0', '--memory', '768']
+        return args
+
+    @staticmethod
+    def moved(a, b):
+        """Whether anything was counted between the two samples: on a machine that is busy otherwise it may come late."""
+        return 'requests' not in a or (b['cycles'] > a['cycles'] and b['requests'] > a['requests'])
 
     def write(self, name, text, **values):
         path = self.place.path(name)
@@ -93,20 +125,30 @@ class Tidegate(System):
     version = 'this tree'
 
     CONFIG = '''
-dataplane: { workers = 1; cpus = [$cpu]; idle = "$idle"; memory = "$memory"; drain_time = "1s"; $more };
+dataplane: { workers = 1; cpus = [$cpu]; idle = "$idle"; memory = "$memory"; drain_time = "50ms"; $more };
 admin: { socket = "$dir/admin.sock"; };
 ports: ( { name = "north"; device = "$north"; addresses = ["10.77.1.1/24"]; },
          { name = "south"; device = "$south"; addresses = ["10.77.2.1/24"]; } );
-listeners: ( { name = "web"; address = "10.77.1.1:80"; virtual_hosts = ["all"]; $tls_down } );
+listeners: ( { name = "web"; address = "10.77.1.1:80"; virtual_hosts = ["all"]; $tls_down $filters } );
 virtual_hosts: ( { name = "all"; domains = ["*"];
-  routes: ( { match: { prefix = "/"; }; route: { cluster = "origin"; timeout = "0s"; }; } ); } );
+  routes: ( $routes ); } );
 clusters: ( { name = "origin"; connect_timeout = "60s"; endpoints: ( { address = "10.77.2.2:8080"; } );
   circuit_breakers: { max_connections = 100000; max_pending_requests = 100000; max_requests = 100000; };
   $tls_up } );
 '''
     TLS_DOWN = '''tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt";
       require_client_certificate = true; };'''
+    ROUTE = '{ match: { prefix = "%s"; }; route: { cluster = "origin"; timeout = "0s"; }; }'
+    RBAC = '''filters: ( { name = "rbac"; action = "ALLOW"; policies: ( { name = "load";
+      principals = ["spiffe://mesh.example/ns/load/sa/client"]; methods = ["GET"]; paths = ["/load/*"]; },
+      { name = "others"; principals = [$others]; } ); } );'''
     TLS_UP = '''tls: { ca = "ca.crt"; sni = "origin.test"; certificate = "proxy.crt"; private_key = "proxy.key"; };'''
+
+    def filters(self):
+        if not self.work.rbac:
+            return ''
+        others = ', '.join(f'"spiffe://mesh.example/ns/load/sa/other{i}"' for i in range(100))
+        return string.Template(self.RBAC).substitute(others=others)
 
     def start(self):
         best = self.table == 'best'
@@ -119,7 +161,8 @@ clusters: ( { name = "origin"; connect_timeout = "60s"; endpoints: ( { address =
             'tidegate.cfg', self.CONFIG, cpu=SYSTEM_CPU, idle='spin' if best else 'adaptive',
             north=memif.format(0, 'north') if best else 'net_af_xdp0,iface=tgn0',
             south=memif.format(1, 'south') if best else 'net_af_xdp1,iface=tgs0',
-            memory=f'{512 + n * 5 // 1024}MiB', more=f'max_connections = {n + 4096};' if n > 8192 else '',
+            memory=f'{512 + n * 5 // 1024 + self.work.routes // 256}MiB', more=f'max_connections = {n + 4096};' if n > 8192 else '',
+            routes=',\n'.join(self.ROUTE % p for p in routes_of(self.work)), filters=self.filters(),
             tls_down=self.TLS_DOWN if self.work.tls_down else '', tls_up=self.TLS_UP if self.work.tls_up else '')
         self.spawn([TIDEGATE, '-c', config])
 
@@ -128,17 +171,18 @@ clusters: ( { name = "origin"; connect_timeout = "60s"; endpoints: ( { address =
             return all(os.path.exists(self.place.path(x + '.sock')) for x in ('north', 'south'))
 
         if best:  # it waits for the other side
-            wait_for(sockets, 'memif')
+            wait_for(sockets, 'memif', 120)
         else:
             wait_for(self.ready, 'tidegate')
 
     def load_args(self):
-        args = ['--client', '10.77.1.2/24', '--origin', '10.77.2.2:8080', '--target', '10.77.1.1:80']
+        args = ['--origin', '10.77.2.2:8080', '--target', '10.77.1.1:80']
         if self.table == 'best':
+            args += ['--client', '10.77.1.2/24']
             memif = 'net_memif{},role=client,id=0,socket-abstract=no,socket=' + self.place.dir + '/{}.sock'
             return args + ['--north', memif.format(0, 'north'), '--south', memif.format(1, 'south'),
-                           '--memory', '768']
-        return args + ['--client-netns', self.place.client, '--origin-netns', self.place.origin]
+                           '--memory', 768 if self.work.connections > 1024 else 320]
+        return args + self.cable_args()
 
     def get(self, path):
         c = http.client.HTTPConnection('admin', timeout=10)
@@ -189,166 +233,3 @@ clusters: ( { name = "origin"; connect_timeout = "60s"; endpoints: ( { address =
                 if re.search(f'^Cpus_allowed_list:\\s+{SYSTEM_CPU}$', f.read(), re.M):
                     found.append(f'/proc/{self.proc.pid}/task/{t}')
         return found
-
-
-class KernelSystem(System):
-    """Lives on sockets; its CPU time is what the scheduler says it ran."""
-
-    def __init__(self, place, work, table):
-        super().__init__(place, work, table)
-        self.gate = None
-        self.front, self.back = ('127.0.0.1', '127.0.0.1') if table == 'best' else ('10.77.1.1', '10.77.2.2')
-
-    def start(self):
-        if self.table == 'veth':
-            self.gate = self.place.kernel_gate()
-            self.gate.__enter__()  # pylint: disable=unnecessary-dunder-call
-        self.spawn(['taskset', '-c', str(SYSTEM_CPU), *self.command()])
-
-        def listening():
-            self.check_alive()
-            with netns.inside(self.place.gate):
-                s = socket.socket()
-            with s:
-                return s.connect_ex((self.front, 8000)) == 0
-        wait_for(listening, self.name)
-
-    def stop(self):
-        super().stop()
-        if self.gate:
-            self.gate.__exit__(None, None, None)
-            self.gate = None
-
-    def load_args(self):
-        args = ['--target', f'{self.front}:8000', '--origin', f'{self.back}:8080']
-        if self.table == 'best':
-            return args + ['--client', '127.0.1.1/8', '--client-netns', self.place.gate,
-                           '--origin-netns', self.place.gate]
-        return args + ['--client', '10.77.1.2/24', '--client-netns', self.place.client,
-                       '--origin-netns', self.place.origin]
-
-    def sample(self):
-        ns = 0
-        for task in self.worker_tasks():
-            with open(task + '/schedstat', encoding='ascii') as f:
-                ns += int(f.read().split()[0])
-        return {'ns': ns}
-
-    @staticmethod
-    def cpu_ns(a, b):
-        return b['ns'] - a['ns']
-
-    def worker_tasks(self):
-        return [f'/proc/{p}/task/{t}' for p in self.pids() for t in os.listdir(f'/proc/{p}/task')]
-
-    def resident(self):
-        total = 0
-        for p in self.pids():
-            with open(f'/proc/{p}/smaps_rollup', encoding='ascii') as f:
-                total += 1024 * int(re.search(r'^Pss:\s+(\d+)', f.read(), re.M).group(1))
-        return total
-
-
-class Nginx(KernelSystem):
-    name = 'nginx'
-    CONFIG = '''
-worker_processes 1; daemon off; pid $dir/nginx.pid; error_log $dir/nginx-error.log warn; user root;
-events { worker_connections $files; use epoll; }
-http {
-  access_log off; keepalive_requests 1000000000; keepalive_timeout 3600s; tcp_nodelay on; server_tokens off;
-  client_body_temp_path $dir/n1; proxy_temp_path $dir/n2; fastcgi_temp_path $dir/n3; uwsgi_temp_path $dir/n4;
-  scgi_temp_path $dir/n5; client_max_body_size 0;
-  upstream origin { server $back:8080; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 3600s; }
-  server {
-    listen $front:8000 $ssl backlog=65535 reuseport;
-    $tls_down
-    location / {
-      proxy_pass $scheme://origin; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Host $$host; proxy_set_header X-Forwarded-For $$proxy_add_x_forwarded_for;
-      proxy_read_timeout 3600s;
-      $tls_up
-    }
-  }
-}
-'''
-    TLS_DOWN = '''ssl_protocols TLSv1.3; ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256; ssl_ecdh_curve X25519;
-    ssl_certificate server.crt; ssl_certificate_key server.key; ssl_client_certificate ca.crt; ssl_verify_client on;
-    ssl_session_tickets off; ssl_session_cache off;'''
-    TLS_UP = '''proxy_ssl_protocols TLSv1.3; proxy_ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
-      proxy_ssl_certificate proxy.crt; proxy_ssl_certificate_key proxy.key; proxy_ssl_trusted_certificate ca.crt;
-      proxy_ssl_verify on; proxy_ssl_name origin.test; proxy_ssl_server_name on; proxy_ssl_session_reuse off;'''
-
-    @staticmethod
-    def program():
-        return shutil.which('nginx') or '/usr/sbin/nginx'
-
-    def command(self):
-        path = self.write('nginx.conf', self.CONFIG, front=self.front, back=self.back, files=most_files(),
-                          ssl='ssl' if self.work.tls_down else '', scheme='https' if self.work.tls_up else 'http',
-                          tls_down=self.TLS_DOWN if self.work.tls_down else '',
-                          tls_up=self.TLS_UP if self.work.tls_up else '')
-        return [self.program(), '-c', path, '-p', self.place.dir]
-
-
-class Haproxy(KernelSystem):
-    name = 'haproxy'
-    CONFIG = '''
-global
-  nbthread 1
-  maxconn $conns
-  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
-  ssl-default-server-ciphersuites TLS_AES_128_GCM_SHA256
-  ssl-default-bind-options ssl-min-ver TLSv1.3 no-tls-tickets
-  ssl-default-bind-curves X25519
-  tune.ssl.cachesize 0
-  $global
-defaults
-  mode http
-  timeout connect 60s
-  timeout client 1h
-  timeout server 1h
-  timeout http-keep-alive 1h
-  http-reuse always
-  option http-keep-alive
-frontend web
-  bind $front:8000 backlog 65535 $tls_down
-  option forwardfor
-  default_backend origin
-backend origin
-  server one $back:8080 $tls_up
-'''
-    TLS_DOWN = 'ssl crt $dir/server.pem ca-file $dir/ca.crt verify required alpn http/1.1'
-    TLS_UP = ('ssl crt $dir/proxy.pem ca-file $dir/ca.crt verify required verifyhost origin.test '
-              'sni str(origin.test) no-ssl-reuse')
-    GLOBAL = ''
-
-    @staticmethod
-    def program():
-        return shutil.which('haproxy') or '/usr/sbin/haproxy'
-
-    def command(self):
-        at = {'dir': self.place.dir}
-        path = self.write('haproxy.cfg', self.CONFIG, front=self.front, back=self.back,
-                          conns=most_files() // 2 - 100, tls_down=string.Template(self.TLS_DOWN).substitute(at) if self.work.tls_down else '',
-                          tls_up=string.Template(self.TLS_UP).substitute(at) if self.work.tls_up else '',
-                          **{'global': self.GLOBAL})
-        return [self.program(), '-db', '-q', '-f', path]
-
-
-ALL = {c.name: c for c in (Tidegate, Haproxy, Nginx)}
-
-
-def versions():
-    def first(argv):
-        try:
-            p = subprocess.run(argv, capture_output=True, text=True, check=False)
-            return (p.stdout + p.stderr).splitlines()[0]
-        except (OSError, IndexError):
-            return 'not there'
-    return {'nginx': first([Nginx.program(), '-v']), 'haproxy': first([Haproxy.program(), '-v']),
-            'openssl': first(['openssl', 'version']), 'tidegate': first([TIDEGATE, '--version']),
-            'generator_cpu': GENERATOR_CPU, 'system_cpu': SYSTEM_CPU}
-
-
-def to_json(x):
-    return json.dumps(x, sort_keys=True)

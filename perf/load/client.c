@@ -9,6 +9,7 @@
 #define FIELDS 100
 #define RETRY (20 * TG_MS)
 #define QUEUE (1u << 20) /* requests that are due and find no connection; a power of two */
+#define TRIES 16         /* to hit an idle connection by chance */
 
 /* ENDING: the last answer is there, the proxy's FIN is not. */
 enum { CLOSED, OPENING, IDLE, HEAD, BODY, ENDING };
@@ -21,11 +22,15 @@ struct load_client {
 	uint8_t state;
 	bool was_open, was_answered; /* ever */
 	bool last;                   /* no request after this one */
+	bool slow, ended;            /* ended: the proxy's FIN is there, and content before it */
 	uint32_t asked;              /* on this connection */
 	uint32_t number;             /* of the request under way */
 	uint64_t due;                /* ns: when it should have been sent */
 	uint64_t sent;               /* bytes of its content */
 	uint64_t got;                /* of the response's */
+	uint32_t head_sent;          /* slow: bytes */
+	uint32_t may;                /* slow: bytes to read until the next tick */
+	struct tg_timer tick;        /* slow, and within an exchange */
 };
 
 /* --- ends ------------------------------------------------------------------------------------- */
@@ -39,6 +44,7 @@ static void put_away(struct load_client *c)
 	if (c->state == HEAD || c->state == BODY)
 		l->under_way--;
 	tg_list_del(&c->link);
+	tg_timer_stop(&l->wheel, &c->tick);
 	c->state = CLOSED;
 	c->conn = NULL;
 	/* In front: those behind it may be beyond open_limit, and end the search. */
@@ -60,13 +66,52 @@ static void give_up(struct load_client *c, uint64_t *count)
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
+static uint32_t next_number(struct load *l)
+{
+	if (l->sequence)
+		return l->sequence[l->in_sequence++ & (LOAD_SEQUENCE - 1)];
+	return tg_rng_below(&l->rng, l->conf.paths);
+}
+
+static struct load_head *head_of(const struct load_client *c)
+{
+	struct load_work *w = &c->l->work;
+
+	return c->last ? &w->last_request : &w->request;
+}
+
+static uint32_t slow_part(const struct load *l)
+{
+	return (uint32_t)(l->conf.slow_rate * LOAD_SLOW_TICK / TG_SEC);
+}
+
+/* A slow client's head, and then its content, bit by bit. */
+static void send_slowly(struct load_client *c)
+{
+	struct load *l = c->l;
+	struct load_head *h = head_of(c);
+	uint64_t until = c->sent + slow_part(l);
+
+	if (c->head_sent < h->n)
+		load_send_slowly(c->conn, h, c->number, &c->head_sent, slow_part(l));
+	else if (c->sent < l->conf.upload)
+		load_send_body(&l->work, c->conn, c->number, &c->sent,
+			until < l->conf.upload ? until : l->conf.upload);
+}
+
+static void send_more(struct load_client *c)
+{
+	if (!c->slow)
+		load_send_body(&c->l->work, c->conn, c->number, &c->sent, c->l->conf.upload);
+}
+
 static void ask(struct load_client *c, uint64_t due)
 {
 	struct load *l = c->l;
 	const struct load_conf *conf = &l->conf;
 
 	c->last = conf->each && c->asked + 1 >= conf->each;
-	c->number = tg_rng_below(&l->rng, conf->paths);
+	c->number = next_number(l);
 	c->due = due;
 	c->sent = c->got = 0;
 	c->scan = (struct tg_h1_scan){0};
@@ -75,9 +120,39 @@ static void ask(struct load_client *c, uint64_t due)
 	tg_list_del(&c->link);
 	l->under_way++;
 	l->counts.requests++;
-	if (!load_send(&l->work, c->conn, c->last ? &l->work.last_request : &l->work.request,
-		    c->number, &c->sent, conf->upload))
+	if (c->slow) {
+		c->head_sent = 0;
+		c->ended = false;
+		tg_timer_start(&l->wheel, &c->tick, l->slow_kind, 0);
+	} else if (!load_send(&l->work, c->conn, head_of(c), c->number, &c->sent, conf->upload)) {
 		give_up(c, &l->counts.short_write);
+	}
+}
+
+/* Closed loop with fewer requests than connections: each goes to one of those by chance, so that
+ * all are used alike and none is expected to be in a cache. */
+static struct load_client *any_idle(struct load *l)
+{
+	for (uint32_t i = 0; i < TRIES; i++) {
+		struct load_client *c = &l->clients[tg_rng_below(&l->rng, l->conf.connections)];
+
+		if (c->state == IDLE)
+			return c;
+	}
+	return tg_list_empty(&l->idle) ? NULL
+				       : TG_CONTAINER(l->idle.next, struct load_client, link);
+}
+
+static uint32_t ask_any(struct load *l)
+{
+	struct load_client *c;
+	uint32_t n = 0;
+
+	while (l->under_way < l->conf.active && (c = any_idle(l))) {
+		ask(c, load_now());
+		n++;
+	}
+	return n;
 }
 
 static void be_idle(struct load_client *c)
@@ -86,8 +161,8 @@ static void be_idle(struct load_client *c)
 
 	c->state = IDLE;
 	tg_list_push(&l->idle, &c->link);
-	if (!l->asking)
-		return;
+	if (!l->asking || l->conf.active)
+		return; /* load_clients_turn() asks */
 	if (!l->conf.rate)
 		ask(c, load_now());
 	else if (l->queue_head != l->queue_tail)
@@ -133,14 +208,16 @@ static int read_body(struct load_client *c)
 {
 	struct load *l = c->l;
 	struct tg_view v[16];
-	uint64_t all = l->conf.body;
+	uint64_t all = l->conf.body, until = all;
 	uint32_t cnt;
 
-	while (c->got < all && (cnt = tg_conn_peek(c->conn, v, TG_ARRAY_LEN(v)))) {
+	if (c->slow && c->got + c->may < all)
+		until = c->got + c->may;
+	while (c->got < until && (cnt = tg_conn_peek(c->conn, v, TG_ARRAY_LEN(v)))) {
 		uint32_t n = 0;
 
-		for (uint32_t i = 0; i < cnt && c->got < all; i++) {
-			uint64_t left = all - c->got;
+		for (uint32_t i = 0; i < cnt && c->got < until; i++) {
+			uint64_t left = until - c->got;
 			uint32_t part = v[i].n < left ? v[i].n : (uint32_t)left;
 
 			if (!load_is_content(&l->work, c->number, c->got, v[i].p, part)) {
@@ -150,6 +227,7 @@ static int read_body(struct load_client *c)
 			c->got += part;
 			n += part;
 		}
+		c->may -= c->slow ? n : 0;
 		l->counts.body_bytes += n;
 		tg_conn_consume(c->conn, n);
 	}
@@ -168,6 +246,7 @@ static void answered(struct load_client *c)
 	}
 	l->counts.responses++;
 	l->under_way--;
+	tg_timer_stop(&l->wheel, &c->tick);
 	if (c->due >= l->window_from && c->due < l->window_to)
 		tg_hist_record(&l->latency, now > c->due ? now - c->due : 0);
 	if (!c->was_answered) {
@@ -229,9 +308,13 @@ static void on_ready(struct tg_conn *conn, uint32_t ev)
 	if (c->state == OPENING && ev & TG_EV_OPEN)
 		on_open(c);
 	if (c->state == HEAD || c->state == BODY) {
-		load_send_body(&l->work, conn, c->number, &c->sent, l->conf.upload);
+		send_more(c);
 		if (!read_answer(c))
 			return;
+	}
+	if (ev & TG_EV_EOF && c->slow && c->state == BODY && !(ev & TG_EV_FAILED)) {
+		c->ended = true; /* the rest is read in its own time */
+		return;
 	}
 	if (ev & (TG_EV_FAILED | TG_EV_EOF)) {
 		if (c->state == OPENING)
@@ -242,6 +325,20 @@ static void on_ready(struct tg_conn *conn, uint32_t ev)
 }
 
 static const struct tg_conn_user user = {on_ready};
+
+static void on_tick(void *ctx, struct tg_timer *t)
+{
+	struct load_client *c = TG_CONTAINER(t, struct load_client, tick);
+	uint32_t before = c->state;
+
+	(void)ctx;
+	c->may = slow_part(c->l);
+	tg_timer_start(&c->l->wheel, t, c->l->slow_kind, LOAD_SLOW_TICK);
+	send_slowly(c);
+	/* The head is all that a tick may bring. */
+	if (before == BODY && read_answer(c) && c->ended && c->state != BODY)
+		close_it(c);
+}
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
@@ -324,6 +421,8 @@ uint32_t load_clients_turn(struct load *l)
 		return n;
 	if (l->conf.rate)
 		return n + send_due(l);
+	if (l->conf.active)
+		return n + ask_any(l);
 	/* Those that fell idle while nobody was asking. */
 	while (!tg_list_empty(&l->idle)) {
 		ask(TG_CONTAINER(l->idle.next, struct load_client, link), load_now());
@@ -332,8 +431,45 @@ uint32_t load_clients_turn(struct load *l)
 	return n;
 }
 
+/* By the law of Zipf, targets in no order that the proxy's tables could have. */
+static bool make_sequence(struct load *l)
+{
+	uint32_t n = l->conf.paths;
+	double *sum = malloc(n * sizeof(*sum)), all = 0;
+
+	l->sequence = malloc(LOAD_SEQUENCE * sizeof(*l->sequence));
+	if (!sum || !l->sequence) {
+		free(sum);
+		return false;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		sum[i] = all += pow(i + 1, -l->conf.zipf);
+	for (uint32_t i = 0; i < LOAD_SEQUENCE; i++) {
+		double x = all * (double)(tg_rng_next(&l->rng) >> 11) / 9007199254740992.0;
+		uint32_t low = 0, high = n - 1;
+
+		while (low < high) {
+			uint32_t mid = low + (high - low) / 2;
+
+			if (sum[mid] > x)
+				high = mid;
+			else
+				low = mid + 1;
+		}
+		/* 2^31 - 1 is prime: a permutation. */
+		l->sequence[i] = (uint32_t)((uint64_t)low * 2147483647u % n);
+	}
+	free(sum);
+	return true;
+}
+
 bool load_clients_init(struct load *l)
 {
+	int kind = tg_wheel_kind(&l->wheel, on_tick, NULL);
+
+	if (kind < 0 || (l->conf.zipf > 0 && !make_sequence(l)))
+		return false;
+	l->slow_kind = (uint8_t)kind;
 	l->clients = calloc(l->conf.connections, sizeof(*l->clients));
 	l->queue = l->conf.rate ? malloc(QUEUE * sizeof(*l->queue)) : NULL;
 	if (!l->clients || (l->conf.rate && !l->queue))
@@ -342,6 +478,7 @@ bool load_clients_init(struct load *l)
 	tg_list_init(&l->closed);
 	for (uint32_t i = 0; i < l->conf.connections; i++) {
 		l->clients[i].l = l;
+		l->clients[i].slow = i < l->conf.slow;
 		tg_list_push(&l->closed, &l->clients[i].link);
 	}
 	return true;

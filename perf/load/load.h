@@ -34,6 +34,7 @@
 
 #define LOAD_ADDRESSES_MAX 30 /* of clients */
 #define LOAD_LEVELS_MAX 8
+#define LOAD_SLOW_TICK (10 * TG_MS)
 #define LOAD_BUFFER (256u * 1024) /* receive and send buffer of a connection on DPDK ports */
 
 /* --- options: options.c ----------------------------------------------------------------------- */
@@ -48,7 +49,7 @@ struct load_conf {
 	const char *north, *south;               /* DPDK devices; NULL: the kernel's sockets */
 	uint32_t memory;                         /* MiB for DPDK */
 	int cpu;                                 /* -1: any */
-	const char *client_netns, *origin_netns; /* sockets: names of namespaces; NULL: ours */
+	const char *client_netns, *origin_netns; /* names of namespaces; NULL: ours */
 	struct tg_ip_prefix client;              /* the first client address, and its network */
 	uint32_t n_addresses;                    /* of clients, one after the other */
 	uint8_t origin_len;                      /* bits of the origin's network */
@@ -58,12 +59,16 @@ struct load_conf {
 	bool resume;     /* clients use tickets */
 
 	uint32_t connections;
+	uint32_t active;        /* closed loop: requests at once, each on any of them; 0: all */
+	uint32_t slow;          /* clients that send and read slow_rate bytes a second at most */
+	uint32_t slow_rate;     /* at least 1 in LOAD_SLOW_TICK */
 	uint32_t each;          /* requests on a connection, then a new one; 0: no limit */
 	uint32_t opening;       /* connections that may be opening at once */
 	uint32_t patience;      /* s without progress in opening */
 	double rate;            /* requests a second, open loop; 0: closed */
 	double warmup, seconds; /* s */
 	uint32_t paths;         /* distinct targets */
+	double zipf;            /* the k-th target is asked for as 1 / k ^ zipf; 0: all alike */
 	uint32_t body, upload;  /* bytes of content in a response, in a request */
 	enum load_headers headers;
 	uint32_t n_levels, levels[LOAD_LEVELS_MAX]; /* hold: idle connections to stop at */
@@ -91,6 +96,9 @@ struct load_wire {
 	tg_reap_fn *reap;
 	void *reap_ctx;
 };
+
+/* The thread is in the namespace from now on; NULL: it stays. False: errno says why. */
+bool load_enter(const char *netns);
 
 const struct load_wire *load_stack_start(struct load *l, struct tg_errbuf *e);
 const struct load_wire *load_sockets_start(struct load *l, struct tg_errbuf *e);
@@ -120,6 +128,9 @@ bool load_send(const struct load_work *w, struct tg_conn *conn, struct load_head
 	uint32_t number, uint64_t *at, uint64_t bytes);
 void load_send_body(const struct load_work *w, struct tg_conn *conn, uint32_t number, uint64_t *at,
 	uint64_t bytes);
+/* At most `most` bytes of a slow client's head, from *at on. */
+void load_send_slowly(
+	struct tg_conn *conn, struct load_head *h, uint32_t number, uint32_t *at, uint32_t most);
 /* Whether v is the content of `number` from `at` on. */
 bool load_is_content(
 	const struct load_work *w, uint32_t number, uint64_t at, const uint8_t *p, uint32_t n);
@@ -163,6 +174,8 @@ static inline uint64_t load_errors(const struct load_counts *c)
 struct load_client;
 struct load_served;
 
+#define LOAD_SEQUENCE (1u << 20)
+
 struct load {
 	struct load_conf conf;
 	struct tg_wheel wheel;
@@ -177,6 +190,7 @@ struct load {
 	struct load_work work;
 	struct load_counts counts;
 	struct tg_hist latency;
+	struct tg_hist hiccup; /* ns by which turns without work took longer than they should */
 	uint64_t window_from, window_to; /* ns: latency is that of requests due in between */
 	uint64_t busy_ns, turns;         /* of turns in which something happened */
 
@@ -186,11 +200,14 @@ struct load {
 	struct tg_link idle;       /* open, without a request */
 	struct tg_link closed;     /* to be opened */
 	uint32_t under_way;        /* requests without an answer */
-	bool asking;               /* new requests may be sent */
-	uint64_t not_before;       /* ns: of the first connection, when it was refused */
-	uint32_t open_limit;       /* clients that may be open */
-	uint64_t due;              /* open loop: when the next request falls due, ns */
-	uint64_t *queue;           /* open loop: when the requests that wait were due; a ring */
+	uint32_t *sequence;        /* conf.zipf: LOAD_SEQUENCE numbers of requests to come */
+	uint32_t in_sequence;
+	uint8_t slow_kind;   /* of timers */
+	bool asking;         /* new requests may be sent */
+	uint64_t not_before; /* ns: of the first connection, when it was refused */
+	uint32_t open_limit; /* clients that may be open */
+	uint64_t due;        /* open loop: when the next request falls due, ns */
+	uint64_t *queue;     /* open loop: when the requests that wait were due; a ring */
 	uint32_t queue_head, queue_tail;
 
 	struct tg_pool served; /* struct load_served */

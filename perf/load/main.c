@@ -36,7 +36,7 @@ static uint64_t next_event(const struct load *l, uint64_t now)
 
 static void turn(struct load *l)
 {
-	uint64_t now = load_now();
+	uint64_t now = load_now(), rest;
 	uint32_t work;
 
 	work = l->wire->receive(l);
@@ -47,10 +47,17 @@ static void turn(struct load *l)
 	work += load_clients_turn(l);
 	l->wire->flush(l);
 	l->turns++;
-	if (work)
+	if (work) {
 		l->busy_ns += load_now() - now;
-	else if (!l->ready.queued)
-		l->wire->rest(l, next_event(l, now));
+	} else if (!l->ready.queued) {
+		rest = next_event(l, now);
+		l->wire->rest(l, rest);
+		/* What is beyond is the machine's: somebody else had the CPU. */
+		rest += now;
+		now = load_now();
+		if (l->window_from != UINT64_MAX)
+			tg_hist_record(&l->hiccup, now > rest ? now - rest : 0);
+	}
 }
 
 static void turn_for(struct load *l, double seconds)

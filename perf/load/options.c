@@ -15,7 +15,7 @@ static const char help[] =
 	"                                 (net_memif0,role=client,...); else the kernel's sockets\n"
 	"  --memory MIB                   for DPDK (512)\n"
 	"  --cpu N                        the CPU to run on\n"
-	"  --client-netns NAME, --origin-netns NAME   sockets: network namespaces\n"
+	"  --client-netns NAME, --origin-netns NAME   network namespaces of sockets, of AF_XDP\n"
 	"  --client ADDR/LEN              the first client address\n"
 	"  --addresses N                  how many, one after the other (1)\n"
 	"  --origin ADDR:PORT             the origin listens here; without it there is none\n"
@@ -24,14 +24,19 @@ static const char help[] =
 	"  --origin-tls CA,CERT,KEY       the origin speaks TLS and asks for certificates\n"
 	"  --sni NAME                     in the proxy's certificate\n"
 	"  --resume                       clients resume sessions\n"
+	"  A target that is the origin itself: nothing is between (two DPDK devices: a cable)\n"
 	"\n"
 	"  --connections N                (64)\n"
+	"  --active N                     closed loop: N requests at once, each on any of the\n"
+	"                                 connections (one on each)\n"
+	"  --slow N --slow-rate B         N of the clients send and read at most B bytes a second\n"
 	"  --each N                       requests on a connection, then a new one (no limit)\n"
 	"  --opening N                    connections that may be opening at once (64)\n"
 	"  --patience S                   to wait for a connection to open (20)\n"
 	"  --rate R                       open loop: R requests a second (closed loop)\n"
 	"  --warmup S, --seconds S        (1, 5)\n"
 	"  --paths N                      distinct targets (100000)\n"
+	"  --zipf S                       asked for by Zipf's law (all alike)\n"
 	"  --body BYTES, --upload BYTES   content of a response (64), of a request (0)\n"
 	"  --headers small|usual|many     (usual: a head of some 350 bytes)\n"
 	"  --hold N[,N ...]               opens N connections with one request each, prints an\n"
@@ -112,6 +117,9 @@ enum opt {
 	SNI,
 	RESUME,
 	CONNECTIONS,
+	ACTIVE,
+	SLOW,
+	SLOW_RATE,
 	EACH,
 	OPENING,
 	PATIENCE,
@@ -119,6 +127,7 @@ enum opt {
 	WARMUP,
 	SECONDS,
 	PATHS,
+	ZIPF,
 	BODY,
 	UPLOAD,
 	HEADERS,
@@ -133,7 +142,8 @@ static const struct option options[] = {{"north", 1, NULL, NORTH}, {"south", 1, 
 	{"addresses", 1, NULL, ADDRESSES}, {"target", 1, NULL, TARGET}, {"origin", 1, NULL, ORIGIN},
 	{"origin-len", 1, NULL, ORIGIN_LEN}, {"client-tls", 1, NULL, CLIENT_TLS},
 	{"origin-tls", 1, NULL, ORIGIN_TLS}, {"sni", 1, NULL, SNI}, {"resume", 0, NULL, RESUME},
-	{"connections", 1, NULL, CONNECTIONS}, {"each", 1, NULL, EACH},
+	{"connections", 1, NULL, CONNECTIONS}, {"active", 1, NULL, ACTIVE}, {"slow", 1, NULL, SLOW},
+	{"slow-rate", 1, NULL, SLOW_RATE}, {"zipf", 1, NULL, ZIPF}, {"each", 1, NULL, EACH},
 	{"opening", 1, NULL, OPENING}, {"patience", 1, NULL, PATIENCE}, {"rate", 1, NULL, RATE},
 	{"warmup", 1, NULL, WARMUP}, {"seconds", 1, NULL, SECONDS}, {"paths", 1, NULL, PATHS},
 	{"body", 1, NULL, BODY}, {"upload", 1, NULL, UPLOAD}, {"headers", 1, NULL, HEADERS},
@@ -200,6 +210,15 @@ static void take_load(struct load_conf *c, int opt)
 	case CONNECTIONS:
 		c->connections = number(optarg, 1, 1u << 21);
 		break;
+	case ACTIVE:
+		c->active = number(optarg, 1, 1u << 21);
+		break;
+	case SLOW:
+		c->slow = number(optarg, 0, 1u << 21);
+		break;
+	case SLOW_RATE:
+		c->slow_rate = number(optarg, TG_SEC / LOAD_SLOW_TICK, 1u << 30);
+		break;
 	case EACH:
 		c->each = number(optarg, 0, UINT32_MAX);
 		break;
@@ -220,6 +239,9 @@ static void take_load(struct load_conf *c, int opt)
 		break;
 	case PATHS:
 		c->paths = number(optarg, 1, 100000000);
+		break;
+	case ZIPF:
+		c->zipf = real(optarg);
 		break;
 	case BODY:
 		c->body = number(optarg, 0, 1u << 30);
@@ -249,6 +271,7 @@ void load_options(struct load_conf *c, int argc, char **argv)
 		.origin_len = 24,
 		.connections = 64,
 		.opening = 64,
+		.slow_rate = 10000,
 		.patience = 20,
 		.warmup = 1,
 		.seconds = 5,

@@ -455,7 +455,7 @@ static int sock_connect(struct load *l, uint32_t address, const struct tg_conn_u
 	return 0;
 }
 
-static bool enter(const char *netns)
+bool load_enter(const char *netns)
 {
 	char path[128];
 	int fd, rc;
@@ -476,7 +476,7 @@ static int sock_listen(struct load *l, const struct tg_conn_user *user)
 	struct sockaddr_storage at;
 	const int on = 1;
 	socklen_t n = native(&l->conf.origin, &at);
-	bool ok = enter(l->conf.origin_netns);
+	bool ok = load_enter(l->conf.origin_netns);
 	int fd = ok ? new_socket(&l->conf.origin) : -1;
 
 	accept_user = user;
@@ -484,7 +484,7 @@ static int sock_listen(struct load *l, const struct tg_conn_user *user)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	ok = ok && fd >= 0 && bind(fd, (struct sockaddr *)&at, n) == 0 && listen(fd, 65535) == 0 &&
 	     epoll_ctl(of(l)->epoll, EPOLL_CTL_ADD, fd, &e) == 0;
-	return enter(l->conf.client_netns) && ok ? 0 : TG_ESYS;
+	return load_enter(l->conf.client_netns) && ok ? 0 : TG_ESYS;
 }
 
 static void choose_cpu(int cpu)
@@ -518,7 +518,7 @@ const struct load_wire *load_sockets_start(struct load *l, struct tg_errbuf *e)
 	l->wire_state = k;
 	tg_list_init(&k->dirty);
 	k->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (k->epoll < 0 || !enter(l->conf.client_netns)) {
+	if (k->epoll < 0 || !load_enter(l->conf.client_netns)) {
 		tg_fail(e, TG_ESYS, "no epoll, or no such namespace: %s", strerror(errno));
 		return NULL;
 	}

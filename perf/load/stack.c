@@ -1,9 +1,14 @@
-/* stack.c: the wire is Tidegate's own: lib/net and lib/tcp on two DPDK ports. */
+/* stack.c: the wire is Tidegate's own: lib/net and lib/tcp on two DPDK ports.
+ *
+ * One stack with both ports; but when the target is the origin itself, two stacks with one each:
+ * the origin's address is on the other side of a cable then, not an own one.
+ */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>
@@ -19,10 +24,19 @@
 #define RING 1024
 #define MBUFS 65535
 #define LINK_SECONDS 20
+#define ACTIVE_MAX 65536 /* connections with data under way: more requests than packet buffers */
+#define READY_BUDGET 256
 
-struct stack {
+struct half {
 	struct tg_net *net;
 	struct tg_tcp *tcp;
+	struct tg_ready *ready;
+};
+
+struct stack {
+	struct half half[SIDES]; /* clients are of the first, the origin is of the last */
+	uint32_t n_halves;
+	struct tg_ready ready; /* of the second half: each stack reaps its own */
 	struct rte_mempool *mbufs;
 	uint16_t port[SIDES];
 	struct tg_tcp_listener listener;
@@ -36,12 +50,15 @@ static uint32_t receive(struct load *l)
 	uint32_t total = 0;
 
 	for (uint16_t i = 0; i < SIDES; i++) {
+		struct half *h = &s->half[i % s->n_halves];
 		uint32_t n = rte_eth_rx_burst(s->port[i], 0, pkts, TG_NET_BURST);
 
 		total += n;
-		n = tg_net_input(s->net, i, pkts, n, segs);
-		tg_tcp_input(s->tcp, segs, n);
+		n = tg_net_input(h->net, i / s->n_halves, pkts, n, segs);
+		tg_tcp_input(h->tcp, segs, n);
 	}
+	if (s->n_halves > 1)
+		total += tg_ready_drain(&s->ready, READY_BUDGET, tg_tcp_reap, s->half[1].tcp);
 	return total;
 }
 
@@ -49,8 +66,10 @@ static void flush(struct load *l)
 {
 	struct stack *s = l->wire_state;
 
-	tg_tcp_output(s->tcp);
-	tg_net_flush(s->net);
+	for (uint32_t i = 0; i < s->n_halves; i++) {
+		tg_tcp_output(s->half[i].tcp);
+		tg_net_flush(s->half[i].net);
+	}
 }
 
 static void rest(struct load *l, uint64_t ns)
@@ -82,7 +101,7 @@ static int stack_connect(struct load *l, uint32_t address, const struct tg_conn_
 		.rcv_buf = LOAD_BUFFER,
 		.snd_buf = LOAD_BUFFER};
 
-	return tg_tcp_connect(s->tcp, &d, out);
+	return tg_tcp_connect(s->half[0].tcp, &d, out);
 }
 
 static int stack_listen(struct load *l, const struct tg_conn_user *user)
@@ -94,7 +113,7 @@ static int stack_listen(struct load *l, const struct tg_conn_user *user)
 		.owner = l,
 		.rcv_buf = LOAD_BUFFER,
 		.snd_buf = LOAD_BUFFER};
-	return tg_tcp_listen(s->tcp, &s->listener);
+	return tg_tcp_listen(s->half[s->n_halves - 1].tcp, &s->listener);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -108,14 +127,14 @@ static int start_eal(const struct load_conf *c, struct tg_errbuf *e)
 	tg_args_add(&a, "--lcores=0@(%d)", c->cpu < 0 ? 0 : c->cpu);
 	tg_args_add(&a, "-m%u", c->memory);
 	tg_args_add(&a, "--file-prefix=tg_load%d", (int)getpid());
-	tg_args_add(&a, "--vdev=%s", c->north);
-	tg_args_add(&a, "--vdev=%s", c->south);
 	if (rte_eal_init(a.n, a.v) < 0)
 		return tg_fail(e, TG_ESYS, "DPDK does not start: %s", rte_strerror(rte_errno));
 	return 0;
 }
 
-static int start_port(struct stack *s, uint32_t side, const char *device, struct tg_errbuf *e)
+/* netns: where an interface that the device uses is; NULL: here. */
+static int start_port(
+	struct stack *s, uint32_t side, const char *device, const char *netns, struct tg_errbuf *e)
 {
 	const struct rte_eth_conf conf = {0};
 	char name[64];
@@ -123,7 +142,11 @@ static int start_port(struct stack *s, uint32_t side, const char *device, struct
 	int rc;
 
 	snprintf(name, sizeof(name), "%.*s", (int)strcspn(device, ","), device);
-	rc = rte_eth_dev_get_port_by_name(name, &s->port[side]);
+	if (!load_enter(netns))
+		return tg_fail(e, TG_ESYS, "there is no namespace %s", netns);
+	rc = rte_dev_probe(device);
+	if (!rc)
+		rc = rte_eth_dev_get_port_by_name(name, &s->port[side]);
 	if (!rc)
 		rc = rte_eth_dev_configure(s->port[side], 1, 1, &conf);
 	if (!rc)
@@ -148,13 +171,15 @@ static uint16_t device_tx(void *dev, struct rte_mbuf **pkts, uint16_t n)
 	return rte_eth_tx_burst(*(const uint16_t *)dev, 0, pkts, n);
 }
 
-static int start_net(struct load *l, struct stack *s, struct tg_errbuf *e)
+/* Of a half: its interfaces are the sides from `side` on. */
+static int start_net(
+	struct load *l, struct stack *s, struct half *of, uint32_t side, struct tg_errbuf *e)
 {
 	static const struct tg_netif_ops ops = {.tx = device_tx};
 	const struct load_conf *c = &l->conf;
 	struct tg_netif_conf ifs[SIDES];
-	struct tg_net_conf conf = {.n_ifs = SIDES,
-		.ifs = ifs,
+	struct tg_net_conf conf = {.n_ifs = SIDES / s->n_halves,
+		.ifs = ifs + side,
 		.mbufs = s->mbufs,
 		.wheel = &l->wheel,
 		.stats = l->stats};
@@ -177,26 +202,53 @@ static int start_net(struct load *l, struct stack *s, struct tg_errbuf *e)
 	ifs[1].n_addrs = 1;
 	if (tg_rng_secret(conf.secret, sizeof(conf.secret)))
 		return TG_ESYS;
-	s->net = tg_net_create(&conf, e);
-	return s->net ? 0 : TG_ENOMEM;
+	of->net = tg_net_create(&conf, e);
+	return of->net ? 0 : TG_ENOMEM;
 }
 
-static int start_tcp(struct load *l, struct stack *s, struct tg_errbuf *e)
+static int start_tcp(struct load *l, struct stack *s, struct half *of, struct tg_errbuf *e)
 {
-	struct tg_tcp_conf conf = {.max_conns = 2 * l->conf.connections + 1024,
+	uint32_t conns = 2 * l->conf.connections + 1024;
+	struct tg_tcp_conf conf = {.max_conns = conns,
+		.max_active = conns < ACTIVE_MAX ? conns : ACTIVE_MAX,
 		/* So that source ports do not run out. */
 		.msl = TG_SEC / 2,
-		.net = s->net,
+		.net = of->net,
 		.mbufs = s->mbufs,
 		.wheel = &l->wheel,
-		.ready = &l->ready,
+		.ready = of->ready,
 		.stats = l->stats,
 		.seed = l->conf.seed};
 
 	if (tg_rng_secret(conf.secret, sizeof(conf.secret)))
 		return TG_ESYS;
-	s->tcp = tg_tcp_create(&conf, e);
-	return s->tcp ? 0 : TG_ENOMEM;
+	of->tcp = tg_tcp_create(&conf, e);
+	return of->tcp ? 0 : TG_ENOMEM;
+}
+
+static bool is_direct(const struct load_conf *c)
+{
+	return c->target.port == c->origin.port &&
+	       memcmp(c->target.ip.b, c->origin.ip.b, sizeof(c->origin.ip.b)) == 0;
+}
+
+static int start_halves(struct load *l, struct stack *s, struct tg_errbuf *e)
+{
+	int rc = 0;
+
+	s->n_halves = is_direct(&l->conf) ? SIDES : 1;
+	tg_ready_init(&s->ready);
+	for (uint32_t i = 0; i < s->n_halves && !rc; i++) {
+		struct half *h = &s->half[i];
+
+		h->ready = i ? &s->ready : &l->ready;
+		rc = start_net(l, s, h, i, e);
+		if (!rc)
+			rc = start_tcp(l, s, h, e);
+	}
+	for (uint32_t i = 0; i < s->n_halves && !rc; i++)
+		tg_net_announce(s->half[i].net);
+	return rc;
 }
 
 static int wait_for_links(const struct stack *s, struct tg_errbuf *e)
@@ -224,6 +276,7 @@ const struct load_wire *load_stack_start(struct load *l, struct tg_errbuf *e)
 		.reap = tg_tcp_reap};
 	struct stack *s = calloc(1, sizeof(*s));
 	const char *device[SIDES] = {l->conf.north, l->conf.south};
+	const char *netns[SIDES] = {l->conf.client_netns, l->conf.origin_netns};
 
 	if (!s || start_eal(&l->conf, e))
 		return NULL;
@@ -235,11 +288,10 @@ const struct load_wire *load_stack_start(struct load *l, struct tg_errbuf *e)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < SIDES; i++)
-		if (start_port(s, i, device[i], e))
+		if (start_port(s, i, device[i], netns[i], e))
 			return NULL;
-	if (wait_for_links(s, e) || start_net(l, s, e) || start_tcp(l, s, e))
+	if (wait_for_links(s, e) || start_halves(l, s, e))
 		return NULL;
-	tg_net_announce(s->net);
-	wire.reap_ctx = s->tcp;
+	wire.reap_ctx = s->half[0].tcp;
 	return &wire;
 }

@@ -4,6 +4,8 @@
 
 #include "load.h"
 
+#define HANDSHAKES 4096u
+
 static void complain(void *arg, const char *text)
 {
 	(void)arg;
@@ -43,7 +45,8 @@ int load_tls_start(struct load *l, struct tg_errbuf *e)
 		c->client_tls.ca ? &client : NULL, c->origin_tls.cert ? &origin : NULL};
 	uint32_t conns = 2 * c->connections + 1024;
 	struct tg_tls_worker_conf w = {.max_conns = conns,
-		.max_handshakes = 2 * c->opening + 64,
+		/* The origin's may all come at once. */
+		.max_handshakes = c->opening + (conns < HANDSHAKES ? conns : HANDSHAKES),
 		.max_active = conns < 16384 ? conns : 16384,
 		.handshake_budget = 4,
 		.sessions = 16,

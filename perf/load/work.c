@@ -106,14 +106,19 @@ static struct tg_view content(
 		left < LOAD_PATTERN ? left : LOAD_PATTERN);
 }
 
+static void put_number(struct load_head *h, uint32_t n)
+{
+	for (uint32_t i = LOAD_NUMBER; i-- > 0; n /= 10)
+		h->text[h->number + i] = (char)('0' + n % 10);
+}
+
 bool load_send(const struct load_work *w, struct tg_conn *conn, struct load_head *h,
 	uint32_t number, uint64_t *at, uint64_t bytes)
 {
 	struct tg_view v[] = {tg_view_of(h->text, h->n), content(w, number, 0, bytes)};
-	uint32_t n = number, done;
+	uint32_t done;
 
-	for (uint32_t i = LOAD_NUMBER; i-- > 0; n /= 10)
-		h->text[h->number + i] = (char)('0' + n % 10);
+	put_number(h, number);
 	done = tg_conn_write(conn, v, bytes ? 2 : 1);
 	*at = done > h->n ? done - h->n : 0;
 	return done >= h->n;
@@ -130,6 +135,16 @@ void load_send_body(const struct load_work *w, struct tg_conn *conn, uint32_t nu
 		if (n < v.n)
 			break;
 	}
+}
+
+void load_send_slowly(
+	struct tg_conn *conn, struct load_head *h, uint32_t number, uint32_t *at, uint32_t most)
+{
+	uint32_t left = h->n - *at;
+	struct tg_view v = tg_view_of(h->text + *at, left < most ? left : most);
+
+	put_number(h, number);
+	*at += tg_conn_write(conn, &v, 1);
 }
 
 bool load_is_content(

@@ -4,6 +4,7 @@ legs, over kept and new connections; and tg_load notices answers that are not. N
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,13 +17,14 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, 'perf', 'harness'))
 # pylint: disable=wrong-import-position
 import netns  # noqa: E402
+import scenarios  # noqa: E402
 from lab import TGCTL  # noqa: E402
 from measure import Generator  # noqa: E402
 from place import LOAD, Place  # noqa: E402
 from scenarios import Work  # noqa: E402
 from systems import Tidegate  # noqa: E402
 
-SHORT = ['--quick', '--json', '--runs', '1', '--seconds', '1']
+TINY = ['--quick', '--json', '--runs', '1', '--seconds', '0.2', '--tiny']
 
 
 class PerfLab(Place):
@@ -47,27 +49,47 @@ def run_sh(*args):
     return json.loads(p.stdout)
 
 
+def four(s, what):
+    for key in ('requests_per_second', 'cpu_ns_per_request', 'p50_us', 'p99_us'):
+        check(s[key] > 0, f'{what}: {key} is {s[key]}')
+
+
 @case
-def plain_text_beside_nginx_and_haproxy(_):
-    r = run_sh('plain', *SHORT)
+def plain_text_beside_the_others(_):
+    r = run_sh('plain', *TINY)
+    equal(list(r), ['scenario', 'systems'], 'the object')
     equal(r['scenario'], 'plain', 'scenario')
-    equal(sorted(r['systems']), ['haproxy', 'nginx', 'tidegate'], 'systems')
+    wanted = {'haproxy', 'nginx', 'tidegate'} | ({'h2o'} if shutil.which('h2o') else set())
+    equal(set(r['systems']), wanted, 'systems')
     for name, s in r['systems'].items():
-        for key in ('requests_per_second', 'cpu_ns_per_request', 'p50_us', 'p99_us'):
-            check(s[key] > 0, f'{name}: {key} is {s[key]}')
-        check(s['requests'] > 100, f'{name}: {s["requests"]} requests')
+        four(s, name)
+        check(s['generator_alone_times'] > 0, f'{name}: no direct run')
 
 
+# Each for Tidegate alone and for an instant: what it says of one system it says of all.
 @case
-def tls_on_both_legs_and_new_connections(_):
-    for scenario in ('mtls', 'connections', 'handshakes', 'bulk-mtls'):
-        s = run_sh(scenario, *SHORT, '--systems', 'tidegate')['systems']['tidegate']
-        check(s['requests'] > 0 and s['cpu_ns_per_request'] > 0, f'{scenario}: {s}')
+def every_scenario(_):
+    objects = run_sh('all', *TINY, '--systems', 'tidegate')
+    equal([objects['scenario'], list(objects['systems'])], ['all', ['tidegate']], 'the object')
+    s = {r['scenario']: r['systems']['tidegate'] for r in objects['scenarios']}
+    check({'plain', 'mtls', 'connections', 'handshakes', 'bulk', 'bulk-mtls', 'latency', 'scale-connections',
+           'scale-routes'} <= set(s), f'scenarios: {sorted(s)}')
+    for name, r in s.items():
+        if name in scenarios.MEMORY:
+            check(r['bytes_per_idle_connection'] > 0, f'{name}: {r}')
+        else:
+            four(r, name)
+    check(s['mtls']['times_plain'] > 0, 'mtls by plain')
+    for name, field in (('scale-connections', 'connections'), ('scale-routes', 'routes'), ('bulk', 'body')):
+        xs = [p[field] for p in s[name]['points']]
+        check(len(xs) > 1 and s[name]['requests'] == s[name]['points'][-1]['requests'], f'{name}: {xs}')
+    check(s['scale-routes']['cost_ratio'] > 0, 'cost_ratio')
 
 
 @case
 def kernel_clients_over_virtual_cables(_):
-    r = run_sh('mtls', *SHORT, '--systems', 'tidegate', '--table', 'veth')
+    r = run_sh('plain', *TINY, '--systems', 'tidegate', '--table', 'veth')
+    four(r['systems']['tidegate'], 'veth')
     check(r['tables']['veth']['tidegate']['requests'] > 0, 'requests')
     check('best' not in r['tables'], 'one table alone')
 
