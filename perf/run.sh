@@ -1,11 +1,13 @@
 #!/bin/bash
-# Tidegate beside nginx and haproxy on the same work, in one run, on two CPUs (README.md says how).
+# Tidegate beside nginx, haproxy and h2o on the same work, in one run, on two CPUs (README.md says how).
 #
-#   perf/run.sh SCENARIO [--quick] [--json] [--table best|veth|both] [--systems A,B] [--runs N]
+#   perf/run.sh SCENARIO [--quick] [--json] [--table best|veth|both|xdp] [--systems A,B] [--runs N]
 #                        [--seconds S] [--save]
 #
 # SCENARIO: plain mtls connections handshakes bulk bulk-mtls latency latency-mtls idle-memory
-# idle-memory-plain, or all. Needs root (network namespaces). Builds what is missing in build/.
+# idle-memory-plain scale-connections scale-routes, or all of these; and one by one: mesh crowd idle
+# idle-spin reload reload-none slow-clients. Needs root (network namespaces). Builds what is missing
+# in build/.
 set -euo pipefail
 
 top=$(cd "$(dirname "$0")/.." && pwd)

@@ -2,6 +2,7 @@
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -20,13 +21,14 @@ def cpu_ticks(cpu):
     raise RuntimeError(f'no CPU {cpu}')
 
 
-def waited(tasks):
-    """ns that runnable tasks waited for their CPU: others had it."""
-    total = 0
+def scheduled(tasks):
+    """ns that tasks ran, and that they were runnable and waited for their CPU: others had it."""
+    ran = late = 0
     for t in tasks:
         with open(t + '/schedstat', encoding='ascii') as f:
-            total += int(f.read().split()[1])
-    return total
+            a, b = f.read().split()[:2]
+        ran, late = ran + int(a), late + int(b)
+    return ran, late
 
 
 class Generator:
@@ -75,14 +77,14 @@ class Used:
         self.at = time.monotonic()
         self.sample = system.sample()
         self.ticks = [cpu_ticks(c) for c in (SYSTEM_CPU, GENERATOR_CPU)]
-        self.late = waited(system.worker_tasks())
+        self.ran, self.late = scheduled(system.worker_tasks())
 
     def since(self, a):
         wall = (self.at - a.at) * 1e9
         return {'wall': wall, 'own': self.system.cpu_ns(a.sample, self.sample),
                 'all': self.ticks[0][0] - a.ticks[0][0],
                 'stolen': max(x[1] - y[1] for x, y in zip(self.ticks, a.ticks)) / wall,
-                'waited': (self.late - a.late) / wall}
+                'ran': (self.ran - a.ran) / wall, 'waited': (self.late - a.late) / wall}
 
 
 def run(name, place, work, table, seconds, warmup):
@@ -92,6 +94,9 @@ def run(name, place, work, table, seconds, warmup):
         try:
             g.event('begin')
             a = Used(system)
+            for _ in range(work.reloads):
+                time.sleep(seconds / (work.reloads + 1))
+                os.kill(system.proc.pid, signal.SIGHUP)
             g.event('end')
             b = Used(system)
             while not system.moved(a.sample, b.sample):
@@ -118,7 +123,7 @@ def figures(work, r, used, n, polls):
             'gbit_per_second': w['body_bytes'] * 8e-9 / r['seconds'],
             'cpu_ns_per_kib': cpu / n / max(work.body / 1024, 1),
             'cores_per_1000_requests': cpu / n * 1e-6,
-            'system_busy': cpu / used['wall'], 'generator_busy': r['generator_busy'],
+            'system_busy': cpu / used['wall'], 'cpu_share': used['ran'], 'generator_busy': r['generator_busy'],
             'generator_ns_per_request': generator,
             # Of both CPUs: all that the system's did, interrupts too, and what the generator's did for requests.
             'cpu_both_ns_per_request': generator + (cpu if polls else used['all']) / n,

@@ -38,6 +38,8 @@ class Work:
     routes: int = 0        # of the system, each for its share of the paths; 0: one for all
     zipf: float = 0        # how paths are chosen; 0: all alike
     rbac: bool = False     # who may is asked for each request
+    idle: str = ''         # Tidegate's way when there is nothing to do; '': spin over memif, else adaptive
+    reloads: int = 0       # of Tidegate's configuration during a run
     shows: tuple = ('requests_per_second', 'cpu_ns_per_request', 'p50_us', 'p99_us')
     about: str = ''
     against: str = ''      # Tidegate's cost is also given as so many times that of this scenario
@@ -62,6 +64,7 @@ class Work:
 REQUESTS = ('requests_per_second', 'cpu_ns_per_request', 'cpu_net_ns_per_request', 'generator_busy', 'system_busy')
 LATENCY = ('p50_us', 'p90_us', 'p99_us', 'p99_9_us', 'cpu_ns_per_request')
 BULK = ('gbit_per_second', 'cpu_ns_per_kib', 'generator_busy', 'system_busy')
+IDLE = ('cpu_share', 'p50_us', 'p99_us')
 MEMORY_SHOWS = ('bytes_per_idle_connection', 'process_bytes', 'kernel_bytes')
 SCALE = ('requests_per_second', 'cpu_ns_per_request', 'cost_ratio', 'generator_busy', 'system_busy')
 
@@ -105,11 +108,20 @@ SCENARIOS = {
                  about='mtls with RBAC by SPIFFE identity, statistics and a request identity: the tax of a mesh'),
     'crowd': Work(connections=4096, shows=REQUESTS, direct=False,
                   about='4,096 requests at once instead of 64: what overload does to goodput'),
+    'idle': Work(rate=20, idle='adaptive', shows=IDLE, best='cpu_share', direct=False, only=ONE_EACH,
+                 about='64 connections and 20 requests a second: what is used when there is nothing to do, and what '
+                       'waking up costs'),
+    'idle-spin': Work(rate=20, idle='spin', shows=IDLE, best='cpu_share', direct=False, only=('tidegate',),
+                      about='the same, and Tidegate never sleeps: p50 here and there differ by the waking up'),
+    'reload': Work(rate=20000, routes=100000, reloads=3, shows=LATENCY, direct=False, only=('tidegate',),
+                   about='20,000 requests a second while 100,000 routes are read again and swapped, three times'),
+    'reload-none': Work(rate=20000, routes=100000, shows=LATENCY, direct=False, only=('tidegate',),
+                        about='the same without a reload'),
     'slow-clients': Work(connections=1088, slow=1024, body=4096, shows=REQUESTS, direct=False,
                          about='64 connections as in plain beside 1,024 clients that send and read 20 kB a second'),
 }
 # Only when asked for by name.
-NOT_IN_ALL = {'mesh', 'crowd', 'slow-clients'}
+NOT_IN_ALL = {'mesh', 'crowd', 'slow-clients', 'idle', 'idle-spin', 'reload', 'reload-none'}
 NOT_TINY = {'latency-mtls', 'idle-memory-plain'}
 MEMORY = {'idle-memory', 'idle-memory-plain'}
 # The numbers of connections that the slope is taken over: of the others fewer, for lack of file descriptors.

@@ -158,7 +158,7 @@ clusters: ( { name = "origin"; connect_timeout = "60s"; endpoints: ( { address =
         memif = 'net_memif{},role=server,id=0,socket-abstract=no,socket=' + self.place.dir + '/{}.sock'
         n = self.work.connections
         config = self.write(
-            'tidegate.cfg', self.CONFIG, cpu=SYSTEM_CPU, idle='spin' if best else 'adaptive',
+            'tidegate.cfg', self.CONFIG, cpu=SYSTEM_CPU, idle=self.work.idle or ('spin' if best else 'adaptive'),
             north=memif.format(0, 'north') if best else 'net_af_xdp0,iface=tgn0',
             south=memif.format(1, 'south') if best else 'net_af_xdp1,iface=tgs0',
             memory=f'{512 + n * 5 // 1024 + self.work.routes // 256}MiB', more=f'max_connections = {n + 4096};' if n > 8192 else '',

@@ -145,9 +145,11 @@ def into_tidegate(place, seconds, kind):
     wrpcap(pcap, packets(kind))
     with Node(place, scenarios.Work(), 'best') as node:
         t = Testpmd(place, kind, GENERATOR_CPU,
-                    [f'net_pcap0,rx_pcap={pcap},infinite_rx=1', MEMIF.format(0, 'client', place.path('north.sock'))],
-                    ['--forward-mode=io'])
+                    [f'net_pcap0,rx_pcap={pcap},infinite_rx=1', MEMIF.format(0, 'client', place.path('north.sock')),
+                     MEMIF.format(1, 'client', place.path('south.sock'))],
+                    ['--forward-mode=io', '--portlist=0,1'])
         try:
+            wait_for(node.ready, 'tidegate')
             t.say('start')
             time.sleep(1)
             a, sent = node.counts(), t.counters()[1]
