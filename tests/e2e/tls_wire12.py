@@ -1,12 +1,12 @@
-"""TLS 1.2 by hand, for tests: a client with ECDHE and AEAD suites (RFC 5246, 5288, 7627, 7905)."""
+"""TLS 1.2 by hand, for tests: client and server with ECDHE and AEAD suites (RFC 5246, 5288, 7627, 7905)."""
 import hashlib
 import hmac
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from tls_wire import (ALERT, CCS, CERTIFICATE, CERTIFICATE_REQUEST, DATA, FINISHED, HANDSHAKE, P256, X25519, Client, Field, Stop, ext,
-                      handshake, u16, u8)
+from tls_wire import (CCS, CERTIFICATE, CERTIFICATE_REQUEST, CLIENT_HELLO, FINISHED, HANDSHAKE, P256, SERVER_HELLO, X25519, Client,
+                      Field, Server, Share, Stop, ext, handshake, u16, u8)
 
 SERVER_KEY_EXCHANGE, HELLO_DONE, CLIENT_KEY_EXCHANGE = 12, 14, 16
 SUITES12 = {0xc02b: ('sha256', 16, 4, AESGCM), 0xc02c: ('sha384', 32, 4, AESGCM), 0xcca9: ('sha256', 32, 12, ChaCha20Poly1305)}
@@ -160,3 +160,117 @@ class Client12(Client):
 
     def take(self, m):
         self.log.append(f'message:{m[0]}')
+
+
+class Server12(Server):
+    """As Server; what it does otherwise. What a case may set: suite, group, public (our key, if another than the right
+    one), more (extensions), without (some), leave and double (a part), ccs (content; None: none), unsealed."""
+
+    PARTS12 = ('hello', 'certificate', 'exchange', 'done', 'finished')
+    version = 0x0303
+
+    def __init__(self, *args, **how):
+        super().__init__(*args, **how)
+        self.suite, self.group, self.public = 0xc02b, X25519, None
+        self.more, self.without = (), ()
+        self.leave = self.double = None
+        self.ccs, self.unsealed = b'\1', False
+        self.heard = ((1, 100),)  # no_renegotiation
+        self.client_random = self.random = bytes(32)
+        self.offered = self.master = None
+
+    def read_hello(self):
+        m = self.message()
+        if m[0] != CLIENT_HELLO:
+            self.log.append(f'message:{m[0]}')
+            raise Stop()
+        self.transcript += m
+        self.client_random, at = m[6:38], 39 + m[38]
+        self.session = m[39:at]
+        at += 2 + int.from_bytes(m[at:at + 2], 'big')
+        at += 1 + m[at] + 2
+        self.offered = {}
+        while at < len(m):
+            n = int.from_bytes(m[at + 2:at + 4], 'big')
+            self.offered[int.from_bytes(m[at:at + 2], 'big')] = m[at + 4:at + 4 + n]
+            at += 4 + n
+        self.log.append('hello')
+
+    def hello(self):  # pylint: disable=arguments-differ
+        self.random = self.rng.randbytes(32)
+        exts = [ext('renegotiation', 65281, [Field('verify', b'', 1)]), ext('ems', 23, b'')]
+        exts = [e for e in exts if int.from_bytes(e.body[0].body, 'big') not in self.without]
+        return handshake('hello', SERVER_HELLO, [
+            Field('version', b'\3\3'), Field('random', self.random), Field('session', b'', 1), Field('suite', u16(self.suite)),
+            Field('compression', b'\0'), Field('extensions', [*exts, *self.more], 2)])
+
+    def certificate(self):
+        return handshake('certificate', CERTIFICATE, [Field('list', [Field('cert', self.pair.der, 3)], 3)])
+
+    def exchange(self):
+        self.share = Share(self.group, self.rng)
+        key = self.share.public() if self.public is None else self.public
+        params = b'\3' + u16(self.group) + u8(len(key)) + key
+        return handshake('exchange', SERVER_KEY_EXCHANGE, [
+            Field('type', b'\3'), Field('group', u16(self.group)), Field('key', key, 1), Field('scheme', u16(self.pair.scheme)),
+            Field('signature', self.pair.sign(self.client_random + self.random + params), 2)])
+
+    def certificate_request(self):  # pylint: disable=arguments-differ
+        return handshake('request', CERTIFICATE_REQUEST, [Field('types', b'\x40\1', 1), Field('sigalgs', b'\4\3\x08\4\4\1', 2),
+                                                          Field('names', b'', 2)])
+
+    @staticmethod
+    def done():
+        return handshake('done', HELLO_DONE, [Field('nothing', b'')])
+
+    def finished(self):
+        h = SUITES12[self.suite][0]
+        mac = prf(h, self.master, b'server finished', hashlib.new(h, self.transcript).digest(), 12) if self.master else bytes(12)
+        return handshake('finished', FINISHED, [Field('mac', mac)])
+
+    def on_ccs(self):
+        if self.master:
+            self.rx = self.keys12[0]
+
+    def client_part(self):
+        """The client's messages up to its Finished."""
+        while True:
+            m = self.message()
+            self.transcript += m
+            if m[0] == FINISHED:
+                self.log.append('finished')
+                return
+            if m[0] == CLIENT_KEY_EXCHANGE:
+                self.derive(m[5:])
+            else:
+                self.log.append(f'message:{m[0]}')
+
+    def derive(self, key):
+        h, n, iv, _ = SUITES12[self.suite]
+        shared = self.share.agree(key)
+        if 23 in self.offered and 23 not in self.without:
+            self.master = prf(h, shared, b'extended master secret', hashlib.new(h, self.transcript).digest(), 48)
+        else:
+            self.master = prf(h, shared, b'master secret', self.client_random + self.random, 48)
+        b = prf(h, self.master, b'key expansion', self.random + self.client_random, 2 * (n + iv))
+        self.keys12 = tuple(Half12(self.suite, b[i * n:][:n], b[2 * n + i * iv:][:iv]) for i in (0, 1))
+
+    def open(self, bend=None, part=None, before=None, cut=16384):  # pylint: disable=arguments-differ
+        self.read_hello()
+        for p in self.PARTS12:
+            if p == 'finished':
+                self.client_part()
+                if self.ccs is not None:
+                    self.send(CCS, self.ccs)
+                self.tx = None if self.unsealed else self.keys12[1]
+            if before:
+                before(p)
+            if p == self.leave:
+                continue
+            tree = getattr(self, p)()
+            if p == part:
+                bend(tree)
+            self.say(tree.encode(), cut)
+            if p == self.double:
+                self.say(tree.encode(), cut)
+        self.tx, self.app = self.keys12[1], True
