@@ -1,10 +1,9 @@
 /* bench_aead.c: what sealing and opening a TLS 1.3 record costs, with each implementation.
  *
- * One line a measurement: the best of several rounds, in ns a record, for content of 64 B, 256 B,
- * 1400 B and 16 KiB: the record in one piece, and in pieces of 1448 bytes, as TCP's segments hold
- * it. Also what waking a key and a KeyUpdate cost, and the same 256 bytes while a second thread
- * does likewise: ipsec-mb clears one word at each call, which threads share unless each has an
- * instance of the library (tg_aead_thread).
+ * For content of 64 B, 256 B, 1400 B and 16 KiB: the record in one piece, and in pieces of 1448
+ * bytes, as TCP's segments hold it. Also what waking a key and a KeyUpdate cost, and the same 256
+ * bytes while a second thread does likewise: ipsec-mb clears one word at each call, which threads
+ * share unless each has an instance of the library (tg_aead_thread).
  */
 #include <pthread.h>
 #include <sched.h>
@@ -13,9 +12,10 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "bench.h"
 #include "record.h"
 
-#define ROUNDS 40
+#define PASS 16 /* records */
 #define MSS 1448
 #define MAX (TG_REC_CONTENT_MAX + TG_REC_OVERHEAD)
 #define PIECES (MAX / MSS + 1)
@@ -39,7 +39,7 @@ static void check(bool ok)
 }
 
 /* One direction, and a record cut in some way. */
-struct bench {
+struct line {
 	struct tg_rec tx, rx;
 	struct tg_aead_key tx_key, rx_key;
 	uint8_t content[TG_REC_CONTENT_MAX], rec[MAX];
@@ -47,7 +47,7 @@ struct bench {
 	uint32_t n, n_out;
 };
 
-static void begin(struct bench *b, enum tg_suite suite)
+static void begin(struct line *b, enum tg_suite suite)
 {
 	static const uint8_t secret[48] = {1};
 
@@ -58,7 +58,7 @@ static void begin(struct bench *b, enum tg_suite suite)
 	check(tg_rec_wake(&b->tx, &b->tx_key) && tg_rec_wake(&b->rx, &b->rx_key));
 }
 
-static void end(struct bench *b, enum tg_suite suite)
+static void end(struct line *b, enum tg_suite suite)
 {
 	static const enum tg_aead_id ids[] = {
 		TG_AEAD_AES_128_GCM, TG_AEAD_AES_256_GCM, TG_AEAD_CHACHA20_POLY1305};
@@ -68,7 +68,7 @@ static void end(struct bench *b, enum tg_suite suite)
 	ops->discard(tg_rec_rest(&b->rx));
 }
 
-static void cut(struct bench *b, uint32_t n, uint32_t piece)
+static void cut(struct line *b, uint32_t n, uint32_t piece)
 {
 	uint32_t total = n + TG_REC_OVERHEAD;
 
@@ -79,113 +79,94 @@ static void cut(struct bench *b, uint32_t n, uint32_t piece)
 			(struct tg_span){b->rec + at, total - at < piece ? total - at : piece};
 }
 
-static void seal(struct bench *b)
+static void seal(struct line *b)
 {
 	tg_rec_seal(&b->tx, TG_REC_DATA, &(struct tg_view){b->content, b->n}, 1, b->n, b->out,
 		b->n_out);
 }
 
-static void open_(struct bench *b)
+static void measure_seal(struct line *b, const char *name)
 {
+	struct bench m;
+
+	for (bench_begin(&m, name); bench_more(&m);) {
+		bench_start(&m);
+		for (uint32_t i = 0; i < PASS; i++)
+			seal(b);
+		bench_stop(&m, PASS);
+	}
+}
+
+/* Opening overwrites the record: a pass has one for each time. */
+static void measure_open(struct line *b, const char *name)
+{
+	static uint8_t sealed[MAX], records[PASS][MAX];
+	static struct tg_span out[PASS][PIECES];
+	struct bench m;
 	uint8_t type;
 
-	check(tg_rec_open(&b->rx, b->out, b->n_out, &type) == (int32_t)b->n);
-}
-
-static uint32_t runs_of(uint32_t n)
-{
-	return n > 4096 ? 300 : 4000;
-}
-
-/* Opening is timed by itself: the sealed record is put back each time, and what that costs is taken
- * off. */
-static double time_open(struct bench *b, const uint8_t *sealed)
-{
-	uint32_t total = b->n + TG_REC_OVERHEAD, runs = runs_of(b->n);
-	double best = 1e18, copying = 1e18, start, took;
-
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		start = now();
-		for (uint32_t i = 0; i < runs; i++) {
-			memcpy(b->rec, sealed, total);
+	b->tx.seq = 0;
+	seal(b);
+	memcpy(sealed, b->rec, b->n + TG_REC_OVERHEAD);
+	for (uint32_t i = 0; i < PASS; i++)
+		for (uint32_t k = 0; k < b->n_out; k++)
+			out[i][k] =
+				(struct tg_span){records[i] + (b->out[k].p - b->rec), b->out[k].n};
+	for (bench_begin(&m, name); bench_more(&m);) {
+		for (uint32_t i = 0; i < PASS; i++)
+			memcpy(records[i], sealed, b->n + TG_REC_OVERHEAD);
+		bench_start(&m);
+		for (uint32_t i = 0; i < PASS; i++) {
 			b->rx.seq = 0;
-			open_(b);
+			check(tg_rec_open(&b->rx, out[i], b->n_out, &type) == (int32_t)b->n);
 		}
-		took = (now() - start) / runs;
-		best = took < best ? took : best;
-		start = now();
-		for (uint32_t i = 0; i < runs; i++) {
-			memcpy(b->rec, sealed, total);
-			__asm__ volatile("" : : "r"(b->rec) : "memory");
-		}
-		took = (now() - start) / runs;
-		copying = took < copying ? took : copying;
+		bench_stop(&m, PASS);
 	}
-	return best - copying;
-}
-
-static double time_seal(struct bench *b)
-{
-	uint32_t runs = runs_of(b->n);
-	double best = 1e18;
-
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		double start = now(), took;
-
-		for (uint32_t i = 0; i < runs; i++)
-			seal(b);
-		took = (now() - start) / runs;
-		best = took < best ? took : best;
-	}
-	return best;
 }
 
 static void bench_records(const char *impl, enum tg_suite suite)
 {
 	static const uint32_t sizes[] = {64, 256, 1400, 16384}, pieces[] = {MAX, MSS};
-	static struct bench b;
-	static uint8_t sealed[MAX];
+	static struct line b;
+	char name[100];
 
 	begin(&b, suite);
 	for (uint32_t p = 0; p < 2; p++)
 		for (uint32_t i = 0; i < TG_ARRAY_LEN(sizes); i++) {
-			double sealing;
-
 			cut(&b, sizes[i], pieces[p]);
 			if (p && b.n_out == 1)
 				continue;
-			sealing = time_seal(&b);
-			b.tx.seq = 0;
-			seal(&b);
-			memcpy(sealed, b.rec, sizes[i] + TG_REC_OVERHEAD);
-			printf("%-8s %-17s %5u bytes, %2u piece%s  seal %8.1f ns  open %8.1f ns\n",
-				impl, suites[suite], sizes[i], b.n_out, b.n_out > 1 ? "s" : " ",
-				sealing, time_open(&b, sealed));
+			snprintf(name, sizeof(name), "%s %s: seal %u bytes in %u", impl,
+				suites[suite], sizes[i], b.n_out);
+			measure_seal(&b, name);
+			snprintf(name, sizeof(name), "%s %s: open %u bytes in %u", impl,
+				suites[suite], sizes[i], b.n_out);
+			measure_open(&b, name);
 		}
 	end(&b, suite);
 }
 
 static void bench_keys(const char *impl, enum tg_suite suite)
 {
-	static struct bench b;
-	double wake = 1e18, update = 1e18;
+	static struct line b;
+	struct bench m;
+	char name[100];
 
 	begin(&b, suite);
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		double start = now(), took;
-
-		for (uint32_t i = 0; i < 1000; i++)
+	snprintf(name, sizeof(name), "%s %s: rest and wake", impl, suites[suite]);
+	for (bench_begin(&m, name); bench_more(&m);) {
+		bench_start(&m);
+		for (uint32_t i = 0; i < PASS; i++)
 			check(tg_rec_wake(&b.tx, tg_rec_rest(&b.tx)));
-		took = (now() - start) / 1000;
-		wake = took < wake ? took : wake;
-		start = now();
-		for (uint32_t i = 0; i < 1000; i++)
-			check(tg_rec_next_key(&b.tx));
-		took = (now() - start) / 1000;
-		update = took < update ? took : update;
+		bench_stop(&m, PASS);
 	}
-	printf("%-8s %-17s rest and wake %6.1f ns  KeyUpdate %7.1f ns\n", impl, suites[suite], wake,
-		update);
+	snprintf(name, sizeof(name), "%s %s: KeyUpdate", impl, suites[suite]);
+	for (bench_begin(&m, name); bench_more(&m);) {
+		bench_start(&m);
+		for (uint32_t i = 0; i < PASS; i++)
+			check(tg_rec_next_key(&b.tx));
+		bench_stop(&m, PASS);
+	}
 	end(&b, suite);
 }
 
@@ -215,7 +196,7 @@ static void pin(uint32_t n)
 /* The second thread seals with the first one's instance of the library, or with one for itself. */
 static void *other_thread(void *arg)
 {
-	static struct bench sharing, apart;
+	static struct line sharing, apart;
 	enum company now_is;
 
 	pin(1);
@@ -250,7 +231,7 @@ static int order(const void *a, const void *b)
 
 /* Short rounds in turn alone, beside a thread that shares, and beside one that does not; of those
  * in company, the ones in which the other thread did as much as we. Same key, same memory. */
-static uint32_t one_round(struct bench *b, enum company with, double *took)
+static uint32_t one_round(struct line *b, enum company with, double *took)
 {
 	uint32_t before = atomic_load_explicit(&other_done, memory_order_relaxed), done;
 	double start = now(), end;
@@ -266,7 +247,7 @@ static uint32_t one_round(struct bench *b, enum company with, double *took)
 static void bench_company(const char *impl)
 {
 	static double took[END][SHORT_ROUNDS];
-	static struct bench mine;
+	static struct line mine;
 	uint32_t n[END] = {0};
 	pthread_t t;
 
@@ -294,21 +275,23 @@ static void bench_company(const char *impl)
 	end(&mine, TG_SUITE_AES_128_GCM_SHA256);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const char *const impls[] = {"ipsec-mb", "evp"};
 
+	bench_init(argc, argv);
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(impls); i++) {
 		const char *name = tg_aead_init(impls[i]);
 
 		if (!name)
 			continue;
 		printf("# %s\n", name);
-		for (uint32_t s = 0; s < TG_ARRAY_LEN(suites); s++)
-			bench_records(impls[i], (enum tg_suite)s);
-		for (uint32_t s = 0; s < TG_ARRAY_LEN(suites); s++)
-			bench_keys(impls[i], (enum tg_suite)s);
-		bench_company(impls[i]);
+		for (uint32_t k = 0; k < TG_ARRAY_LEN(suites); k++) {
+			bench_records(impls[i], (enum tg_suite)k);
+			bench_keys(impls[i], (enum tg_suite)k);
+		}
+		if (argc == 1 && !bench_counts())
+			bench_company(impls[i]);
 	}
-	return 0;
+	return bench_end();
 }

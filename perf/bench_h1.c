@@ -1,17 +1,16 @@
 /* bench_h1.c: what reading and writing an HTTP/1.1 head costs, with each scanner.
  *
- * One line a measurement: the best of several rounds, in ns. The head is warm in the first cache,
- * at changing alignments, and the same each time: the kind case, as in the published figures that
- * this is compared with.
+ * The head is warm in the first cache, at changing alignments, and the same each time: the kind
+ * case, as in the published figures that this is compared with.
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include <tidegate/http1.h>
 
-#define ROUNDS 30
-#define RUNS 20000
+#include "bench.h"
+
+#define PASS 64
 #define FIELDS 64
 
 /* As long as the head that parsers are commonly measured with (about 700 bytes, ten fields, a long
@@ -41,14 +40,6 @@ static const char answer[] =
 
 static const struct tg_h1_limits limits = TG_H1_LIMITS_DEFAULT;
 
-static double now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
-}
-
 static void check(bool ok)
 {
 	if (!ok) {
@@ -72,19 +63,18 @@ static void bench_parse(const char *what, const char *text, uint32_t n, bool req
 	static char copies[8][1024 + 64];
 	struct tg_field fields[FIELDS];
 	struct tg_msg m = {.fields = fields, .field_cap = FIELDS};
-	double best = 1e18;
+	struct bench b;
+	char name[80];
 
+	snprintf(name, sizeof(name), "h1: %s, %u bytes, %s", what, n, tg_h1_scanner());
 	for (uint32_t i = 0; i < 8; i++)
 		memcpy(copies[i] + i, text, n);
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		double start = now(), took;
-
-		for (uint32_t i = 0; i < RUNS; i++)
+	for (bench_begin(&b, name); bench_more(&b);) {
+		bench_start(&b);
+		for (uint32_t i = 0; i < PASS; i++)
 			parse(copies[i % 8] + i % 8, n, request, &m);
-		took = (now() - start) / RUNS;
-		best = took < best ? took : best;
+		bench_stop(&b, PASS);
 	}
-	printf("%-8s %-24s %4u bytes %7.1f ns\n", tg_h1_scanner(), what, n, best);
 }
 
 /* Hop-by-hop fields removed, framed and written, as the proxy does for each request. */
@@ -93,13 +83,14 @@ static void bench_forward(const char *text, uint32_t n)
 	struct tg_field fields[FIELDS];
 	struct tg_msg parsed = {.fields = fields, .field_cap = FIELDS};
 	uint8_t out[2048], scratch[24];
-	double best = 1e18;
+	struct bench b;
+	char name[80];
 
 	parse(text, n, true, &parsed);
-	for (uint32_t round = 0; round < ROUNDS; round++) {
-		double start = now(), took;
-
-		for (uint32_t i = 0; i < RUNS; i++) {
+	snprintf(name, sizeof(name), "h1: strip, frame and write, %u bytes", n);
+	for (bench_begin(&b, name); bench_more(&b);) {
+		bench_start(&b);
+		for (uint32_t i = 0; i < PASS; i++) {
 			struct tg_msg m = parsed;
 
 			for (uint32_t k = 0; k < m.n_fields; k++)
@@ -108,16 +99,15 @@ static void bench_forward(const char *text, uint32_t n)
 			check(!tg_h1_frame(&m, m.body, 0, false, false, scratch));
 			check(tg_h1_write_head(&m, out, sizeof(out)) > 0);
 		}
-		took = (now() - start) / RUNS;
-		best = took < best ? took : best;
+		bench_stop(&b, PASS);
 	}
-	printf("%-8s %-24s %4u bytes %7.1f ns\n", "-", "strip, frame and write", n, best);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	static const char *const scanners[] = {"scalar", "avx2", "neon"};
 
+	bench_init(argc, argv);
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(scanners); i++) {
 		if (tg_h1_init(scanners[i]) < 0)
 			continue;
@@ -127,5 +117,5 @@ int main(void)
 	}
 	bench_forward(browser, sizeof(browser) - 1);
 	bench_forward(small, sizeof(small) - 1);
-	return 0;
+	return bench_end();
 }

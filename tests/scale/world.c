@@ -290,14 +290,20 @@ static uint64_t cpu_ns(void)
 
 static uint32_t worker_turn(struct world *w)
 {
-	uint64_t began = cpu_ns();
-	uint32_t work = receive(w);
+	uint64_t began = w->conf.around ? 0 : cpu_ns();
+	uint32_t work;
 
+	if (w->conf.around)
+		w->conf.around(w->conf.ctx, true);
+	work = receive(w);
 	work += tg_ready_drain(&w->ready, 256, tg_tcp_reap, w->tcp);
 	work += tg_wheel_advance(&w->wheel, w->wheel.now, 256);
 	tg_tcp_output(w->tcp);
 	tg_net_flush(w->net);
-	w->cpu_ns += cpu_ns() - began;
+	if (w->conf.around)
+		w->conf.around(w->conf.ctx, false);
+	else
+		w->cpu_ns += cpu_ns() - began;
 	w->turns++;
 	return work;
 }

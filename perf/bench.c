@@ -1,0 +1,142 @@
+#include "bench.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <tidegate/tax.h>
+
+#ifdef TG_HAVE_CALLGRIND
+#include <valgrind/callgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define CALLGRIND_TOGGLE_COLLECT
+#define CALLGRIND_ZERO_STATS
+#define CALLGRIND_DUMP_STATS_AT(what) (void)(what)
+#endif
+
+#define ROUND_NS 250000
+#define COUNTED 512 /* times that are enough for instructions: they hardly differ */
+#define WARM_PASSES 3
+#define LOW (BENCH_ROUNDS / 10)
+
+static char **wanted;
+static uint32_t n_wanted, printed;
+
+static uint64_t now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+bool bench_counts(void)
+{
+	return RUNNING_ON_VALGRIND;
+}
+
+void bench_init(int argc, char **argv)
+{
+	wanted = argv + 1;
+	n_wanted = argc > 1 ? (uint32_t)argc - 1 : 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+}
+
+static bool is_wanted(const char *name)
+{
+	for (uint32_t i = 0; i < n_wanted; i++)
+		if (strstr(name, wanted[i]))
+			return true;
+	return !n_wanted;
+}
+
+void bench_begin(struct bench *b, const char *name)
+{
+	memset(b, 0, sizeof(*b));
+	b->name = name;
+	if (!is_wanted(name))
+		b->rounds = UINT32_MAX;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void print(struct bench *b)
+{
+	const double *v = b->ns_of;
+
+	qsort(b->ns_of, BENCH_ROUNDS, sizeof(double), by_value);
+	qsort(b->cycles_of, BENCH_ROUNDS, sizeof(double), by_value);
+	printf("%-44s %9.1f ns (%.1f .. %.1f) %9.0f cycles\n", b->name, v[BENCH_ROUNDS / 2], v[LOW],
+		v[BENCH_ROUNDS - 1 - LOW], b->cycles_of[BENCH_ROUNDS / 2]);
+	printed++;
+}
+
+/* The first passes are for caches, branch predictors and memory that is touched for the first time;
+ * they count as round 0, which is thrown away. */
+static bool more_counting(struct bench *b)
+{
+	char text[200];
+
+	b->rounds++;
+	if (b->rounds == WARM_PASSES + 1) {
+		CALLGRIND_ZERO_STATS;
+		b->count = 0;
+	}
+	if (b->rounds <= WARM_PASSES || b->count < COUNTED)
+		return true;
+	snprintf(text, sizeof(text), "%s\t%llu", b->name, (unsigned long long)b->count);
+	CALLGRIND_DUMP_STATS_AT(text);
+	printed++;
+	return false;
+}
+
+bool bench_more(struct bench *b)
+{
+	if (b->rounds == UINT32_MAX)
+		return false;
+	if (bench_counts())
+		return more_counting(b);
+	if (b->ns < ROUND_NS)
+		return true;
+	if (b->rounds) {
+		b->ns_of[b->rounds - 1] = (double)b->ns / (double)b->count;
+		b->cycles_of[b->rounds - 1] = (double)b->cycles / (double)b->count;
+	}
+	b->ns = b->cycles = b->count = 0;
+	if (b->rounds++ < BENCH_ROUNDS)
+		return true;
+	print(b);
+	return false;
+}
+
+void bench_start(struct bench *b)
+{
+	b->start_ns = now();
+	b->start_cycles = tg_tsc();
+	CALLGRIND_TOGGLE_COLLECT;
+}
+
+void bench_stop(struct bench *b, uint32_t count)
+{
+	CALLGRIND_TOGGLE_COLLECT;
+	b->cycles += tg_tsc() - b->start_cycles;
+	b->ns += now() - b->start_ns;
+	b->count += count;
+}
+
+double bench_ns(const struct bench *b)
+{
+	return b->rounds == UINT32_MAX || bench_counts() ? 0 : b->ns_of[BENCH_ROUNDS / 2];
+}
+
+int bench_end(void)
+{
+	return printed ? 0 : 2;
+}

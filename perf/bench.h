@@ -1,0 +1,51 @@
+/* bench.h: what a piece of code costs, in ns, TSC cycles and instructions.
+ *
+ *	for (bench_begin(&b, "what it is"); bench_more(&b);) {
+ *		...                     not measured
+ *		bench_start(&b);
+ *		...                     n times what is measured
+ *		bench_stop(&b, n);
+ *	}
+ *
+ * Many passes make a round of a quarter of a millisecond or so; the median of the rounds is
+ *printed, and the range of all but the lowest and the highest tenth. Passes should be some
+ *microseconds long: reading the clock costs some ten ns.
+ *
+ * Under callgrind (perf/bench.py) the same program counts instructions: a few passes, of which only
+ * what is between start and stop is collected, and a dump of the totals for each name. There is no
+ * other way on machines without performance counters. Owner: one thread.
+ */
+#ifndef PERF_BENCH_H
+#define PERF_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define BENCH_ROUNDS 61
+
+struct bench {
+	const char *name;
+	uint32_t rounds;                 /* done */
+	uint64_t ns, cycles, count;      /* of this round */
+	uint64_t start_ns, start_cycles; /* of this pass */
+	double ns_of[BENCH_ROUNDS], cycles_of[BENCH_ROUNDS];
+};
+
+/* NAME ...: only what has one of these in its name. */
+void bench_init(int argc, char **argv);
+/* False for a name that is not wanted: bench_more() is false at once. */
+void bench_begin(struct bench *b, const char *name);
+bool bench_more(struct bench *b);
+void bench_start(struct bench *b);
+void bench_stop(struct bench *b, uint32_t count);
+/* Whether instructions are being counted: what is slow to prepare may be smaller then. */
+bool bench_counts(void);
+/* ns, median of the last bench; 0: it was left out. For benches that compare. */
+double bench_ns(const struct bench *b);
+/* The process's exit code; 2: nothing was measured. */
+int bench_end(void);
+
+/* The value is needed: the compiler must not leave its making out. */
+#define bench_keep(x) __asm__ volatile("" : : "g"(x) : "memory")
+
+#endif
