@@ -1,14 +1,15 @@
 /* tls.h: TLS 1.3 (RFC 8446), and 1.2 (RFC 5246) where it is asked for, over a tg_conn, as a
  * tg_conn.
  *
- *   TCP's conn --bytes--> [ handshake: OpenSSL, memory BIOs ] --secrets--> [ records: Tidegate ]
+ *   TCP's conn --bytes--> [ handshake: ours or OpenSSL's ] --secrets--> [ records: Tidegate ]
  * --tg_conn--> proxy
  *
- * OpenSSL does the handshake; then the traffic secrets and sequence numbers are taken over, its
- * object is freed, and records are opened in place in received packets and sealed straight into
- * outgoing ones (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake are ours. So
- * it is with TLS 1.2 (only where min_version asks for it): ECDHE and AEAD suites alone, no
- * renegotiation, no compression.
+ * OpenSSL does the handshake, but for those of servers with an ordinary client of TLS 1.3, which
+ * are ours over its primitives (lib/tls/serve.h); then the traffic secrets and sequence numbers are
+ * taken over, its object is freed, and records are opened in place in received packets and sealed
+ * straight into outgoing ones (lib/tls/record.h). KeyUpdate, tickets and alerts after the handshake
+ * are ours. So it is with TLS 1.2 (only where min_version asks for it): ECDHE and AEAD suites
+ * alone, no renegotiation, no compression.
  *
  * Three parts:
  *   tg_tls_conf   what the configuration says of one listener or cluster: immutable, in a snapshot

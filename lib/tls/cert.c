@@ -73,6 +73,24 @@ bool tg_cert_digest(const X509 *x, const EVP_MD *md, uint8_t out[static TG_DIGES
 	return X509_digest(x, md, out, NULL) == 1;
 }
 
+const uint8_t *tg_cert_point(const X509 *x)
+{
+	X509_PUBKEY *spki = X509_get_X509_PUBKEY(x);
+	const ASN1_OBJECT *curve;
+	const unsigned char *p;
+	ASN1_OBJECT *type;
+	X509_ALGOR *alg;
+	const void *v;
+	int n, kind;
+
+	if (!X509_PUBKEY_get0_param(&type, &p, &n, &alg, spki) || n != 65 || p[0] != 4 ||
+		OBJ_obj2nid(type) != NID_X9_62_id_ecPublicKey)
+		return NULL;
+	X509_ALGOR_get0(NULL, &kind, &v, alg);
+	curve = v;
+	return kind == V_ASN1_OBJECT && OBJ_obj2nid(curve) == NID_X9_62_prime256v1 ? p : NULL;
+}
+
 int64_t tg_cert_time(const ASN1_TIME *t)
 {
 	struct tm tm;

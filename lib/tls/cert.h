@@ -27,6 +27,8 @@ void tg_cert_names_free(struct tg_cert_names *n);
 
 /* SHA-256 of the certificate's DER; false: no memory. md: SHA-256, fetched. */
 bool tg_cert_digest(const X509 *x, const EVP_MD *md, uint8_t out[static TG_DIGEST]);
+/* The public key as an uncompressed point of P-256, 65 bytes; NULL: it is none. */
+const uint8_t *tg_cert_point(const X509 *x);
 /* Seconds since 1970; times that cannot be read are in 1970. */
 int64_t tg_cert_time(const ASN1_TIME *t);
 int64_t tg_cert_not_before(const X509 *x);

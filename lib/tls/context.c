@@ -426,6 +426,27 @@ static bool add_ca_names(SSL_CTX *c, const struct tg_tls_ctx *x, STACK_OF(X509) 
 	return true;
 }
 
+/* What serve.h needs of a server's pair. */
+static bool show_pair(struct making *k, struct tg_ctx_worker *w, uint32_t i)
+{
+	struct open_pair *p = &k->pair[i];
+
+	if (!k->x->conf->server)
+		return true;
+	return (!k->first || tg_present_shared(k->x, i, p->chain)) &&
+	       tg_present_signer(k->lib, p->leaf, p->key, &w->signer[i]);
+}
+
+/* Which pair is shown depends on all of them, so each must be one of ours. */
+static bool can_serve(const struct tg_tls_ctx *x, const struct tg_ctx_worker *w, uint32_t n_pairs)
+{
+	bool ok = x->conf->server && (x->request.n || !x->n_trust);
+
+	for (uint32_t i = 0; i < n_pairs; i++)
+		ok &= x->shown[i].n && w->signer[i].scheme;
+	return ok;
+}
+
 static bool make_contexts(struct making *k, struct tg_ctx_worker *w)
 {
 	struct tg_tls_ctx *x = k->x;
@@ -439,12 +460,15 @@ static bool make_contexts(struct making *k, struct tg_ctx_worker *w)
 		}
 	}
 	for (uint32_t i = 0; i < k->m->n_pairs; i++) {
-		if (!use_pair(k, w->group[x->group_of[i]], i))
+		if (!use_pair(k, w->group[x->group_of[i]], i) || !show_pair(k, w, i))
 			return false;
 		w->own[i] = k->pair[i].leaf;
 		if (!tg_cert_digest(w->own[i], k->lib->sha256, w->own_digest[i]))
 			return false;
 	}
+	if (k->first && x->conf->server && x->n_trust && !tg_present_request(x, w))
+		return false;
+	x->plain = can_serve(x, w, k->m->n_pairs);
 	return true;
 }
 
@@ -608,6 +632,8 @@ static void free_worker(struct tg_tls_ctx *x, struct tg_ctx_worker *w)
 {
 	for (uint32_t g = 0; g < x->n_groups; g++)
 		SSL_CTX_free(w->group[g]);
+	for (uint32_t i = 0; i < TG_TLS_CERTS_MAX; i++)
+		EVP_PKEY_CTX_free(w->signer[i].ctx);
 	for (uint32_t i = 0; w->trust && i < x->n_trust; i++)
 		sk_X509_pop_free(w->trust[i], X509_free);
 	free(w->trust);
@@ -636,6 +662,9 @@ void tg_ctx_drop(struct tg_tls_ctx *x)
 		free(e->names);
 		free(e->spiffe_id);
 	}
+	for (uint32_t i = 0; i < TG_TLS_CERTS_MAX; i++)
+		free((void *)(uintptr_t)x->shown[i].p);
+	free((void *)(uintptr_t)x->request.p);
 	free(x->worker);
 	free(x->trust);
 	free(x->names);

@@ -29,12 +29,17 @@
 #include "ticket.h"
 #include "workload.h"
 
-/* A key of P-256 without a point, and the default provider's functions for such keys. */
+/* A key of P-256 without a point, and the default provider's functions for such keys and their
+ * signatures. */
 struct tg_lib_ec {
 	void *p256;
 	OSSL_FUNC_keymgmt_dup_fn *dup;
 	OSSL_FUNC_keymgmt_set_params_fn *set_params;
 	OSSL_FUNC_keymgmt_free_fn *free;
+	OSSL_FUNC_signature_newctx_fn *sig_new;
+	OSSL_FUNC_signature_verify_init_fn *verify_init;
+	OSSL_FUNC_signature_verify_fn *verify;
+	OSSL_FUNC_signature_freectx_fn *sig_free;
 };
 
 /* What a worker's contexts live in; the store's, since it outlives them all. See library.c. */
@@ -42,8 +47,9 @@ struct tg_tls_lib {
 	OSSL_LIB_CTX *full, *ctx, *bare;
 	OSSL_PROVIDER *base, *part, *none;
 	EVP_MD *sha256;
-	EVP_CIPHER *aes256_cbc; /* for tickets */
-	struct tg_lib_ec ec;    /* see spki.c */
+	EVP_CIPHER *aes256_cbc;                /* for tickets */
+	EVP_PKEY_CTX *make_x25519, *make_p256; /* new keys for an exchange */
+	struct tg_lib_ec ec;                   /* see spki.c */
 };
 
 /* Certificates of one CA file or trust domain. Each is an anchor (RFC 5280 section 6.1.1 d),
@@ -61,13 +67,28 @@ struct tg_own_name {
 	uint32_t group;
 };
 
+/* SignatureScheme (RFC 8446 section 4.2.3) */
+enum {
+	TG_SCHEME_P256_SHA256 = 0x0403,
+	TG_SCHEME_P384_SHA384 = 0x0503,
+	TG_SCHEME_RSA_PSS_SHA256 = 0x0804
+};
+
+/* A pair's key, ready to sign a digest. */
+struct tg_signer {
+	EVP_PKEY_CTX *ctx;
+	uint16_t scheme;      /* 0: a key of another kind; there is no ctx */
+	uint16_t cert_scheme; /* by which the certificate itself is signed; 0: another */
+};
+
 struct tg_ctx_worker {
 	const struct tg_tls_lib *lib;
 	SSL_CTX *group[TG_TLS_CERTS_MAX]; /* n_groups; servers start with the first */
 	/* Own certificates, one a pair: what SSL_get_certificate() says, and the digest of it. */
 	const X509 *own[TG_TLS_CERTS_MAX]; /* the group's */
 	uint8_t own_digest[TG_TLS_CERTS_MAX][TG_DIGEST];
-	STACK_OF(X509) * *trust; /* one a tg_trust */
+	struct tg_signer signer[TG_TLS_CERTS_MAX]; /* servers */
+	STACK_OF(X509) * *trust;                   /* one a tg_trust */
 };
 
 /* Texts behind a tg_tls_cert. */
@@ -98,6 +119,9 @@ struct tg_tls_ctx {
 	uint32_t n_certs;
 	uint8_t alpn[TG_TLS_ALPN_MAX * 256]; /* as on the wire, in order of preference */
 	uint32_t n_alpn;
+	/* Servers: what serve.h sends: Certificate messages, one a pair, and CertificateRequest. */
+	bool plain;                                      /* it can be served there */
+	struct tg_view shown[TG_TLS_CERTS_MAX], request; /* from malloc(); request.n 0: none */
 	uint32_t n_workers;
 	struct tg_ctx_worker *worker;
 };

@@ -1,3 +1,4 @@
+#include <stddef.h>
 #include <stdlib.h>
 
 #include <openssl/err.h>
@@ -115,9 +116,15 @@ struct tg_hs_worker *tg_hs_worker_create(const struct tg_hs_worker_conf *c, stru
 	if (w) {
 		w->index = c->worker;
 		w->bio = tg_wire_method();
+		w->serve = aligned_alloc(64, (sizeof(*w->serve) + 63) / 64 * 64);
 		w->idents = tg_idents_create(c->max_conns);
 		w->sessions = c->sessions ? tg_sessions_create(c->sessions) : NULL;
-		if (w->bio && w->idents && (w->sessions || !c->sessions) && open_pools(w, c))
+		if (w->serve) {
+			memset(w->serve, 0, sizeof(*w->serve));
+			w->serve->cipher = EVP_CIPHER_CTX_new();
+		}
+		if (w->bio && w->serve && w->serve->cipher && w->idents &&
+			(w->sessions || !c->sessions) && open_pools(w, c))
 			return w;
 		tg_hs_worker_destroy(w);
 	}
@@ -135,6 +142,11 @@ void tg_hs_worker_destroy(struct tg_hs_worker *w)
 	tg_pool_fini(&w->handshakes);
 	tg_pool_fini(&w->resumes);
 	BIO_meth_free(w->bio);
+	if (w->serve) {
+		EVP_CIPHER_CTX_free(w->serve->cipher);
+		tg_aead_get(TG_AEAD_AES_128_GCM)->discard(&w->serve->key);
+	}
+	free(w->serve);
 	free(w);
 }
 
@@ -181,13 +193,30 @@ static bool begin_client(struct tg_hs *h, const struct tg_sockaddr *origin)
 	return ok;
 }
 
+/* OpenSSL's object. False: no memory. */
+static bool open_ssl(struct tg_hs *h, const struct tg_sockaddr *origin)
+{
+	struct tg_facts *f = &h->f;
+	SSL *ssl;
+	bool ok;
+
+	ERR_clear_error();
+	ssl = SSL_new(f->ctx->worker[f->w->index].group[0]);
+	ok = ssl && tg_facts_bind(f, ssl);
+	if (ok && f->ctx->conf->server)
+		SSL_set_accept_state(ssl);
+	else if (ok)
+		ok = begin_client(h, origin);
+	if (!ok)
+		ERR_clear_error();
+	return ok;
+}
+
 struct tg_hs *tg_hs_begin(struct tg_hs_worker *w, uint32_t conf_id,
 	const struct tg_sockaddr *origin, int64_t now, enum tg_why *why)
 {
 	struct tg_tls_ctx *x = w->set && conf_id < w->set->n ? w->set->ctx[conf_id] : NULL;
 	struct tg_hs *h;
-	SSL *ssl;
-	bool ok;
 
 	*why = TG_WHY_tls_not_loaded;
 	if (!x)
@@ -196,22 +225,15 @@ struct tg_hs *tg_hs_begin(struct tg_hs_worker *w, uint32_t conf_id,
 	h = tg_pool_take(&w->handshakes);
 	if (!h)
 		return NULL;
-	memset(h, 0, sizeof(*h));
+	memset(h, 0, offsetof(struct tg_hs, serve.cert));
 	h->f.w = w;
 	h->f.set = w->set;
 	h->f.ctx = x;
 	h->f.now = now;
 	tg_set_hold(w->set, w->index);
-	ERR_clear_error();
-	ssl = SSL_new(x->worker[w->index].group[0]);
-	ok = ssl && tg_facts_bind(&h->f, ssl);
-	if (ok && x->conf->server)
-		SSL_set_accept_state(ssl);
-	else if (ok)
-		ok = begin_client(h, origin);
-	if (ok)
+	tg_serve_begin(h);
+	if (h->serve.state != SERVE_NOT || open_ssl(h, origin))
 		return h;
-	ERR_clear_error();
 	tg_hs_abandon(h);
 	return NULL;
 }
@@ -245,22 +267,50 @@ static enum tg_hs_state state_of(struct tg_facts *f, int r)
 	}
 }
 
-enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io)
+static enum tg_hs_state step_ssl(struct tg_hs *h, struct tg_hs_io *io)
 {
 	struct tg_facts *f = &h->f;
 	OSSL_LIB_CTX *before;
+	enum tg_hs_state state;
 
-	io->used = io->made = 0;
-	if (h->state == TG_HS_DONE || h->state == TG_HS_FAILED)
-		return h->state;
 	ERR_clear_error();
 	tg_wire_begin(&f->wire, io);
 	before = tg_facts_enter(f);
-	h->state = state_of(f, SSL_do_handshake(f->ssl));
+	state = state_of(f, SSL_do_handshake(f->ssl));
 	OSSL_LIB_CTX_set0_default(before);
 	tg_wire_end(&f->wire);
-	if (h->state == TG_HS_FAILED && !io->made)
+	if (state == TG_HS_FAILED && !io->made)
 		io->made = tg_refuse_http(f, io->out);
+	return state;
+}
+
+/* The ClientHello is not plain: OpenSSL begins with what has been read, which is a record at most.
+ */
+static enum tg_hs_state hand_on(struct tg_hs *h, struct tg_hs_io *io)
+{
+	struct tg_view seen = {h->serve.buf, h->serve.n_rec};
+	struct tg_hs_io again = {.in = &seen, .n_in = 1, .out = io->out};
+	enum tg_hs_state state;
+
+	h->serve.state = SERVE_NOT;
+	if (!open_ssl(h, NULL)) {
+		tg_refuse(&h->f, TG_WHY_tls_no_memory, "no memory left for a handshake");
+		return TG_HS_FAILED;
+	}
+	state = step_ssl(h, &again);
+	io->made = again.made;
+	return state;
+}
+
+enum tg_hs_state tg_hs_step(struct tg_hs *h, struct tg_hs_io *io)
+{
+	io->used = io->made = 0;
+	if (h->state == TG_HS_DONE || h->state == TG_HS_FAILED)
+		return h->state;
+	if (h->serve.state == SERVE_NOT)
+		h->state = step_ssl(h, io);
+	else if (!tg_serve_step(h, io, &h->state))
+		h->state = hand_on(h, io);
 	return h->state;
 }
 
@@ -436,6 +486,8 @@ static bool take_all(struct tg_hs *h, struct tg_hs_result *out)
 {
 	struct tg_facts *f = &h->f;
 
+	if (h->serve.state == SERVE_OPEN)
+		return tg_serve_take(h, out);
 	out->version = SSL_version(f->ssl) == TLS1_3_VERSION ? 13 : 12;
 	out->resumed = SSL_session_reused(f->ssl);
 	out->cipher = SSL_CIPHER_standard_name(SSL_get_current_cipher(f->ssl));
@@ -478,6 +530,7 @@ void tg_hs_abandon(struct tg_hs *h)
 {
 	struct tg_hs_worker *w = h->f.w;
 
+	tg_serve_end(h);
 	tg_facts_fini(&h->f);
 	tg_pool_put(&w->handshakes, h);
 }

@@ -1,4 +1,5 @@
-/* handshake.h: one TLS handshake, by OpenSSL, sans-IO.
+/* handshake.h: one TLS handshake, sans-IO: by OpenSSL, or, of servers with a plain ClientHello, by
+ * serve.h. Nobody outside can tell which.
  *
  *   begin --> step(bytes in, bytes out) ... WANT_INPUT / WANT_OUTPUT --> DONE ----> take -->
  * records

@@ -1,31 +1,21 @@
 /* hkdf.c: how keys come from secrets: HKDF of TLS 1.3 (RFC 8446 section 7.1) and the
  * PRF of TLS 1.2 (RFC 5246 section 5), over HMAC (RFC 2104, RFC 5869).
  *
- * HMAC is spelled out over OpenSSL's SHA functions of old, whose state is a plain struct on the
- * stack: EVP_MAC, EVP_KDF and EVP_MD allocate at each use, and a KeyUpdate is handled on a worker,
- * as often as a peer likes. They are marked as deprecated since 3.0 and are part of all of 3.x.
+ * HMAC is spelled out over hash.h: EVP_MAC and EVP_KDF allocate at each use, and a KeyUpdate is
+ * handled on a worker, as often as a peer likes.
  */
-#define OPENSSL_SUPPRESS_DEPRECATED
+#include "hash.h"
+
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 
 #include "record.h"
 
 #define BLOCK_MAX 128
 #define HASH_MAX 48
-#define INFO_MAX (2 + 1 + 6 + 12 + 1 + 64)
-#define SEED_MAX (32 + 64) /* the PRF's, with its label */
+#define INFO_MAX (2 + 1 + 6 + 12 + 1 + 64 + 1) /* with the round */
+#define SEED_MAX (32 + 64)                     /* the PRF's, with its label */
 
-/* SHA-256 or SHA-384. */
-struct hash {
-	bool wide;
-	union {
-		SHA256_CTX s256;
-		SHA512_CTX s384;
-	};
-};
-
-static void hash_init(struct hash *h, bool wide)
+void tg_hash_init(struct tg_hash *h, bool wide)
 {
 	h->wide = wide;
 	if (wide)
@@ -34,7 +24,7 @@ static void hash_init(struct hash *h, bool wide)
 		SHA256_Init(&h->s256);
 }
 
-static void hash_update(struct hash *h, const void *p, uint32_t n)
+void tg_hash_update(struct tg_hash *h, const void *p, uint32_t n)
 {
 	if (h->wide)
 		SHA384_Update(&h->s384, p, n);
@@ -42,7 +32,7 @@ static void hash_update(struct hash *h, const void *p, uint32_t n)
 		SHA256_Update(&h->s256, p, n);
 }
 
-static void hash_final(struct hash *h, uint8_t *out)
+void tg_hash_final(struct tg_hash *h, uint8_t *out)
 {
 	if (h->wide)
 		SHA384_Final(out, &h->s384);
@@ -50,13 +40,8 @@ static void hash_final(struct hash *h, uint8_t *out)
 		SHA256_Final(out, &h->s256);
 }
 
-/* The two states of HMAC after their key blocks. */
-struct hmac {
-	struct hash inner, outer;
-};
-
 /* n: at most a block of the hash. */
-static void hmac_init(struct hmac *m, bool wide, const uint8_t *key, uint32_t n)
+static void hmac_init(struct tg_hmac *m, bool wide, const uint8_t *key, uint32_t n)
 {
 	uint32_t block = wide ? 128 : 64;
 	uint8_t pad[BLOCK_MAX] = {0};
@@ -65,27 +50,28 @@ static void hmac_init(struct hmac *m, bool wide, const uint8_t *key, uint32_t n)
 		memcpy(pad, key, n);
 	for (uint32_t i = 0; i < block; i++)
 		pad[i] ^= 0x36;
-	hash_init(&m->inner, wide);
-	hash_update(&m->inner, pad, block);
+	tg_hash_init(&m->inner, wide);
+	tg_hash_update(&m->inner, pad, block);
 	for (uint32_t i = 0; i < block; i++)
 		pad[i] ^= 0x36 ^ 0x5c;
-	hash_init(&m->outer, wide);
-	hash_update(&m->outer, pad, block);
+	tg_hash_init(&m->outer, wide);
+	tg_hash_update(&m->outer, pad, block);
 	OPENSSL_cleanse(pad, sizeof(pad));
 }
 
 /* What m, keyed, says of n bytes and then more. */
-static void hmac_of(const struct hmac *keyed, struct tg_view a, struct tg_view more, uint8_t *out)
+static void hmac_of(
+	const struct tg_hmac *keyed, struct tg_view a, struct tg_view more, uint8_t *out)
 {
-	struct hmac m = *keyed;
+	struct tg_hmac m = *keyed;
 	uint32_t size = m.inner.wide ? 48 : 32;
 
-	hash_update(&m.inner, a.p, a.n);
+	tg_hash_update(&m.inner, a.p, a.n);
 	if (more.n)
-		hash_update(&m.inner, more.p, more.n);
-	hash_final(&m.inner, out);
-	hash_update(&m.outer, out, size);
-	hash_final(&m.outer, out);
+		tg_hash_update(&m.inner, more.p, more.n);
+	tg_hash_final(&m.inner, out);
+	tg_hash_update(&m.outer, out, size);
+	tg_hash_final(&m.outer, out);
 	OPENSSL_cleanse(&m, sizeof(m));
 }
 
@@ -114,25 +100,28 @@ static uint32_t label_write(
 	return at + context.n;
 }
 
-void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
-	struct tg_view context, uint8_t *out, uint32_t n)
+void tg_hkdf_begin(struct tg_hmac *m, bool wide, const uint8_t *secret)
 {
-	uint32_t size = tg_suite_hash_size(suite), info_n, take;
-	uint8_t info[INFO_MAX], t[HASH_MAX], round = 0;
-	struct hmac keyed, m;
+	hmac_init(m, wide, secret, wide ? 48 : 32);
+}
 
-	hmac_init(&keyed, size == 48, secret, size);
+void tg_hkdf_expand(const struct tg_hmac *keyed, const char *label, struct tg_view context,
+	uint8_t *out, uint32_t n)
+{
+	uint32_t size = keyed->inner.wide ? 48 : 32, info_n, take;
+	uint8_t info[INFO_MAX], t[HASH_MAX], round = 0;
+	struct tg_hmac m;
+
 	info_n = label_write(info, label, context, n);
 	while (n) {
-		m = keyed;
+		m = *keyed;
 		if (round)
-			hash_update(&m.inner, t, size);
-		round++;
-		hash_update(&m.inner, info, info_n);
-		hash_update(&m.inner, &round, 1);
-		hash_final(&m.inner, t);
-		hash_update(&m.outer, t, size);
-		hash_final(&m.outer, t);
+			tg_hash_update(&m.inner, t, size);
+		info[info_n] = ++round;
+		tg_hash_update(&m.inner, info, info_n + 1);
+		tg_hash_final(&m.inner, t);
+		tg_hash_update(&m.outer, t, size);
+		tg_hash_final(&m.outer, t);
 		take = n < size ? n : size;
 		memcpy(out, t, take);
 		out += take;
@@ -140,6 +129,15 @@ void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char
 	}
 	OPENSSL_cleanse(t, sizeof(t));
 	OPENSSL_cleanse(&m, sizeof(m));
+}
+
+void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
+	struct tg_view context, uint8_t *out, uint32_t n)
+{
+	struct tg_hmac keyed;
+
+	tg_hkdf_begin(&keyed, tg_suite_hash_size(suite) == 48, secret);
+	tg_hkdf_expand(&keyed, label, context, out, n);
 	OPENSSL_cleanse(&keyed, sizeof(keyed));
 }
 
@@ -149,7 +147,7 @@ void tg_prf12(enum tg_suite suite, struct tg_view secret, const char *label, str
 	uint32_t size = tg_suite_hash_size(suite), n_label = (uint32_t)strlen(label), part;
 	uint8_t text[SEED_MAX], a[HASH_MAX], t[HASH_MAX];
 	struct tg_view all = {text, n_label + seed.n};
-	struct hmac keyed;
+	struct tg_hmac keyed;
 
 	memcpy(text, label, n_label);
 	memcpy(text + n_label, seed.p, seed.n);
@@ -187,20 +185,20 @@ void tg_keys12(enum tg_suite suite, const uint8_t *master, const uint8_t *client
 
 void tg_hkdf_extract(enum tg_suite suite, struct tg_view salt, struct tg_view secret, uint8_t *out)
 {
-	struct hmac m;
+	struct tg_hmac m;
 
 	hmac_init(&m, tg_suite_hash_size(suite) == 48, salt.p, salt.n);
-	hash_update(&m.inner, secret.p, secret.n);
-	hash_final(&m.inner, out);
-	hash_update(&m.outer, out, tg_suite_hash_size(suite));
-	hash_final(&m.outer, out);
+	tg_hash_update(&m.inner, secret.p, secret.n);
+	tg_hash_final(&m.inner, out);
+	tg_hash_update(&m.outer, out, tg_suite_hash_size(suite));
+	tg_hash_final(&m.outer, out);
 	OPENSSL_cleanse(&m, sizeof(m));
 }
 
 void tg_hkdf_hash_empty(enum tg_suite suite, uint8_t *out)
 {
-	struct hash h;
+	struct tg_hash h;
 
-	hash_init(&h, tg_suite_hash_size(suite) == 48);
-	hash_final(&h, out);
+	tg_hash_init(&h, tg_suite_hash_size(suite) == 48);
+	tg_hash_final(&h, out);
 }

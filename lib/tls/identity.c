@@ -25,6 +25,7 @@ struct ident {
 	uint8_t digest[TG_DIGEST];
 	enum tg_ident_kind kind;
 	uint8_t n_seen;
+	uint8_t point[65]; /* the key; [0] 0: of another kind */
 	struct {
 		uint64_t serial;
 		struct tg_peer peer;
@@ -119,6 +120,7 @@ static void print_hash(struct ident *i)
 static void fill(struct ident *i, X509 *x, const struct tg_cert_names *n)
 {
 	struct tg_identity *id = &i->pub;
+	const uint8_t *point = tg_cert_point(x);
 
 	id->uris = tg_view_of(i->names, tg_cert_list(n, GEN_URI, i->names));
 	id->dns_names =
@@ -131,6 +133,8 @@ static void fill(struct ident *i, X509 *x, const struct tg_cert_names *n)
 	id->hash = tg_view_of(i->hash, 2 * TG_DIGEST);
 	id->subject = tg_view_str(i->subject);
 	id->not_after = tg_cert_not_after(x);
+	if (point)
+		memcpy(i->point, point, sizeof(i->point));
 }
 
 static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum tg_ident_kind kind)
@@ -168,25 +172,40 @@ static struct ident *find_ident(struct tg_ident_table *t, const uint8_t digest[T
 	return i;
 }
 
-struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
-	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+static struct tg_identity *hold(struct tg_ident_table *t, struct ident *i)
 {
-	struct ident *i = find_ident(t, digest), **at;
-
-	while (i && (i->kind != kind || memcmp(i->digest, digest, TG_DIGEST) != 0))
-		i = i->next;
-	if (!i) {
-		i = make_ident(x, digest, kind);
-		if (!i)
-			return NULL;
-		at = ident_bucket(t, digest);
-		i->next = *at;
-		*at = i;
-	} else if (i->pub.refs == 0) {
+	if (i->pub.refs++ == 0) {
 		tg_list_del(&i->idle);
 		t->n_idle--;
 	}
-	i->pub.refs++;
+	return &i->pub;
+}
+
+struct tg_identity *tg_ident_find(
+	struct tg_ident_table *t, const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+{
+	struct ident *i = find_ident(t, digest);
+
+	while (i && (i->kind != kind || memcmp(i->digest, digest, TG_DIGEST) != 0))
+		i = i->next;
+	return i ? hold(t, i) : NULL;
+}
+
+struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
+	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+{
+	struct tg_identity *id = tg_ident_find(t, digest, kind);
+	struct ident *i, **at;
+
+	if (id)
+		return id;
+	i = make_ident(x, digest, kind);
+	if (!i)
+		return NULL;
+	at = ident_bucket(t, digest);
+	i->next = *at;
+	*at = i;
+	i->pub.refs = 1;
 	return &i->pub;
 }
 
@@ -211,22 +230,52 @@ void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id)
 	shrink_idle(t, IDLE_MAX);
 }
 
+/* Whether i was verified under x, and holds now. */
+static bool recall(
+	const struct ident *i, const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out)
+{
+	for (uint32_t s = 0; s < i->n_seen; s++) {
+		if (i->seen[s].serial != x->serial || i->seen[s].peer.expires <= now ||
+			i->seen[s].peer.authenticated > now)
+			continue;
+		*out = i->seen[s].peer;
+		out->authenticated = now;
+		return true;
+	}
+	return false;
+}
+
+static struct ident *find_recalled(struct tg_ident_table *t, const uint8_t leaf[TG_DIGEST],
+	const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out)
+{
+	struct ident *i = find_ident(t, leaf);
+
+	while (i && (memcmp(i->digest, leaf, TG_DIGEST) != 0 || !recall(i, x, now, out)))
+		i = i->next;
+	return i;
+}
+
 bool tg_ident_recall(struct tg_ident_table *t, const uint8_t leaf[static TG_DIGEST],
 	const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out)
 {
-	for (struct ident *i = find_ident(t, leaf); i; i = i->next) {
-		if (memcmp(i->digest, leaf, TG_DIGEST) != 0)
-			continue;
-		for (uint32_t s = 0; s < i->n_seen; s++) {
-			if (i->seen[s].serial != x->serial || i->seen[s].peer.expires <= now ||
-				i->seen[s].peer.authenticated > now)
-				continue;
-			*out = i->seen[s].peer;
-			out->authenticated = now;
-			return true;
-		}
-	}
-	return false;
+	return find_recalled(t, leaf, x, now, out);
+}
+
+struct tg_identity *tg_ident_known(struct tg_ident_table *t, const uint8_t leaf[static TG_DIGEST],
+	const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out)
+{
+	struct tg_peer found;
+	struct ident *i = find_recalled(t, leaf, x, now, &found);
+
+	if (!i || !i->point[0] || i->kind != (found.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN))
+		return NULL;
+	*out = found;
+	return hold(t, i);
+}
+
+const uint8_t *tg_ident_point(const struct tg_identity *id)
+{
+	return TG_CONTAINER(id, struct ident, pub)->point;
 }
 
 void tg_ident_remember(struct tg_identity *id, uint64_t serial, const struct tg_peer *p)

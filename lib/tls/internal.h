@@ -13,6 +13,7 @@
 
 #include "context.h"
 #include "handshake.h"
+#include "serve.h"
 #include "spiffe.h"
 
 /* --- bytes: wire.c ------------------------------------------------------------------------------
@@ -71,8 +72,9 @@ struct tg_facts {
 };
 
 struct tg_hs {
-	struct tg_facts f; /* first */
+	struct tg_facts f; /* first. Without an SSL object: serve.h's */
 	enum tg_hs_state state;
+	struct tg_serve serve;
 };
 
 /* A client's connection whose first ticket is still to come. */
@@ -96,6 +98,7 @@ struct tg_hs_worker {
 	uint32_t index, max_conns;
 	struct tg_tls_set *set; /* adopted and held; NULL: none */
 	BIO_METHOD *bio;
+	struct tg_serve_worker *serve;
 	struct tg_pool handshakes, resumes;
 	struct tg_ident_table *idents;
 	struct tg_session_table *sessions; /* NULL: none */
@@ -113,11 +116,19 @@ void tg_facts_failure(const struct tg_facts *f, struct tg_hs_fail *out);
 void tg_facts_fini(struct tg_facts *f);
 void tg_hs_callbacks(SSL_CTX *ctx);
 
+/* ticket.c: what a ticket says of the peer that was verified just now; and whether one is good now.
+ * leaf: it has the peer's certificate; uri: the first in it, for SVIDs. */
+void tg_ticket_write_says(const struct tg_facts *f, uint8_t b[static TG_TICKET_SAYS]);
+bool tg_ticket_good(
+	const struct tg_facts *f, const struct tg_ticket_says *says, bool leaf, struct tg_view uri);
+
 /* refuse.c: decides why and writes the text, once. */
 void tg_refuse(struct tg_facts *f, enum tg_why why, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* The same about a certificate of the peer's. */
 void tg_refuse_cert(struct tg_facts *f, enum tg_why why, X509 *x, const char *what);
+/* From a reason of OpenSSL's (SSL_R_...) and the alert that we send; 0: none. */
+void tg_refuse_reason(struct tg_facts *f, uint8_t alert, int reason);
 /* From OpenSSL's error queue and the alert. */
 void tg_refuse_ssl(struct tg_facts *f);
 /* Who speaks plain HTTP to a server is told so, in plain HTTP. Bytes put into out; 0: it is no
@@ -126,6 +137,11 @@ uint32_t tg_refuse_http(const struct tg_facts *f, struct tg_span out);
 
 /* verify.c */
 int tg_verify_peer(X509_STORE_CTX *sc, void *arg); /* SSL_CTX_set_cert_verify_callback */
+
+/* The same without an SSL object: a client's chain, its leaf first. X509_V_OK, or why not. */
+int tg_verify_chain(struct tg_facts *f, STACK_OF(X509) * chain);
+/* The alert for that (OpenSSL's own choice is not to be had). */
+uint8_t tg_alert_of_x509(int error);
 
 /* identity.c */
 struct tg_ident_table *tg_idents_create(uint32_t max_conns);
@@ -137,6 +153,9 @@ enum tg_ident_kind { TG_IDENT_PLAIN, TG_IDENT_SVID, TG_IDENT_OWN };
  * the certificate cannot be read. */
 struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
 	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
+/* The same if it is there; NULL: it is not. */
+struct tg_identity *tg_ident_find(
+	struct tg_ident_table *t, const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
 /* Makes its cert_pem, if it has none. False: no memory. */
 bool tg_ident_keep_pem(struct tg_identity *id, X509 *x);
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id);
@@ -144,6 +163,12 @@ void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id);
  * Remembered as long as the identity is there. */
 bool tg_ident_recall(struct tg_ident_table *t, const uint8_t leaf[static TG_DIGEST],
 	const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out);
+/* The same for a client whose key is of P-256: who it is, with a reference. NULL: not known, or of
+ * another kind. */
+struct tg_identity *tg_ident_known(struct tg_ident_table *t, const uint8_t leaf[static TG_DIGEST],
+	const struct tg_tls_ctx *x, int64_t now, struct tg_peer *out);
+/* Its point, 65 bytes. */
+const uint8_t *tg_ident_point(const struct tg_identity *id);
 void tg_ident_remember(struct tg_identity *id, uint64_t serial, const struct tg_peer *p);
 struct tg_name *tg_name_of(struct tg_ident_table *t, const char *s, size_t n);
 void tg_name_drop(struct tg_ident_table *t, struct tg_name *n);

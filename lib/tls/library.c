@@ -162,6 +162,15 @@ static int begin_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *i
 	return 1;
 }
 
+static bool open_exchange(struct tg_tls_lib *l)
+{
+	l->make_x25519 = EVP_PKEY_CTX_new_from_name(l->ctx, "X25519", NULL);
+	l->make_p256 = EVP_PKEY_CTX_new_from_name(l->ctx, "EC", NULL);
+	return l->make_x25519 && EVP_PKEY_keygen_init(l->make_x25519) == 1 && l->make_p256 &&
+	       EVP_PKEY_keygen_init(l->make_p256) == 1 &&
+	       EVP_PKEY_CTX_set_group_name(l->make_p256, "P-256") == 1;
+}
+
 bool tg_lib_open(struct tg_tls_lib *l)
 {
 	l->full = OSSL_LIB_CTX_new();
@@ -179,13 +188,15 @@ bool tg_lib_open(struct tg_tls_lib *l)
 	l->part = OSSL_PROVIDER_load(l->ctx, "tidegate");
 	l->sha256 = EVP_MD_fetch(l->ctx, "SHA256", NULL);
 	l->aes256_cbc = EVP_CIPHER_fetch(l->ctx, "AES-256-CBC", NULL);
-	return l->part && l->sha256 && l->aes256_cbc;
+	return l->part && l->sha256 && l->aes256_cbc && open_exchange(l);
 }
 
 void tg_lib_close(struct tg_tls_lib *l)
 {
 	EVP_MD_free(l->sha256);
 	EVP_CIPHER_free(l->aes256_cbc);
+	EVP_PKEY_CTX_free(l->make_x25519);
+	EVP_PKEY_CTX_free(l->make_p256);
 	if (l->part)
 		OSSL_PROVIDER_unload(l->part);
 	OSSL_LIB_CTX_free(l->ctx);

@@ -4,6 +4,8 @@
  * A record in one piece goes through the implementation's call for whole records; any other through
  * its calls for pieces. Either way nothing is copied but what is small.
  */
+#include "hash.h"
+
 #include <openssl/crypto.h>
 
 #include "record.h"
@@ -37,10 +39,12 @@ static const struct tg_aead_ops *ops_of(const struct tg_rec *r)
 
 static void derive(struct tg_rec *r)
 {
-	tg_hkdf_expand_label((enum tg_suite)r->suite, r->secret, "key", TG_VIEW_NONE,
-		r->traffic_key, ops_of(r)->key_size);
-	tg_hkdf_expand_label(
-		(enum tg_suite)r->suite, r->secret, "iv", TG_VIEW_NONE, r->iv, sizeof(r->iv));
+	struct tg_hmac secret;
+
+	tg_hkdf_begin(&secret, tg_suite_hash_size((enum tg_suite)r->suite) == 48, r->secret);
+	tg_hkdf_expand(&secret, "key", TG_VIEW_NONE, r->traffic_key, ops_of(r)->key_size);
+	tg_hkdf_expand(&secret, "iv", TG_VIEW_NONE, r->iv, sizeof(r->iv));
+	OPENSSL_cleanse(&secret, sizeof(secret));
 }
 
 void tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq)

@@ -97,6 +97,14 @@ void tg_refuse_ssl(struct tg_facts *f)
 	ERR_clear_error();
 }
 
+void tg_refuse_reason(struct tg_facts *f, uint8_t alert, int reason)
+{
+	const char *text = ERR_reason_error_string(
+		ERR_PACK(reason < ERR_RFLAG_COMMON ? ERR_LIB_SSL : 0, 0, reason));
+
+	tg_refuse(f, why_of_reason(reason, alert), "%s", text ? text : "no reason is known");
+}
+
 /* The first five bytes of an HTTP/1 request: as much as is read before it is no TLS. */
 static bool begins_http(const uint8_t head[static TG_REC_HEADER])
 {

@@ -37,20 +37,36 @@ void tg_spki_core(const OSSL_DISPATCH *in)
 /* --- the key that is copied ---------------------------------------------------------------------
  */
 
-static const OSSL_DISPATCH *ec_functions(const OSSL_PROVIDER *base)
+/* name: how an algorithm's names begin. */
+static const OSSL_DISPATCH *functions_of(const OSSL_PROVIDER *base, int op, const char *name)
 {
 	int no_cache;
-	const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(base, OSSL_OP_KEYMGMT, &no_cache);
+	const OSSL_ALGORITHM *a = OSSL_PROVIDER_query_operation(base, op, &no_cache);
 
 	for (; a && a->algorithm_names; a++)
-		if (strncmp(a->algorithm_names, "EC:", 3) == 0)
+		if (strncmp(a->algorithm_names, name, strlen(name)) == 0)
 			return a->implementation;
 	return NULL;
 }
 
+static bool find_ecdsa(struct tg_lib_ec *ec, const OSSL_PROVIDER *base)
+{
+	const OSSL_DISPATCH *d = functions_of(base, OSSL_OP_SIGNATURE, "ECDSA");
+
+	ec->sig_new =
+		(OSSL_FUNC_signature_newctx_fn *)tg_dispatch_find(d, OSSL_FUNC_SIGNATURE_NEWCTX);
+	ec->verify_init = (OSSL_FUNC_signature_verify_init_fn *)tg_dispatch_find(
+		d, OSSL_FUNC_SIGNATURE_VERIFY_INIT);
+	ec->verify =
+		(OSSL_FUNC_signature_verify_fn *)tg_dispatch_find(d, OSSL_FUNC_SIGNATURE_VERIFY);
+	ec->sig_free =
+		(OSSL_FUNC_signature_freectx_fn *)tg_dispatch_find(d, OSSL_FUNC_SIGNATURE_FREECTX);
+	return ec->sig_new && ec->verify_init && ec->verify && ec->sig_free;
+}
+
 bool tg_spki_open(struct tg_tls_lib *l)
 {
-	const OSSL_DISPATCH *d = ec_functions(l->base);
+	const OSSL_DISPATCH *d = functions_of(l->base, OSSL_OP_KEYMGMT, "EC:");
 	struct tg_lib_ec *ec = &l->ec;
 	OSSL_FUNC_keymgmt_new_fn *make =
 		(OSSL_FUNC_keymgmt_new_fn *)tg_dispatch_find(d, OSSL_FUNC_KEYMGMT_NEW);
@@ -65,7 +81,8 @@ bool tg_spki_open(struct tg_tls_lib *l)
 	ec->set_params = (OSSL_FUNC_keymgmt_set_params_fn *)tg_dispatch_find(
 		d, OSSL_FUNC_KEYMGMT_SET_PARAMS);
 	ec->free = (OSSL_FUNC_keymgmt_free_fn *)tg_dispatch_find(d, OSSL_FUNC_KEYMGMT_FREE);
-	if (!make || !import || !ec->dup || !ec->set_params || !ec->free)
+	if (!make || !import || !ec->dup || !ec->set_params || !ec->free ||
+		!find_ecdsa(ec, l->base))
 		return false;
 	ec->p256 = make(OSSL_PROVIDER_get0_provider_ctx(l->base));
 	return ec->p256 && import(ec->p256, OSSL_KEYMGMT_SELECT_ALL_PARAMETERS, params) == 1;
@@ -81,12 +98,11 @@ void tg_spki_close(struct tg_tls_lib *l)
 /* --- the decoder --------------------------------------------------------------------------------
  */
 
-/* A key of the default provider's with that point; NULL: it is none. */
-static void *make_key(const struct tg_lib_ec *ec, uint8_t point[static POINT])
+void *tg_spki_key(const struct tg_lib_ec *ec, const uint8_t *point)
 {
 	void *key = ec->dup(ec->p256, OSSL_KEYMGMT_SELECT_ALL_PARAMETERS);
-	OSSL_PARAM params[] = {
-		OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, point, POINT),
+	OSSL_PARAM params[] = {OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY,
+				       (void *)(uintptr_t)point, POINT),
 		OSSL_PARAM_construct_end()};
 
 	if (!key || ec->set_params(key, params) == 1)
@@ -119,7 +135,7 @@ static int decode(void *ctx, OSSL_CORE_BIO *from, int selection, OSSL_CALLBACK *
 	(void)pass_arg;
 	if ((selection & OSSL_KEYMGMT_SELECT_PRIVATE_KEY) || !read_key(from, b))
 		return 1;
-	key = make_key(&l->ec, b + sizeof(head));
+	key = tg_spki_key(&l->ec, b + sizeof(head));
 	if (!key)
 		return 1;
 	ok = found((OSSL_PARAM[]){OSSL_PARAM_construct_int(OSSL_OBJECT_PARAM_TYPE, &type),

@@ -108,56 +108,63 @@ static int ticket_key(SSL *ssl, unsigned char name[16], unsigned char *iv, EVP_C
  */
 
 #define SAYS_VERSION 1
-#define SAYS_BYTES (2 + 32 + 8 + 8)
 enum { SAYS_PEER = 1, SAYS_SVID = 2 };
 
-static int write_says(SSL *ssl, void *arg)
+void tg_ticket_write_says(const struct tg_facts *f, uint8_t b[static TG_TICKET_SAYS])
 {
-	struct tg_facts *f = tg_facts_of(ssl);
-	SSL_SESSION *s = SSL_get_session(ssl);
-	uint8_t b[SAYS_BYTES] = {SAYS_VERSION};
-	struct tg_ticket_says says;
-
-	if (SSL_session_reused(ssl)) /* what the first ticket said goes on */
-		return tg_ticket_says(s, &says);
+	memset(b, 0, TG_TICKET_SAYS);
+	b[0] = SAYS_VERSION;
 	if (f->peer.known)
 		b[1] = SAYS_PEER | (f->peer.svid ? SAYS_SVID : 0);
 	memcpy(b + 2, f->peer.anchor, TG_DIGEST);
 	memcpy(b + 34, &f->peer.expires, 8);
 	memcpy(b + 42, &f->now, 8);
+}
+
+static int write_says(SSL *ssl, void *arg)
+{
+	SSL_SESSION *s = SSL_get_session(ssl);
+	uint8_t b[TG_TICKET_SAYS];
+	struct tg_ticket_says says;
+
+	if (SSL_session_reused(ssl)) /* what the first ticket said goes on */
+		return tg_ticket_says(s, &says);
+	tg_ticket_write_says(tg_facts_of(ssl), b);
 	return SSL_SESSION_set1_ticket_appdata(s, b, sizeof(b));
+}
+
+bool tg_ticket_read_says(struct tg_view v, struct tg_ticket_says *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (v.n != TG_TICKET_SAYS || v.p[0] != SAYS_VERSION)
+		return false;
+	out->peer = v.p[1] & SAYS_PEER;
+	out->svid = v.p[1] & SAYS_SVID;
+	memcpy(out->anchor, v.p + 2, TG_DIGEST);
+	memcpy(&out->expires, v.p + 34, 8);
+	memcpy(&out->authenticated, v.p + 42, 8);
+	return true;
 }
 
 bool tg_ticket_says(const SSL_SESSION *s, struct tg_ticket_says *out)
 {
-	uint8_t *b;
-	size_t n;
+	uint8_t *b = NULL;
+	size_t n = 0;
 
-	memset(out, 0, sizeof(*out));
-	if (!SSL_SESSION_get0_ticket_appdata((SSL_SESSION *)s, (void **)&b, &n) || !b ||
-		n != SAYS_BYTES || b[0] != SAYS_VERSION)
-		return false;
-	out->peer = b[1] & SAYS_PEER;
-	out->svid = b[1] & SAYS_SVID;
-	memcpy(out->anchor, b + 2, TG_DIGEST);
-	memcpy(&out->expires, b + 34, 8);
-	memcpy(&out->authenticated, b + 42, 8);
-	return true;
+	if (!SSL_SESSION_get0_ticket_appdata((SSL_SESSION *)s, (void **)&b, &n) || !b)
+		n = 0;
+	return tg_ticket_read_says(tg_view_of(b, n), out);
 }
 
 /* Whether the CA that vouched for the peer is still one that we trust for it. */
-static bool still_trusted(const struct tg_tls_ctx *x, const struct tg_ticket_says *says, X509 *leaf)
+static bool still_trusted(
+	const struct tg_tls_ctx *x, const struct tg_ticket_says *says, struct tg_view uri)
 {
 	struct tg_view td, path;
-	struct tg_cert_names names;
 	int t = 0;
 
-	if (says->svid) {
-		t = -1;
-		if (tg_cert_names(leaf, &names) && tg_spiffe_parse(names.uri, &td, &path))
-			t = tg_ctx_trust_of(x, td);
-		tg_cert_names_free(&names);
-	}
+	if (says->svid)
+		t = tg_spiffe_parse(uri, &td, &path) ? tg_ctx_trust_of(x, td) : -1;
 	return t >= 0 && (uint32_t)t < x->n_trust && tg_trust_has(&x->trust[t], says->anchor);
 }
 
@@ -165,18 +172,33 @@ static bool still_trusted(const struct tg_tls_ctx *x, const struct tg_ticket_say
  * certificate and its chain have not expired, its CA has not been withdrawn, nothing was revoked
  * since (the policy's digest would be another), and the policy is met.
  */
-static bool still_good(const struct tg_facts *f, const SSL_SESSION *s)
+bool tg_ticket_good(
+	const struct tg_facts *f, const struct tg_ticket_says *says, bool leaf, struct tg_view uri)
 {
 	const struct tg_tls_conf *conf = f->ctx->conf;
-	X509 *leaf = SSL_SESSION_get0_peer((SSL_SESSION *)s);
-	struct tg_ticket_says says;
 
-	if (!tg_ticket_says(s, &says) || f->now >= says.authenticated + TG_TICKET_AUTH_MAX)
+	if (f->now >= says->authenticated + TG_TICKET_AUTH_MAX)
 		return false;
-	if (!says.peer)
+	if (!says->peer)
 		return !leaf && !conf->require_client_certificate;
-	return leaf && says.svid == conf->spiffe && f->now < says.expires &&
-	       f->now < tg_crls_end(f->ctx->crls) && still_trusted(f->ctx, &says, leaf);
+	return leaf && says->svid == conf->spiffe && f->now < says->expires &&
+	       f->now < tg_crls_end(f->ctx->crls) && still_trusted(f->ctx, says, uri);
+}
+
+static bool still_good(const struct tg_facts *f, const SSL_SESSION *s)
+{
+	X509 *leaf = SSL_SESSION_get0_peer((SSL_SESSION *)s);
+	struct tg_cert_names names = {0};
+	struct tg_ticket_says says;
+	bool good;
+
+	if (!tg_ticket_says(s, &says))
+		return false;
+	if (says.svid && leaf && !tg_cert_names(leaf, &names))
+		ERR_clear_error();
+	good = tg_ticket_good(f, &says, leaf, names.uri);
+	tg_cert_names_free(&names);
+	return good;
 }
 
 static SSL_TICKET_RETURN open_ticket(SSL *ssl, SSL_SESSION *s, const unsigned char *name,

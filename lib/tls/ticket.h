@@ -5,7 +5,7 @@
  * with them; or they are read from files of 80 bytes, whoever shares them, and belong to the
  * configuration that names them. A ticket carries, sealed with the session, who
  * vouched for the peer's certificate and until when, so that a resumed session is worth no more
- * than a full handshake would be now: see tg_ticket_open().
+ * than a full handshake would be now: see tg_ticket_good().
  *
  * Owner: keys by the store and its contexts, read by workers. No other state.
  */
@@ -42,6 +42,8 @@ void tg_ticket_wipe(struct tg_ticket_keys *k);
 /* Sets OpenSSL's callbacks on a server's context. */
 void tg_ticket_serve(SSL_CTX *ctx);
 
+#define TG_TICKET_SAYS (2 + 32 + 8 + 8) /* bytes of what a ticket says */
+
 /* What a ticket says besides OpenSSL's session. */
 struct tg_ticket_says {
 	bool peer, svid;       /* the client showed a certificate; it was an SVID */
@@ -51,5 +53,6 @@ struct tg_ticket_says {
 };
 /* Of a session that was made or opened under tg_ticket_serve(); false: not there. */
 bool tg_ticket_says(const SSL_SESSION *s, struct tg_ticket_says *out);
+bool tg_ticket_read_says(struct tg_view v, struct tg_ticket_says *out);
 
 #endif

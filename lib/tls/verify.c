@@ -173,10 +173,8 @@ static bool note(struct tg_facts *f, X509_STORE_CTX *sc, const uint8_t leaf[TG_D
 	return true;
 }
 
-int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
+static int verify(struct tg_facts *f, X509_STORE_CTX *sc)
 {
-	SSL *ssl = X509_STORE_CTX_get_ex_data(sc, SSL_get_ex_data_X509_STORE_CTX_idx());
-	struct tg_facts *f = tg_facts_of(ssl);
 	const struct tg_ctx_worker *cw = &f->ctx->worker[f->w->index];
 	X509 *leaf = X509_STORE_CTX_get0_cert(sc);
 	struct tg_cert_names names;
@@ -209,4 +207,91 @@ int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
 		error = X509_V_ERR_OUT_OF_MEM;
 	tg_cert_names_free(&names);
 	return error == X509_V_OK ? 1 : fail(sc, error);
+}
+
+int tg_verify_peer(X509_STORE_CTX *sc, void *arg)
+{
+	SSL *ssl = X509_STORE_CTX_get_ex_data(sc, SSL_get_ex_data_X509_STORE_CTX_idx());
+
+	return verify(tg_facts_of(ssl), sc);
+}
+
+/* --- without an SSL object ----------------------------------------------------------------------
+ */
+
+/* As libssl prepares it for the callback above. */
+int tg_verify_chain(struct tg_facts *f, STACK_OF(X509) * chain)
+{
+	const struct tg_ctx_worker *cw = &f->ctx->worker[f->w->index];
+	SSL_CTX *ctx = cw->group[0];
+	X509_STORE_CTX *sc = X509_STORE_CTX_new_ex(cw->lib->ctx, NULL);
+	int error = X509_V_ERR_OUT_OF_MEM;
+
+	if (sc && X509_STORE_CTX_init(
+			  sc, SSL_CTX_get_cert_store(ctx), sk_X509_value(chain, 0), chain)) {
+		X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(sc);
+
+		X509_VERIFY_PARAM_set_auth_level(param, SSL_CTX_get_security_level(ctx));
+		X509_STORE_CTX_set_default(sc, "ssl_client");
+		X509_VERIFY_PARAM_set1(param, SSL_CTX_get0_param(ctx));
+		error = verify(f, sc) ? X509_V_OK : X509_STORE_CTX_get_error(sc);
+	}
+	X509_STORE_CTX_free(sc);
+	return error;
+}
+
+uint8_t tg_alert_of_x509(int error)
+{
+	switch (error) {
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+	case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+	case X509_V_ERR_UNABLE_TO_GET_CRL:
+	case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+	case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+	case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+	case X509_V_ERR_CERT_CHAIN_TOO_LONG:
+	case X509_V_ERR_PATH_LENGTH_EXCEEDED:
+	case X509_V_ERR_INVALID_CA:
+		return SSL_AD_UNKNOWN_CA;
+	case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CERT_SIGNATURE:
+	case X509_V_ERR_UNABLE_TO_DECRYPT_CRL_SIGNATURE:
+	case X509_V_ERR_CERT_SIGNATURE_FAILURE:
+	case X509_V_ERR_CRL_SIGNATURE_FAILURE:
+		return SSL_AD_DECRYPT_ERROR;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CRL_HAS_EXPIRED:
+		return SSL_AD_CERTIFICATE_EXPIRED;
+	case X509_V_ERR_CERT_REVOKED:
+		return SSL_AD_CERTIFICATE_REVOKED;
+	case X509_V_ERR_INVALID_PURPOSE:
+		return SSL_AD_UNSUPPORTED_CERTIFICATE;
+	case X509_V_ERR_APPLICATION_VERIFICATION:
+		return SSL_AD_HANDSHAKE_FAILURE;
+	case X509_V_ERR_OUT_OF_MEM:
+	case X509_V_ERR_UNSPECIFIED:
+	case X509_V_ERR_INVALID_CALL:
+	case X509_V_ERR_STORE_LOOKUP:
+		return SSL_AD_INTERNAL_ERROR;
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+	case X509_V_ERR_CRL_NOT_YET_VALID:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_BEFORE_FIELD:
+	case X509_V_ERR_ERROR_IN_CERT_NOT_AFTER_FIELD:
+	case X509_V_ERR_ERROR_IN_CRL_LAST_UPDATE_FIELD:
+	case X509_V_ERR_ERROR_IN_CRL_NEXT_UPDATE_FIELD:
+	case X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY:
+	case X509_V_ERR_CERT_UNTRUSTED:
+	case X509_V_ERR_CERT_REJECTED:
+	case X509_V_ERR_EE_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_KEY_TOO_SMALL:
+	case X509_V_ERR_CA_MD_TOO_WEAK:
+	case X509_V_ERR_EC_KEY_EXPLICIT_PARAMS:
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_EMAIL_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+	case X509_V_ERR_DANE_NO_MATCH:
+		return SSL_AD_BAD_CERTIFICATE;
+	default:
+		return SSL_AD_CERTIFICATE_UNKNOWN;
+	}
 }

@@ -125,7 +125,11 @@ def outcome(log):
         if x == 'reset':
             x = 'close'
         if x.startswith('opaque:') and x != 'opaque:19':
-            x = 'opaque'  # a flight; how long depends on a signature. 19: an alert
+            # A flight that the client cannot read: how long it is depends on a signature, and in how many records it
+            # comes is the sender's choice. 19: an alert
+            x = 'opaque'
+            if out and out[-1] == x:
+                continue
         if x == 'silence' or (x == 'alert:1:0' and out and out[-1].startswith('http:')):
             continue
         if x == 'close' and out and out[-1] == 'close':
