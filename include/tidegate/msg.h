@@ -44,7 +44,16 @@ enum tg_method {
 	X(X_FORWARDED_PROTO, "x-forwarded-proto") \
 	X(X_FORWARDED_CLIENT_CERT, "x-forwarded-client-cert") \
 	X(X_REQUEST_ID, "x-request-id") \
+	X(X_ENVOY_RATELIMITED, "x-envoy-ratelimited") \
+	/* A client's word about retries and timeouts. These stand together. */ \
+	X(X_ENVOY_RETRY_ON, "x-envoy-retry-on") \
+	X(X_ENVOY_MAX_RETRIES, "x-envoy-max-retries") \
+	X(X_ENVOY_RETRIABLE_STATUS_CODES, "x-envoy-retriable-status-codes") \
+	X(X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS, "x-envoy-upstream-rq-timeout-ms") \
+	X(X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS, "x-envoy-upstream-rq-per-try-timeout-ms") \
+	X(X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT, "x-envoy-hedge-on-per-try-timeout") \
 	X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms") \
+	X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count") \
 	X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time") \
 	X(X_ENVOY_ORIGINAL_PATH, "x-envoy-original-path")
 

@@ -15,6 +15,7 @@
 #include <tidegate/addr.h>
 #include <tidegate/breaker.h>
 #include <tidegate/match.h>
+#include <tidegate/retry.h>
 #include <tidegate/rng.h>
 #include <tidegate/stats.h>
 
@@ -43,6 +44,8 @@ struct tg_cluster {
 };
 
 enum tg_match_kind { TG_MATCH_PATH, TG_MATCH_PREFIX };
+#define TG_ATTEMPT_COUNT_REQUEST 1u
+#define TG_ATTEMPT_COUNT_RESPONSE 2u
 struct tg_route {
 	const char *name; /* may be "" */
 	enum tg_match_kind kind;
@@ -55,6 +58,9 @@ struct tg_route {
 	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
 	uint64_t idle_timeout;
 	enum tg_priority priority;
+	const struct tg_retry_policy *retry; /* its own or its virtual host's; NULL: none */
+	uint32_t buffer_limit; /* bytes of a request's body that are kept to be sent again */
+	uint8_t attempt_count; /* TG_ATTEMPT_COUNT_x: where x-envoy-attempt-count is said */
 	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
 };
 

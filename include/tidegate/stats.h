@@ -121,6 +121,10 @@ struct tg_core_stats {
 	X(upstream_rq_retry, "requests sent again") \
 	X(upstream_rq_retry_unacked, "of them, on ACK proof that no byte had been delivered") \
 	X(upstream_rq_retry_success, "retried requests that then succeeded") \
+	X(upstream_rq_retry_overflow, "requests not sent again: the limit of retries was reached") \
+	X(upstream_rq_retry_limit_exceeded, "requests that failed after all their retries") \
+	X(upstream_rq_per_try_timeout, "tries that met the per_try_timeout") \
+	X(retry_or_shadow_abandoned, "requests not sent again: the body was too large to keep") \
 	X(upstream_rq_pending_overflow, \
 		"requests refused because too many were waiting or under way")
 

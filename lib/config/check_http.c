@@ -250,6 +250,7 @@ static void check_route(struct http *p, const struct raw_route *r)
 	if (a->cluster)
 		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
 			cfg_who(p->c, r->h.at, &cfg_route), "cluster");
+	cfg_check_retry(p->c, &a->retry, cfg_who(p->c, r->h.at, &cfg_route));
 	cfg_check_filters(p->c, &r->filters, cfg_who(p->c, r->h.at, &cfg_route), false, true);
 }
 
@@ -374,6 +375,7 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 
 		domains += v[i].domains.n;
 		check_domains(c, &v[i]);
+		cfg_check_retry(c, &v[i].retry, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
 		cfg_check_filters(
 			c, &v[i].filters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts), false, true);
 		for (uint32_t k = 0; k < v[i].routes.n; k++)

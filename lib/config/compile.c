@@ -154,6 +154,8 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
 				  ? raw->action.idle_timeout
 				  : UINT64_MAX;
+	if (!cfg_compile_retry(k->c, &raw->action.retry, &r->retry))
+		return false;
 	r->n_headers = raw->match.headers.n;
 	if (!r->n_headers)
 		return true;
@@ -164,6 +166,9 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct tg_vhost *v)
 {
 	const struct raw_route *routes = raw->routes.items;
+	const struct tg_retry_policy *retry = NULL;
+	uint8_t count = (uint8_t)((raw->count_in_request ? TG_ATTEMPT_COUNT_REQUEST : 0) |
+				  (raw->count_in_response ? TG_ATTEMPT_COUNT_RESPONSE : 0));
 
 	v->name = raw->name;
 	v->n_domains = raw->domains.n;
@@ -174,9 +179,20 @@ static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct
 		return false;
 	for (uint32_t i = 0; i < v->n_domains; i++)
 		v->domains[i] = tg_view_str(cfg_items(&raw->domains, raw_item)[i].s);
-	for (uint32_t i = 0; i < v->n_routes; i++)
-		if (!compile_route(k, &routes[i], &v->routes[i]))
+	if (!cfg_compile_retry(k->c, &raw->retry, &retry))
+		return false;
+	for (uint32_t i = 0; i < v->n_routes; i++) {
+		struct tg_route *r = &v->routes[i];
+
+		r->retry = retry;
+		r->attempt_count = count;
+		r->buffer_limit =
+			cfg_given(&cfg_route, &routes[i].h, "per_request_buffer_limit_bytes")
+				? routes[i].buffer_limit
+				: raw->buffer_limit;
+		if (!compile_route(k, &routes[i], r))
 			return false;
+	}
 	return tg_vhost_compile(v, cfg_alloc, k->c->keep) == 0;
 }
 

@@ -182,7 +182,7 @@ static void walk(const struct cfg_group *g, const char *path, tg_config_key_fn *
 		key.required = k->flags & CFG_REQUIRED;
 		key.supported = true;
 		fn(ctx, &key);
-		if (k->group && !told_already(g, k))
+		if (k->group && !(k->flags & CFG_TOLD) && !told_already(g, k))
 			walk(k->group, full, fn, ctx);
 		/* Their keys are the same everywhere: told once. */
 		for (uint32_t i = 0; k->type == CFG_FILTERS && g == &cfg_listeners; i++) {

@@ -208,6 +208,43 @@ static const struct cfg_key match_keys[] = {
 		.doc = "fields that must match, all of them"),
 	END};
 
+static const struct cfg_key backoff_keys[] = {
+	KEY(raw_backoff, base, "base_interval", .type = CFG_DURATION, .min = 1000,
+		.max = 3600 * SEC, .dflt = "25ms", .example = "\"25ms\"",
+		.doc = "a first retry waits for less than this, a second for less than three times "
+		       "as long, then seven ..."),
+	KEY(raw_backoff, max, "max_interval", .type = CFG_DURATION, .min = 1000, .max = 3600 * SEC,
+		.example = "\"250ms\"",
+		.doc = "none waits for longer; without it, ten times base_interval"),
+	END};
+
+static const struct cfg_key retry_keys[] = {
+	KEY(raw_retry, retry_on, "retry_on", .type = CFG_NAME, .max = 256, .flags = CFG_REQUIRED,
+		.example = "\"5xx,reset\"",
+		.doc = "when: 5xx, gateway-error, reset, reset-before-request, connect-failure, "
+		       "envoy-ratelimited, retriable-4xx, retriable-status-codes, "
+		       "retriable-headers; several with commas"),
+	KEY(raw_retry, num_retries, "num_retries", .type = CFG_U32, .max = 100, .dflt = "1",
+		.example = "2", .doc = "how often"),
+	KEY(raw_retry, per_try_timeout, "per_try_timeout", .type = CFG_DURATION, .max = YEAR,
+		.dflt = "0s", .example = "\"800us\"",
+		.doc = "from the whole request and a connection to a response's head; 0s is off"),
+	KEY(raw_retry, statuses, "retriable_status_codes", .type = CFG_UINTS, .min = 100,
+		.max = 599, .example = "[425, 503]", .doc = "those of retriable-status-codes"),
+	KEY(raw_retry, headers, "retriable_headers", .type = CFG_GROUPS, .group = &cfg_header,
+		.flags = CFG_TOLD, .example = "( { name = \"x-try-again\"; present = true; } )",
+		.doc = "those of retriable-headers, in the response: any of them"),
+	KEY(raw_retry, backoff, "retry_back_off", .type = CFG_GROUP, .group = &cfg_backoff,
+		.example = "{ base_interval = \"25ms\"; }",
+		.doc = "how long a retry waits: at random, longer each time"),
+	KEY(raw_retry, host_predicates, "retry_host_predicate", .type = CFG_NAMES,
+		.example = "[\"previous_hosts\"]",
+		.doc = "hosts that a retry avoids; previous_hosts without this key, [] for none"),
+	KEY(raw_retry, host_attempts, "host_selection_retry_max_attempts", .type = CFG_U32,
+		.max = 100, .dflt = "1", .example = "3",
+		.doc = "how often another host is looked for"),
+	END};
+
 static const struct cfg_key action_keys[] = {
 	KEY(raw_action, cluster, "cluster", .type = CFG_NAME, .flags = CFG_REQUIRED,
 		.example = "\"v1\"", .doc = "where the request goes"),
@@ -217,6 +254,9 @@ static const struct cfg_key action_keys[] = {
 	KEY(raw_action, idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
 		.example = "\"5m\"",
 		.doc = "instead of the listener's stream_idle_timeout; 0s is off"),
+	KEY(raw_action, retry, "retry_policy", .type = CFG_GROUP, .group = &cfg_retry,
+		.example = "{ retry_on = \"5xx\"; num_retries = 2; }",
+		.doc = "when a request is sent again; in place of the virtual host's"),
 	KEY(raw_action, priority, "priority", .type = CFG_ENUM, .words = words_priority,
 		.dflt = "DEFAULT", .example = "\"HIGH\"",
 		.doc = "which of the cluster's circuit breakers counts the request"),
@@ -231,6 +271,9 @@ static const struct cfg_key route_keys[] = {
 	KEY(raw_route, filters, "filters", .type = CFG_FILTERS,
 		.example = "( { name = \"rbac\"; disabled = true; } )",
 		.doc = "in place of filters with the same name and id, or behind the others"),
+	KEY(raw_route, buffer_limit, "per_request_buffer_limit_bytes", .type = CFG_SIZE32,
+		.max = 64 * KIB, .dflt = "64KiB", .example = "\"16KiB\"",
+		.doc = "in place of the virtual host's"),
 	KEY(raw_route, action, "route", .type = CFG_GROUP, .flags = CFG_REQUIRED,
 		.group = &cfg_action, .example = "{ cluster = \"v1\"; }",
 		.doc = "what is done with them"),
@@ -246,6 +289,18 @@ static const struct cfg_key vhost_keys[] = {
 	KEY(raw_vhost, filters, "filters", .type = CFG_FILTERS,
 		.example = "( { name = \"rbac\"; policies: ( ... ); } )",
 		.doc = "in place of the listener's with the same name and id, or behind them"),
+	KEY(raw_vhost, retry, "retry_policy", .type = CFG_GROUP, .group = &cfg_retry,
+		.flags = CFG_TOLD, .example = "{ retry_on = \"5xx\"; num_retries = 2; }",
+		.doc = "of all routes that have none of their own"),
+	KEY(raw_vhost, count_in_request, "include_request_attempt_count", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "origins are told in x-envoy-attempt-count which try it is"),
+	KEY(raw_vhost, count_in_response, "include_attempt_count_in_response", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "clients are told there how many tries there were"),
+	KEY(raw_vhost, buffer_limit, "per_request_buffer_limit_bytes", .type = CFG_SIZE32,
+		.max = 64 * KIB, .dflt = "64KiB", .example = "\"16KiB\"",
+		.doc = "of a request's body, kept for retries; a larger body is not sent again"),
 	KEY(raw_vhost, routes, "routes", .type = CFG_GROUPS, .flags = CFG_REQUIRED,
 		.group = &cfg_route,
 		.example = "( { match: { prefix = \"/\"; }; route: { cluster = \"v1\"; }; } )",
@@ -375,11 +430,10 @@ static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"liste
 	{"tracing"}, {"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
 	{"internal_address_config"}, {"weighted_clusters", "cluster"},
 	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
-static const struct cfg_refused refused_vhost[] = {{"retry_policy"}, {"hedge_policy"},
-	{"rate_limits"}, {"cors"}, {"require_tls"}, {"request_headers_to_add"},
-	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},
-	{"request_mirror_policies"}, {"typed_per_filter_config"}, {"virtual_clusters"},
-	{"include_request_attempt_count"}, {NULL}};
+static const struct cfg_refused refused_vhost[] = {{"hedge_policy"}, {"rate_limits"}, {"cors"},
+	{"require_tls"}, {"request_headers_to_add"}, {"request_headers_to_remove"},
+	{"response_headers_to_add"}, {"response_headers_to_remove"}, {"request_mirror_policies"},
+	{"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
 static const struct cfg_refused refused_route[] = {{"redirect", "route"},
 	{"direct_response", "route"}, {"decorator"}, {"tracing"}, {"request_headers_to_add"},
 	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},
@@ -395,11 +449,11 @@ static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"r
 	{"present_match", "exact"}, {"range_match", "exact"}, {"safe_regex_match", "exact"},
 	{"ignore_case"}, {"treat_missing_header_as_empty"}, {NULL}};
 static const struct cfg_refused refused_action[] = {{"weighted_clusters", "cluster"},
-	{"cluster_header", "cluster"}, {"retry_policy"}, {"hedge_policy"}, {"prefix_rewrite"},
-	{"regex_rewrite"}, {"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"},
-	{"host_rewrite_header"}, {"host_rewrite_path_regex"}, {"auto_host_rewrite"},
-	{"append_x_forwarded_host"}, {"request_mirror_policies"}, {"hash_policy"}, {"rate_limits"},
-	{"max_stream_duration"}, {"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"},
+	{"cluster_header", "cluster"}, {"hedge_policy"}, {"prefix_rewrite"}, {"regex_rewrite"},
+	{"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"}, {"host_rewrite_header"},
+	{"host_rewrite_path_regex"}, {"auto_host_rewrite"}, {"append_x_forwarded_host"},
+	{"request_mirror_policies"}, {"hash_policy"}, {"rate_limits"}, {"max_stream_duration"},
+	{"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"},
 	{"cluster_not_found_response_code"}, {"metadata_match"}, {"early_data_policy"},
 	{"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
@@ -419,6 +473,9 @@ static const struct cfg_refused refused_threshold[] = {{"max_connection_pools"},
 static const struct cfg_refused refused_endpoint[] = {{"priority"}, {"zone"}, {"locality"},
 	{"hostname"}, {"health_status"}, {"health_check_config"}, {"metadata"},
 	{"load_balancing_weight"}, {"additional_addresses"}, {NULL}};
+static const struct cfg_refused refused_retry[] = {{"per_try_idle_timeout"},
+	{"rate_limited_retry_back_off"}, {"retriable_request_headers"}, {"retry_priority"},
+	{"retry_options_predicates"}, {NULL}};
 static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_dataplane = {
@@ -437,6 +494,10 @@ const struct cfg_group cfg_xfcc_set = {"set_current_client_cert_details",
 const struct cfg_group cfg_header = {
 	"header match", sizeof(struct raw_header), header_keys, refused_header};
 const struct cfg_group cfg_match = {"match", sizeof(struct raw_match), match_keys, refused_match};
+const struct cfg_group cfg_retry = {
+	"retry_policy", sizeof(struct raw_retry), retry_keys, refused_retry};
+const struct cfg_group cfg_backoff = {
+	"retry_back_off", sizeof(struct raw_backoff), backoff_keys, refused_none};
 const struct cfg_group cfg_action = {
 	"route action", sizeof(struct raw_action), action_keys, refused_action};
 const struct cfg_group cfg_route = {"route", sizeof(struct raw_route), route_keys, refused_route};

@@ -37,6 +37,7 @@ enum cfg_type {       /* C type at the key's offset */
 #define CFG_HTTP 2u      /* only for listeners with protocol "http" */
 #define CFG_TCP 4u       /* only with "tcp" */
 #define CFG_NOT_EMPTY 8u /* lists: at least one item */
+#define CFG_TOLD 16u     /* groups: the keys in it are documented where else it stands */
 
 struct cfg_group;
 struct cfg_index;
@@ -206,9 +207,24 @@ struct raw_match {
 	struct raw_list headers;
 };
 
+struct raw_backoff {
+	struct raw_head h;
+	uint64_t base, max; /* max 0: not given */
+};
+
+struct raw_retry {
+	struct raw_head h;
+	const char *retry_on;
+	uint32_t num_retries, host_attempts;
+	uint64_t per_try_timeout;
+	struct raw_list statuses, headers, host_predicates;
+	struct raw_backoff backoff;
+};
+
 struct raw_action {
 	struct raw_head h;
 	const char *cluster;
+	struct raw_retry retry;
 	uint32_t priority;
 	uint64_t timeout, idle_timeout;
 };
@@ -219,12 +235,16 @@ struct raw_route {
 	struct raw_match match;
 	struct raw_action action;
 	struct raw_list filters;
+	uint32_t buffer_limit;
 };
 
 struct raw_vhost {
 	struct raw_head h;
 	const char *name;
 	struct raw_list domains, routes, filters;
+	struct raw_retry retry;
+	bool count_in_request, count_in_response;
+	uint32_t buffer_limit;
 };
 
 struct raw_endpoint {
@@ -269,8 +289,8 @@ struct raw_config {
 extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
-	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_listener_tls, cfg_cluster_tls,
-	cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff,
+	cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
@@ -290,6 +310,12 @@ void cfg_check_connlimit(struct cfg *c, const struct raw_connlimit *l, const cha
 /* *out: NULL where nothing is limited. False: no memory. */
 bool cfg_compile_connlimit(
 	struct cfg *c, const struct raw_connlimit *raw, struct tg_connlimit **out);
+
+/* retry.c. raw->h.at may be NULL: nothing to check; compiled to NULL. */
+void cfg_check_retry(struct cfg *c, const struct raw_retry *raw, const char *who);
+/* False: no memory. */
+bool cfg_compile_retry(
+	struct cfg *c, const struct raw_retry *raw, const struct tg_retry_policy **out);
 
 /* check_http.c */
 void cfg_check_header(struct cfg *c, const struct raw_header *h);

@@ -83,6 +83,8 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 			return TG_FIELD_X_FORWARDED_FOR;
 		break;
 	case 16:
+		if (IS("x-envoy-retry-on"))
+			return TG_FIELD_X_ENVOY_RETRY_ON;
 		if (IS("proxy-connection"))
 			return TG_FIELD_PROXY_CONNECTION;
 		break;
@@ -97,10 +99,16 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 			return TG_FIELD_PROXY_AUTHENTICATE;
 		break;
 	case 19:
+		if (IS("x-envoy-max-retries"))
+			return TG_FIELD_X_ENVOY_MAX_RETRIES;
+		if (IS("x-envoy-ratelimited"))
+			return TG_FIELD_X_ENVOY_RATELIMITED;
 		if (IS("proxy-authorization"))
 			return TG_FIELD_PROXY_AUTHORIZATION;
 		break;
 	case 21:
+		if (IS("x-envoy-attempt-count"))
+			return TG_FIELD_X_ENVOY_ATTEMPT_COUNT;
 		if (IS("x-envoy-original-path"))
 			return TG_FIELD_X_ENVOY_ORIGINAL_PATH;
 		break;
@@ -113,8 +121,20 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 			return TG_FIELD_X_ENVOY_UPSTREAM_SERVICE_TIME;
 		break;
 	case 30:
+		if (IS("x-envoy-upstream-rq-timeout-ms"))
+			return TG_FIELD_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS;
+		if (IS("x-envoy-retriable-status-codes"))
+			return TG_FIELD_X_ENVOY_RETRIABLE_STATUS_CODES;
 		if (IS("x-envoy-expected-rq-timeout-ms"))
 			return TG_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS;
+		break;
+	case 32:
+		if (IS("x-envoy-hedge-on-per-try-timeout"))
+			return TG_FIELD_X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT;
+		break;
+	case 38:
+		if (IS("x-envoy-upstream-rq-per-try-timeout-ms"))
+			return TG_FIELD_X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS;
 		break;
 	default:
 		break;

@@ -153,17 +153,17 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	return 0;
 }
 
-const struct tg_endpoint *px_endpoint_pick(
-	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c)
+const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *avoid)
 {
 	uint32_t anywhere;
 
 	if (s == p->snap)
-		return tg_lb_round_robin(c, &p->rr[c->id], NULL);
+		return tg_lb_round_robin(c, &p->rr[c->id], avoid);
 	/* The positions are those of the newest snapshot: an older exchange starts from anywhere.
 	 */
 	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
-	return tg_lb_round_robin(c, &anywhere, NULL);
+	return tg_lb_round_robin(c, &anywhere, avoid);
 }
 
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,

@@ -167,6 +167,8 @@ void px_exch_end(struct px_exch *ex)
 	struct tg_proxy *p = ex->proxy;
 
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	if (ex->retry)
+		px_retry_end(ex);
 	if (ex->fx)
 		px_filters_end(ex);
 	log_exchange(ex);
@@ -276,7 +278,15 @@ static uint64_t route_limit(const struct px_exch *ex)
 {
 	if (!ex->cluster || ex->state == PX_EX_LOCAL || ex->state == PX_EX_TUNNEL)
 		return UINT64_MAX;
-	return at(ex->req_complete, ex->route->timeout);
+	return at(ex->req_complete, ex->timeout);
+}
+
+/* When a try has taken too long, or the next one begins. */
+static uint64_t try_limit(const struct px_exch *ex)
+{
+	if (tg_likely(!ex->retry) || ex->state >= PX_EX_RESPONSE)
+		return UINT64_MAX;
+	return ex->state == PX_EX_BACKOFF ? ex->retry->again_at : ex->retry->try_until;
 }
 
 uint64_t px_exch_next_deadline(const struct px_exch *ex)
@@ -291,7 +301,7 @@ uint64_t px_exch_next_deadline(const struct px_exch *ex)
 		due = earlier(due, at(ex->start, ex->lc->request_timeout));
 	else
 		due = earlier(due, route_limit(ex));
-	return due;
+	return earlier(due, try_limit(ex));
 }
 
 static void timed_out(struct px_exch *ex, enum px_reply reply, enum tg_why cut, uint32_t flag,
@@ -348,6 +358,8 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 		ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_timeout++;
 		timed_out(ex, PX_REPLY_UPSTREAM_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(UT),
 			"response_timeout");
+	} else if (now >= try_limit(ex)) {
+		px_retry_deadline(ex);
 	} else {
 		ls->downstream_rq_idle_timeout++;
 		timed_out(ex, PX_REPLY_IDLE_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(SI),
@@ -417,7 +429,11 @@ static bool run_request(struct px_exch *ex)
 	if (!ex->req_complete && ex->req_pump.in.ended) {
 		ex->req_complete = px_now(ex->proxy);
 		px_down_arm(d); /* the route timeout begins */
+		if (ex->retry)
+			px_retry_time(ex);
 	}
+	if (tg_unlikely(ex->req_pump.gave_up))
+		px_retry_abandon(ex);
 	switch (r) {
 	case TG_PUMP_DONE:
 		ex->req_done = true;
@@ -469,6 +485,8 @@ bool px_exch_upstream_lost(struct px_exch *ex, bool reset)
 		px_up_request(ex);
 		return ex->used && ex->state != PX_EX_LOCAL;
 	}
+	if (px_retry_failure(ex, undelivered ? TG_RETRY_LOST_UNDELIVERED : TG_RETRY_LOST))
+		return true;
 	if (ex->state == PX_EX_UPSTREAM) {
 		px_reply(ex, reset ? PX_REPLY_UPSTREAM_RESET : PX_REPLY_UPSTREAM_CLOSED);
 		return false;
@@ -600,6 +618,7 @@ void px_exch_run(struct px_exch *ex)
 			run_filter(ex);
 			break;
 		case PX_EX_WAIT:
+		case PX_EX_BACKOFF:
 			return;
 		case PX_EX_UPSTREAM:
 			run_upstream(ex);

@@ -156,8 +156,8 @@ enum px_forward px_request_edit(struct px_exch *ex)
 	ex->upgrade = upgrade.n > 0;
 	if (ex->upgrade && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return PX_FORWARD_NO_MEMORY;
-	if (!set_host(ex) || !set_xff(ex) || !set_proto(ex) || !px_set_xfcc(ex) ||
-		!set_request_id(ex))
+	if (!px_retry_orders(ex) || !set_host(ex) || !set_xff(ex) || !set_proto(ex) ||
+		!px_set_xfcc(ex) || !set_request_id(ex))
 		return PX_FORWARD_NO_MEMORY;
 	return PX_FORWARD_OK;
 }

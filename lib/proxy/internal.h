@@ -125,10 +125,36 @@ enum px_exch_state {
 	PX_EX_HEAD,     /* reading the request head */
 	PX_EX_FILTER,   /* a filter waits for something before the request may go on */
 	PX_EX_WAIT,     /* waiting for a connection to an origin */
+	PX_EX_BACKOFF,  /* waiting before it is sent again */
 	PX_EX_UPSTREAM, /* request going out, response head not yet here */
 	PX_EX_RESPONSE, /* response going to the client */
 	PX_EX_TUNNEL,   /* after 101 */
 	PX_EX_LOCAL,    /* Tidegate's own answer going to the client */
+};
+
+/* What a trusted client asks for in x-envoy-* fields. */
+struct px_orders {
+	uint32_t on, max_retries;
+	uint64_t timeout, per_try; /* ns; 0: none */
+	bool has_max, has_timeout, has_per_try;
+	struct tg_retry_statuses statuses;
+};
+
+/* Of an exchange that may be sent again, or whose tries have a timeout. */
+struct px_retry {
+	const struct tg_retry_policy *policy; /* NULL: only the client asked */
+	const struct tg_retry_statuses *statuses;
+	uint32_t on;   /* enum tg_retry_bit */
+	uint32_t left; /* retries that are still allowed */
+	uint32_t n;    /* retries so far */
+	uint32_t tries;
+	uint64_t per_try, try_until, again_at; /* ns */
+	struct tg_breaker *breaker;            /* a lease of a retry is held from it */
+	const struct tg_endpoint *tried[4];
+	uint32_t n_tried;
+	bool keeps_body; /* what was sent of the body is kept, if it fits, until there is an answer
+			  */
+	bool abandoned;  /* it did not fit */
 };
 
 struct px_exch {
@@ -141,6 +167,9 @@ struct px_exch {
 	const struct tg_listener_conf *lc;
 	const struct tg_route *route;
 	const struct tg_cluster *cluster;
+	const struct tg_endpoint *chosen; /* in snap; ep is where it is */
+	struct px_orders *orders;         /* NULL: none */
+	struct px_retry *retry;           /* NULL: once, and as long as the route allows */
 	struct tg_proxy *proxy;
 	struct tg_arena arena;
 	/* request */
@@ -165,6 +194,7 @@ struct px_exch {
 	struct tg_view filter_details; /* in place of details */
 	/* account */
 	uint64_t start, last_activity, req_complete, sent, resp_head_at; /* ns; 0: not yet */
+	uint64_t timeout;      /* ns: the route's, or what the client asked for; 0: none */
 	uint64_t head_bytes;   /* of the request head, as received */
 	uint64_t answer_bytes; /* of the response's head, as sent */
 	uint32_t flags;        /* TG_FLAG */
@@ -288,12 +318,29 @@ bool px_filters_body(struct px_exch *ex, struct tg_pump *pump, bool response);
 void px_filters_end(struct px_exch *ex);                              /* only if ex->fx */
 bool px_filters_conn(struct px_down *d, struct tg_filter_reply *why); /* false: refuse it */
 
+/* retry.c. Removes what clients say about retries and timeouts, and takes it if they may. False: no
+ * memory. */
+bool px_retry_orders(struct px_exch *ex);
+bool px_retry_begin(struct px_exch *ex); /* ex has its route. False: no memory */
+/* All below: only if ex->retry, but for px_retry_failure(). */
+void px_retry_chosen(struct px_exch *ex);  /* ex->chosen will be tried */
+bool px_retry_try(struct px_exch *ex);     /* ex gets a connection. False: no memory */
+void px_retry_time(struct px_exch *ex);    /* the time of a try begins, if it can */
+void px_retry_abandon(struct px_exch *ex); /* the body is not kept */
+bool px_retry_was_tried(const struct px_exch *ex, const struct tg_endpoint *e);
+void px_retry_end(struct px_exch *ex);
+/* True: what there was of its upstream is dropped, and it will be tried again. */
+bool px_retry_failure(struct px_exch *ex, enum tg_retry_failure f);
+bool px_retry_response(struct px_exch *ex, const struct tg_msg *m, uint32_t head_len);
+void px_retry_deadline(struct px_exch *ex); /* try_until or again_at; may end ex */
+
 /* xfcc.c: x-forwarded-client-cert. False: no memory. */
 bool px_set_xfcc(struct px_exch *ex);
 /* m's head in arena memory; .p NULL: no memory. */
 struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
 
 /* response.c */
+void px_response_count(struct px_exch *ex, uint16_t status);
 void px_response_read(struct px_exch *ex); /* the origin's head(s), then the body begins */
 
 /* reply.c */
@@ -316,6 +363,7 @@ enum px_reply {
 	PX_REPLY_UPSTREAM_RESET,
 	PX_REPLY_UPSTREAM_CLOSED,
 	PX_REPLY_UPSTREAM_TIMEOUT,
+	PX_REPLY_TRY_TIMEOUT,
 	PX_REPLY_UPSTREAM_BAD,
 	PX_REPLY_NO_MEMORY,
 	PX_REPLY_BODY_CUT,     /* the client's FIN came before the end of the body */
@@ -345,8 +393,8 @@ void px_yield_arm(const struct px_endpoint *ep);
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
-const struct tg_endpoint *px_endpoint_pick(
-	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *c);
+const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *avoid);
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, const struct tg_endpoint *e);
 

@@ -105,10 +105,13 @@ static int gather(
 
 static void remember(struct tg_pump *p, const struct tg_view *v, uint32_t cnt)
 {
+	uint32_t before = p->replay_len;
+
 	for (uint32_t i = 0; i < cnt; i++) {
 		memcpy(p->replay + p->replay_len, v[i].p, v[i].n);
 		p->replay_len += v[i].n;
 	}
+	p->owed_kept = p->replay_len - before;
 }
 
 /* Cuts n bytes off the front of the views; returns the first that is left. */
@@ -186,11 +189,13 @@ static enum tg_pump_result move(struct tg_pump *p, struct tg_conn *src, struct t
 	}
 	if (p->owed) {
 		room = p->owed;
-	} else if (p->replay) {
-		if (p->replay_cap - p->replay_len <= overhead)
+	} else if (p->replay && p->replay_cap - p->replay_len <= overhead) {
+		if (!p->give_up)
 			return TG_PUMP_WAIT_ACK;
-		if (room > p->replay_cap - p->replay_len)
-			room = p->replay_cap - p->replay_len;
+		p->replay = NULL;
+		p->gave_up = true;
+	} else if (p->replay && room > p->replay_cap - p->replay_len) {
+		room = p->replay_cap - p->replay_len;
 	}
 	if (gather(p, in, cnt, room - overhead, &r) < 0)
 		return TG_PUMP_BAD;
@@ -208,8 +213,14 @@ enum tg_pump_result tg_pump_run(struct tg_pump *p, struct tg_conn *src, struct t
 	for (;;) {
 		enum tg_pump_result r;
 
-		if (p->lead.n && !lead_has_company(p, src, dst) && !write_lead(p, dst))
+		if (p->lead.n && (p->again.n || !lead_has_company(p, src, dst)) &&
+			!write_lead(p, dst))
 			return TG_PUMP_WAIT_DST;
+		if (tg_unlikely(p->again.n)) {
+			p->lead = p->again;
+			p->again = TG_VIEW_NONE;
+			continue;
+		}
 		if (p->sealed)
 			return TG_PUMP_DONE;
 		if (p->in.ended) {
@@ -222,6 +233,17 @@ enum tg_pump_result tg_pump_run(struct tg_pump *p, struct tg_conn *src, struct t
 		if (r != TG_PUMP_DONE)
 			return r;
 	}
+}
+
+void tg_pump_restart(struct tg_pump *p, struct tg_view head)
+{
+	/* A run that was not taken whole still rests in src. */
+	if (p->owed && p->replay)
+		p->replay_len -= p->owed_kept;
+	p->owed = p->owed_written = 0;
+	p->lead = head;
+	p->again = p->replay ? tg_view_of(p->replay, p->replay_len) : TG_VIEW_NONE;
+	p->sealed = false;
 }
 
 bool tg_pump_eof(struct tg_pump *p)

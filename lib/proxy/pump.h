@@ -13,6 +13,7 @@
 struct tg_pump {
 	struct tg_h1_body in; /* how src frames the content */
 	struct tg_view lead;  /* bytes to write first: a head, or the end of a chunked body */
+	struct tg_view again; /* and behind it what was written before, to another dst */
 	uint8_t out;          /* enum tg_body_kind: how dst is to get the content */
 	bool sealed;          /* the content is over and its end is in lead */
 	uint64_t content;     /* bytes of content moved */
@@ -22,10 +23,12 @@ struct tg_pump {
 	 * how many bytes of it, framing included, are written. It is made again from src, where it
 	 * still rests. 0: none. */
 	uint32_t owed, owed_written;
+	uint32_t owed_kept; /* how much of replay is that run's */
 	/* What was written behind the first lead, kept until the peer proved that it received
-	 * something (replay == NULL: not kept). When it is full the pump waits. */
+	 * something (replay == NULL: not kept). When it is full the pump waits, or gives it up. */
 	uint8_t *replay;
 	uint32_t replay_len, replay_cap;
+	bool give_up, gave_up;
 };
 
 enum tg_pump_result {
@@ -44,6 +47,8 @@ void tg_pump_init(struct tg_pump *p, enum tg_body_kind in, uint64_t length, enum
 enum tg_pump_result tg_pump_run(struct tg_pump *p, struct tg_conn *src, struct tg_conn *dst);
 /* src is at its end: content that lasts until close is complete. False: it was cut. */
 bool tg_pump_eof(struct tg_pump *p);
+/* Begins anew with another dst: head, what is in replay, and the rest of src. */
+void tg_pump_restart(struct tg_pump *p, struct tg_view head);
 /* Delivery is proven: nothing has to be kept any more. */
 static inline void tg_pump_forget(struct tg_pump *p)
 {

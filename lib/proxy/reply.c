@@ -56,6 +56,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"reset reason: connection termination"},
 	[PX_REPLY_UPSTREAM_TIMEOUT] = {TG_WHY_req_upstream_timeout, 504, TG_FLAG(UT),
 		"response_timeout", "upstream request timeout"},
+	[PX_REPLY_TRY_TIMEOUT] = {TG_WHY_req_upstream_timeout, 504, TG_FLAG(UT),
+		"upstream_per_try_timeout", "upstream request timeout"},
 	[PX_REPLY_UPSTREAM_BAD] = {TG_WHY_req_upstream_bad, 502, TG_FLAG(UPE),
 		"upstream_reset_before_response_started{protocol_error}",
 		"upstream connect error or disconnect/reset before headers. "
@@ -210,6 +212,8 @@ static void answer(struct px_exch *ex, const struct answer *a)
 	struct tg_view text;
 
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+	if (ex->retry)
+		px_retry_end(ex);
 	ex->status = a->status;
 	if (!ex->req_ready)
 		tg_list_del(&ex->link);

@@ -296,6 +296,10 @@ bool px_request_pass(struct px_exch *ex)
 	}
 	ex->cluster = ex->route->cluster;
 	ex->priority = (uint8_t)ex->route->priority;
+	if (!px_retry_begin(ex)) {
+		px_reply(ex, PX_REPLY_NO_MEMORY);
+		return false;
+	}
 	px_down_arm(ex->down);
 	if (px_request_write(ex))
 		return true;

@@ -1,7 +1,7 @@
 /* response.c: from the origin's head to the client's. Origins are not trusted. */
 #include "internal.h"
 
-static void count_status(struct px_exch *ex, uint16_t status)
+void px_response_count(struct px_exch *ex, uint16_t status)
 {
 	struct tg_cluster_stats *cs = ex->ep->stats;
 
@@ -30,7 +30,7 @@ static bool interim(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 {
 	bool wanted = ex->req.version_minor >= 1 && (m->status != 100 || ex->req.expect_continue);
 
-	count_status(ex, m->status);
+	px_response_count(ex, m->status);
 	if (++ex->interims > TG_PX_INTERIM_MAX || !tg_msg_remove_hop_by_hop(m))
 		return false;
 	if (wanted) {
@@ -61,6 +61,20 @@ static bool set_fields(struct px_exch *ex, struct tg_msg *m)
 		return false;
 	return tg_msg_find(m, TG_FIELD_DATE) ||
 	       tg_msg_add(m, TG_FIELD_DATE, TG_VIEW("date"), px_text_date(p)) == 0;
+}
+
+static bool set_attempts(struct px_exch *ex, struct tg_msg *m)
+{
+	uint8_t *text;
+
+	if (tg_likely(!(ex->route->attempt_count & TG_ATTEMPT_COUNT_RESPONSE)))
+		return true;
+	text = tg_arena_alloc(&ex->arena, 20);
+	tg_msg_remove(m, TG_FIELD_X_ENVOY_ATTEMPT_COUNT);
+	return text &&
+	       tg_msg_add(m, TG_FIELD_X_ENVOY_ATTEMPT_COUNT,
+		       tg_field_name(TG_FIELD_X_ENVOY_ATTEMPT_COUNT),
+		       tg_view_of(text, px_text_u64(ex->retry ? ex->retry->tries : 1, text))) == 0;
 }
 
 static bool set_service_time(struct px_exch *ex, struct tg_msg *m, uint8_t *scratch)
@@ -111,6 +125,11 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	uint64_t length = m->content_length;
 	struct tg_view lead;
 
+	if (tg_unlikely(ex->retry != NULL)) {
+		if (px_retry_response(ex, m, head_len))
+			return -1;
+		px_retry_end(ex);
+	}
 	if (m->status == 101 && (!ex->upgrade || !tg_view_eq_nocase(upgrade, TG_VIEW("websocket"))))
 		return PX_REPLY_UPSTREAM_BAD;
 	if (!ex->resp_head_at)
@@ -126,14 +145,14 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 			ex->resp_head.scan = (struct tg_h1_scan){0};
 		return -1;
 	}
-	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m))
+	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m) || !set_attempts(ex, m))
 		return PX_REPLY_NO_MEMORY;
 	if (in == TG_BODY_CHUNKED && out == TG_BODY_CHUNKED)
 		trailers = tg_arena_alloc(&ex->arena, TG_PUMP_TRAILERS);
 	lead = px_write_head(&ex->arena, m);
 	if (!lead.p)
 		return PX_REPLY_NO_MEMORY;
-	count_status(ex, m->status);
+	px_response_count(ex, m->status);
 	ex->status = m->status;
 	tg_pump_init(&ex->resp_pump, in, length, out, trailers);
 	ex->resp_pump.lead = lead;
@@ -203,6 +222,8 @@ void px_response_read(struct px_exch *ex)
 			return;
 		}
 		if (n < 0) {
+			if (!ex->resp_head.no_memory && px_retry_failure(ex, TG_RETRY_LOST))
+				return;
 			px_reply(ex, ex->resp_head.no_memory ? PX_REPLY_NO_MEMORY
 							     : PX_REPLY_UPSTREAM_BAD);
 			return;

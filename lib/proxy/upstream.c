@@ -250,27 +250,16 @@ void px_up_leave_queue(struct px_exch *ex)
 
 /* What is sent first on a new try: the head and what of the body is no longer at the client's side.
  */
-static bool set_lead(struct px_exch *ex, bool reused)
+static void set_lead(struct px_exch *ex, bool reused)
 {
 	struct tg_pump *q = &ex->req_pump;
-	uint8_t *again;
 
-	if (q->replay_len) {
-		again = tg_arena_alloc(&ex->arena, ex->out_head.n + q->replay_len);
-		if (!again)
-			return false;
-		memcpy(again, ex->out_head.p, ex->out_head.n);
-		memcpy(again + ex->out_head.n, q->replay, q->replay_len);
-		ex->out_head = tg_view_of(again, ex->out_head.n + q->replay_len);
-		q->replay_len = 0;
-	}
-	q->lead = ex->out_head;
-	q->sealed = false;
+	tg_pump_restart(q, ex->out_head);
 	/* A pooled connection may have been closed by the origin: keep what a replay would need. */
-	if (reused && !q->replay && !q->in.ended && !q->taken)
+	if (reused && !q->replay && !q->in.ended && !q->taken) {
 		q->replay = tg_arena_alloc(&ex->arena, TG_PX_REPLAY);
-	q->replay_cap = q->replay ? TG_PX_REPLAY : 0;
-	return true;
+		q->replay_cap = q->replay ? TG_PX_REPLAY : 0;
+	}
 }
 
 /* ex has its lease of a request. */
@@ -292,8 +281,11 @@ static void attach(struct px_up *u, struct px_exch *ex)
 	ep->stats->upstream_rq_active++;
 	ep->view.rq_total++;
 	ep->view.rq_active++;
-	if (!set_lead(ex, u->requests++ > 0))
+	u->requests++;
+	if (tg_unlikely(ex->retry != NULL) && !px_retry_try(ex))
 		px_reply(ex, PX_REPLY_NO_MEMORY);
+	else
+		set_lead(ex, u->requests > 1);
 }
 
 /* The most recently used idle connection that is as silent as it should be. */
@@ -377,6 +369,12 @@ static enum px_reply reply_for(int err)
 				   : PX_REPLY_CONNECT_FAILURE;
 }
 
+static void not_dialled(struct px_exch *ex, int err)
+{
+	if (err == TG_EAGAIN || !px_retry_failure(ex, TG_RETRY_NO_CONNECTION))
+		px_reply(ex, reply_for(err));
+}
+
 static void overflow(struct px_exch *ex)
 {
 	ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_pending_overflow++;
@@ -427,7 +425,7 @@ static void pump_queue(struct px_endpoint *ep)
 	while ((ex = first_pending(ep)) && (err = dial_for_queue(ep))) {
 		if (err == TG_EAGAIN && can_wait(ep))
 			break;
-		px_reply(ex, reply_for(err));
+		not_dialled(ex, err);
 		go_on(ex);
 	}
 	px_endpoint_put(ep);
@@ -438,17 +436,33 @@ void px_up_try_again(struct px_endpoint *ep)
 	pump_queue(ep);
 }
 
+/* On a retry: another one, if there is another. */
+static const struct tg_endpoint *choose(struct px_exch *ex)
+{
+	const struct px_retry *r = ex->retry;
+	bool avoid = r && r->n_tried && (!r->policy || r->policy->avoid_previous);
+	uint32_t more = avoid && r->policy ? r->policy->host_attempts : avoid;
+	const struct tg_endpoint *e;
+
+	do {
+		e = px_endpoint_pick(ex->proxy, ex->snap, ex->cluster, avoid ? ex->chosen : NULL);
+	} while (more-- && e && px_retry_was_tried(ex, e));
+	return e;
+}
+
 static bool choose_endpoint(struct px_exch *ex)
 {
-	struct tg_proxy *p = ex->proxy;
-	const struct tg_endpoint *e = px_endpoint_pick(p, ex->snap, ex->cluster);
-	struct px_endpoint *ep = e ? px_endpoint_of(p, ex->snap, ex->cluster, e) : NULL;
+	const struct tg_endpoint *e = choose(ex);
+	struct px_endpoint *ep = e ? px_endpoint_of(ex->proxy, ex->snap, ex->cluster, e) : NULL;
 
 	if (ex->ep)
 		px_endpoint_put(ex->ep);
 	ex->ep = ep;
+	ex->chosen = e;
 	if (ep)
 		ep->refs++;
+	if (e && tg_unlikely(ex->retry != NULL))
+		px_retry_chosen(ex);
 	return ep;
 }
 
@@ -469,7 +483,7 @@ static void join_queue(struct px_exch *ex)
 	}
 	if (err) {
 		ep->stats->upstream_rq_total += err != TG_EAGAIN;
-		px_reply(ex, reply_for(err));
+		not_dialled(ex, err);
 	}
 }
 
@@ -541,8 +555,10 @@ static void connect_failed(struct px_up *u)
 	if (!tg_list_empty(&ep->pending)) {
 		struct px_exch *ex = TG_CONTAINER(ep->pending.next, struct px_exch, link);
 
-		ex->transport = timeout ? TG_WHY_none : px_transport_of(info.why);
-		px_reply(ex, timeout ? PX_REPLY_CONNECT_TIMEOUT : PX_REPLY_CONNECT_FAILURE);
+		if (!px_retry_failure(ex, TG_RETRY_NO_CONNECTION)) {
+			ex->transport = timeout ? TG_WHY_none : px_transport_of(info.why);
+			px_reply(ex, timeout ? PX_REPLY_CONNECT_TIMEOUT : PX_REPLY_CONNECT_FAILURE);
+		}
 		px_down_run(ex->down);
 	}
 	pump_queue(ep);
@@ -591,7 +607,9 @@ static void busy_event(struct px_up *u, uint32_t ev)
 		struct tg_conn_info info;
 
 		tg_conn_info(u->conn, &info);
-		if (info.tx_acked > u->base)
+		if (info.tx_acked > u->base && ex->retry && ex->retry->keeps_body)
+			ex->req_pump.give_up = true; /* when it is full */
+		else if (info.tx_acked > u->base)
 			tg_pump_forget(&ex->req_pump);
 	}
 	px_down_run(ex->down);

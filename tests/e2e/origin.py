@@ -14,6 +14,8 @@ HTTP on PORT_HTTP. The target says what to do:
   /slow?delay=S     an answer after S seconds
   /hold/KEY         an answer when told to (control: arm, release); ?delay=S: after S seconds. How many are
                     under way at once, and were at most, is counted by KEY (control: held)
+  /flaky/KEY?fails=N&how=X   the first N under a key fail: X is a status, reset, close or hang; then as /see
+  /second/KEY       503 to a first try (x-envoy-attempt-count), any other waits as with /hold
   /early            103 Early Hints, then 200    /refuse      417 to Expect, body not read
   /trailers         chunked with a trailer       /until-close HTTP/1.0, body ends with the connection
   /no-content 204   /not-modified 304            /last        200 with Connection: close
@@ -125,6 +127,7 @@ class Origin:
         self.deaf = []
         self.counts = collections.Counter()
         self.holds = collections.defaultdict(Hold)
+        self.flaky = collections.Counter()
 
     # --- HTTP ---
 
@@ -281,6 +284,22 @@ class Origin:
         finally:
             h.now -= 1
         return await self.reply(req, writer, 200, b'held\n')
+
+    async def do_second(self, req, writer, note, body):
+        if req.get('x-envoy-attempt-count') == '1':
+            return await self.reply(req, writer, 503, b'not yet\n')
+        return await self.do_hold(req, writer, note, body)
+
+    async def do_flaky(self, req, writer, note, body):
+        key, how = req.path.split('/')[2], req.query['how']
+        self.flaky[key] += 1
+        if self.flaky[key] > int(req.query['fails']):
+            return await self.do_see(req, writer, note, body)
+        if how == 'hang':
+            return await self.do_hang(req, writer, note, body)
+        if how == 'reset':
+            return self.reset(writer)
+        return how != 'close' and await self.reply(req, writer, int(how), b'flaky\n')
 
     async def do_echo(self, req, reader, writer, note):
         writer.write(b'HTTP/1.1 200 Told\r\n' +

@@ -1,6 +1,9 @@
 #!/usr/bin/python3
 """Traffic policy with real clients and an origin that does as it is told: circuit breakers over two
-workers, exact in what they promise."""
+workers, exact in what they promise; retries."""
+import hashlib
+import itertools
+import json
 import select
 
 from lab import Lab
@@ -15,18 +18,31 @@ CLUSTERS = ''',
   { name = "cx"; circuit_breakers: { max_connections = 4; max_pending_requests = 8; };
     endpoints: ( { address = "10.77.2.2:8081"; } ); },
   { name = "cx1"; circuit_breakers: { max_connections = 1; };
-    endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); }
+    endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
+  { name = "re"; endpoints: ( { address = "10.77.2.2:8081"; } ); },
+  { name = "half"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "[fd77:2::2]:8081"; } ); },
+  { name = "few"; circuit_breakers: { max_retries = 4; }; endpoints: ( { address = "10.77.2.2:8081"; } ); }
 '''
 VHOSTS = ''',
-  { name = "policy"; domains = ["policy.test"];
+  { name = "policy"; domains = ["policy.test"]; include_request_attempt_count = true;
+    include_attempt_count_in_response = true;
     routes: (
       { match: { prefix = "/hold/high"; }; route: { cluster = "rq"; priority = "HIGH"; timeout = "0s"; }; },
       { match: { prefix = "/hold/rq"; }; route: { cluster = "rq"; timeout = "0s"; }; },
       { match: { prefix = "/hold/one"; }; route: { cluster = "one"; timeout = "0s"; }; },
       { match: { prefix = "/hold/cx1"; }; route: { cluster = "cx1"; timeout = "0s"; }; },
-      { match: { prefix = "/hold/cx"; }; route: { cluster = "cx"; timeout = "0s"; }; }
+      { match: { prefix = "/hold/cx"; }; route: { cluster = "cx"; timeout = "0s"; }; },
+      { match: { prefix = "/flaky/fast"; }; route: { cluster = "re"; timeout = "0s";
+        retry_policy: { retry_on = "5xx"; num_retries = 5; per_try_timeout = "100us"; $backoff }; }; },
+      { match: { prefix = "/flaky/"; }; route: { cluster = "re"; timeout = "0s";
+        retry_policy: { retry_on = "5xx"; num_retries = 3; per_try_timeout = "500ms"; $backoff }; }; },
+      { match: { prefix = "/see"; }; route: { cluster = "half";
+        retry_policy: { retry_on = "connect-failure"; $backoff }; }; },
+      { match: { prefix = "/second/"; }; route: { cluster = "few"; timeout = "0s";
+        retry_policy: { retry_on = "5xx"; $backoff }; }; }
     ); }
 '''
+VHOSTS = VHOSTS.replace('$backoff', 'retry_back_off: { base_interval = "1ms"; };')
 LIMIT = 64
 # Two workers, batches of 64 / 2 / 16: what the other one may keep unused (lease.h).
 SHARE = 2 * (LIMIT // 2 // 16 - 1)
@@ -205,7 +221,82 @@ def a_lower_limit_holds_when_what_was_above_is_gone(lab):
     equal(counted(lab, 'rq.circuit_breakers.default.remaining_rq'), LIMIT, 'remaining_rq')
 
 
+NAMES = itertools.count()
+
+
+def flaky(lab, fails, how, body=None, name='slow'):
+    with Client(lab.connect()) as c:
+        return c.ask(request('GET' if body is None else 'POST', f'/flaky/{name}{next(NAMES)}?fails={fails}&how={how}',
+                             'policy.test', body))
+
+
+@case
+def what_fails_is_tried_again(lab):
+    for how in ('503', '500', 'reset', 'close', 'hang'):
+        r = flaky(lab, 2, how)
+        equal((r.status, r.get('x-envoy-attempt-count')), (200, '3'), f'after {how}')
+        told = dict(json.loads(r.body)['fields'])
+        equal(told['x-envoy-attempt-count'], '3', 'what the origin was told')
+        check('x-envoy-expected-rq-timeout-ms' in told, told)
+    equal(counted(lab, 're.upstream_rq_retry'), 10, 'upstream_rq_retry')
+    equal(counted(lab, 're.upstream_rq_retry_success'), 5, 'upstream_rq_retry_success')
+    equal(counted(lab, 're.upstream_rq_per_try_timeout'), 2, 'upstream_rq_per_try_timeout')
+    r = flaky(lab, 9, '503')
+    equal((r.status, r.body), (503, b'flaky\n'), 'when all tries fail')
+    lab.wait_access(' 503 URX ')
+    r = flaky(lab, 9, 'hang')
+    equal(r.status, 504, 'when all tries hang')
+
+
+@case
+def a_body_is_sent_again_if_it_is_small(lab):
+    for body in (b'x', b'abc' * 1000, bytes(range(256)) * 250):
+        r = flaky(lab, 2, 'reset', body)
+        equal(r.status, 200, f'{len(body)} bytes')
+        equal(json.loads(r.body)['sha256'], hashlib.sha256(body).hexdigest(), 'what arrived')
+    equal(counted(lab, 're.retry_or_shadow_abandoned'), 0, 'abandoned')
+    r = flaky(lab, 1, 'reset', b'x' * 100000)
+    equal(r.status, 503, 'beyond the limit')
+    equal(counted(lab, 're.retry_or_shadow_abandoned'), 1, 'abandoned')
+
+
+@case
+def tries_may_be_microseconds(lab):
+    before = counted(lab, 're.upstream_rq_per_try_timeout')
+    r = flaky(lab, 9, 'hang', name='fast')
+    equal(r.status, 504, 'status')
+    equal(counted(lab, 're.upstream_rq_per_try_timeout'), before + 6, 'tries that were too slow')
+
+
+@case
+def another_endpoint_is_tried(lab):
+    with Client(lab.connect()) as c:
+        for _ in range(20):
+            equal(c.ask(request('GET', '/see', 'policy.test')).status, 200, 'status')
+    check(counted(lab, 'half.upstream_rq_retry') >= 5, 'nothing was tried again')
+    equal(counted(lab, 'half.upstream_rq_retry'), counted(lab, 'half.upstream_rq_retry_success'), 'successes')
+
+
+@case
+def retries_never_exceed_their_limit(lab):
+    with Crowd(lab, 40, '/second/few') as crowd:
+        crowd.ask()
+        equal(crowd.settled(), 4, 'retries under way')
+        ready = crowd.answered()
+        first = [c for c in crowd.clients if c.sock.fileno() in ready]
+        for c in first:
+            r = c.response()
+            equal((r.status, r.body), (503, b'not yet\n'), 'answer')
+        equal(counted(lab, 'few.upstream_rq_retry_overflow'), 36, 'upstream_rq_retry_overflow')
+        equal(counted(lab, 'few.circuit_breakers.default.rq_retry_open'), 1, 'rq_retry_open')
+        crowd.clients = [c for c in crowd.clients if c not in first] + first
+        crowd.release(4)
+    equal(counted(lab, 'few.circuit_breakers.default.rq_retry_open'), 0, 'rq_retry_open')
+
+
 if __name__ == '__main__':
     main(lambda: Lab(workers=2, nginx=False, empty_seconds=80, vhosts='"py", "policy"', extra_vhosts=VHOSTS,
                      extra_clusters=CLUSTERS.replace('$rq', str(LIMIT)),
-                     allowed={'req_overflow'}))
+                     allowed={
+                         'req_overflow', 'conn_reset_by_peer', 'conn_refused', 'req_upstream_reset',
+                         'req_upstream_timeout'}))

@@ -80,10 +80,11 @@ void schema_in_reference(void)
 
 static const char *const filters[] = {"rbac", "fault", "local_ratelimit"};
 static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
-	"circuit_breakers.", "retry_budget.", "tls.", "set_current_client_cert_details.", "delay.",
-	"abort.", "response_rate_limit.", "token_bucket.", "request_headers.", "remote_address.",
-	"masked_remote_address.", "spiffe_id.", "path.", "generic_key.", "header_value_match.",
-	"connection_rate_limit.", "per_client."};
+	"circuit_breakers.", "retry_budget.", "retry_policy.", "retry_back_off.", "tls.",
+	"set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
+	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
+	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
+	"per_client."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

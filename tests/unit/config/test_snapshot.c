@@ -28,7 +28,11 @@ static const char full[] =
 	"      { name = \"X-Beta\"; exact = \"true\"; }, { name = \"y\"; present = false; },"
 	"      { name = \"z\"; contains = \"q\"; invert_match = true; } ); };"
 	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; "
-	"      priority = \"HIGH\"; }; },\n"
+	"      priority = \"HIGH\"; "
+	"      retry_policy: { retry_on = \"reset,retriable-status-codes\"; num_retries = 3; "
+	"        per_try_timeout = \"100us\"; retriable_status_codes = [409, 503]; "
+	"        retry_back_off: { base_interval = \"10ms\"; }; retry_host_predicate = []; }; }; "
+	"},\n"
 	"  { match: { path = \"/one\"; }; route: { cluster = \"one\"; }; } ); } );\n"
 	"clusters: (\n"
 	"  { name = \"one\"; connect_timeout = \"1s\"; idle_timeout = \"2s\";"
@@ -197,6 +201,27 @@ void snapshot_breakers(void)
 	CU_ASSERT_TRUE(t[TG_PRIORITY_HIGH].track_remaining);
 	CU_ASSERT_EQUAL(s->vhosts[0].routes[0].priority, TG_PRIORITY_HIGH);
 	CU_ASSERT_EQUAL(s->vhosts[0].routes[1].priority, TG_PRIORITY_DEFAULT);
+	tg_snapshot_free(s);
+}
+
+void snapshot_retries(void)
+{
+	struct tg_snapshot *s = parse_full();
+	const struct tg_route *r = s->vhosts[0].routes;
+	const struct tg_retry_policy *p = r[0].retry;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(p);
+	CU_ASSERT_EQUAL(p->on, TG_RETRY_RESET | TG_RETRY_RETRIABLE_STATUS_CODES);
+	CU_ASSERT_EQUAL(p->num_retries, 3);
+	CU_ASSERT_EQUAL(p->per_try_timeout, 100000);
+	CU_ASSERT_EQUAL(p->backoff_base, 10000000);
+	CU_ASSERT_EQUAL(p->backoff_max, 100000000);
+	CU_ASSERT_FALSE(p->avoid_previous);
+	CU_ASSERT_EQUAL(p->host_attempts, 1);
+	CU_ASSERT_EQUAL(p->statuses.n, 2);
+	CU_ASSERT_EQUAL(p->statuses.code[1], 503);
+	CU_ASSERT_EQUAL(r[0].buffer_limit, 65536);
+	CU_ASSERT_PTR_NULL(r[1].retry);
 	tg_snapshot_free(s);
 }
 

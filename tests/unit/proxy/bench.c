@@ -339,6 +339,7 @@ static int on_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeout,
 	pair.a->user = user;
 	pair.a->owner = owner;
 	b.dialled[b.n_origins] = pair.a;
+	b.to[b.n_origins] = *to;
 	b.origin[b.n_origins++] = new_peer(pair.b);
 	if (b.connect_fails)
 		tg_memconn_fail(pair.a, b.connect_fails);

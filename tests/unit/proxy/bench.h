@@ -39,6 +39,7 @@ struct bench {
 	struct bench_peer peers[BENCH_PEERS];
 	uint32_t n_origins;                     /* connections dialled so far */
 	struct bench_peer *origin[BENCH_PEERS]; /* in order of dialling */
+	struct tg_sockaddr to[BENCH_PEERS];     /* where to */
 	struct tg_conn *dialled[BENCH_PEERS];   /* the proxy's ends of them */
 	uint32_t buf;                           /* bytes of each memory conn */
 	int connect_error;                      /* != 0: connect() returns it */

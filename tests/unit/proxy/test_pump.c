@@ -238,7 +238,53 @@ static void replay_is_kept_and_bounded(void)
 	tg_ready_drain(&r, 0, tg_memconn_reap, NULL);
 }
 
-TG_TEST_MAIN("pump", {"lengths pass and stop", lengths_pass_and_stop},
+/* Another connection gets all that the one before was given, whatever that took of a last run. */
+static void begins_anew(void)
+{
+	static uint8_t replay[64];
+	struct tg_memconn_pair a, z[2];
+	struct tg_view v = TG_VIEW("abcdefgh");
+	struct tg_ready r;
+	char got[64];
+	uint32_t n = 0;
+
+	for (stingy = 0; stingy < 12; stingy += 3) {
+		n = 0;
+		tg_ready_init(&r);
+		a = tg_memconn_open(&r, 256, NULL, NULL);
+		a.a->user = a.b->user = &user;
+		tg_pump_init(&pump, TG_BODY_LENGTH, 8, TG_BODY_LENGTH, NULL);
+		pump.replay = replay;
+		pump.replay_cap = sizeof(replay);
+		for (int i = 0; i < 2; i++) {
+			z[i] = tg_memconn_open(&r, 256, NULL, NULL);
+			z[i].a->user = z[i].b->user = &user;
+			tg_memconn_stingy(z[i].a, i ? 0 : stingy);
+			tg_pump_restart(&pump, i ? TG_VIEW("2:") : TG_VIEW("1:"));
+			tg_conn_write(a.a, &(struct tg_view){v.p + 5 * i, i ? 3 : 5}, 1);
+			last = tg_pump_run(&pump, a.b, z[i].a);
+		}
+		CU_ASSERT_EQUAL(last, TG_PUMP_DONE);
+		while (tg_conn_peek(z[1].b, &v, 1)) {
+			memcpy(got + n, v.p, v.n);
+			n += v.n;
+			tg_conn_consume(z[1].b, v.n);
+		}
+		got[n] = 0;
+		CU_ASSERT_STRING_EQUAL(got, "2:abcdefgh");
+		v = TG_VIEW("abcdefgh");
+		tg_conn_abort(a.a, TG_WHY_conn_aborted);
+		tg_conn_abort(a.b, TG_WHY_conn_aborted);
+		for (int i = 0; i < 2; i++) {
+			tg_conn_abort(z[i].a, TG_WHY_conn_aborted);
+			tg_conn_abort(z[i].b, TG_WHY_conn_aborted);
+		}
+		tg_ready_drain(&r, 0, tg_memconn_reap, NULL);
+	}
+	stingy = 0;
+}
+
+TG_TEST_MAIN("pump", {"begins anew", begins_anew}, {"lengths pass and stop", lengths_pass_and_stop},
 	{"chunks are made anew", chunks_are_made_anew},
 	{"short writes lose nothing", short_writes_lose_nothing},
 	{"a head leaves with the content that is there",

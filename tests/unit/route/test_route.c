@@ -290,4 +290,6 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"host: duplicates", host_duplicates}, {"host: many", host_many},
 	{"balance: equal weights", balance_equal}, {"balance: weights", balance_weights},
 	{"balance: avoid", balance_avoid}, {"balance: any position", balance_any_position},
-	{"balance: bad weights", balance_bad_weights})
+	{"balance: bad weights", balance_bad_weights}, {"retry: words", retry_words},
+	{"retry: statuses", retry_statuses}, {"retry: failures", retry_failures},
+	{"retry: back-off", retry_backoff})

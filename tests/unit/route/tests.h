@@ -11,5 +11,9 @@ void balance_weights(void);
 void balance_avoid(void);
 void balance_any_position(void);
 void balance_bad_weights(void);
+void retry_words(void);
+void retry_statuses(void);
+void retry_failures(void);
+void retry_backoff(void);
 
 #endif

@@ -1,0 +1,119 @@
+#include <tidegate/retry.h>
+
+static const struct tg_view words[] = {
+#define X(id, text) {(const uint8_t *)(text), sizeof(text) - 1},
+	TG_RETRY_LIST(X)
+#undef X
+};
+
+/* Takes the next item of a list with commas off v, without the white space around it. */
+static struct tg_view next_item(struct tg_view *v)
+{
+	const uint8_t *comma = v->n ? memchr(v->p, ',', v->n) : NULL;
+	struct tg_view item = tg_view_of(v->p, comma ? (size_t)(comma - v->p) : v->n);
+
+	v->n -= comma ? item.n + 1 : item.n;
+	v->p = comma ? comma + 1 : v->p + item.n;
+	while (item.n && (item.p[0] == ' ' || item.p[0] == '\t')) {
+		item.p++;
+		item.n--;
+	}
+	while (item.n && (item.p[item.n - 1] == ' ' || item.p[item.n - 1] == '\t'))
+		item.n--;
+	return item;
+}
+
+uint32_t tg_retry_on_parse(struct tg_view list, struct tg_view *bad)
+{
+	uint32_t on = 0;
+
+	*bad = TG_VIEW_NONE;
+	while (list.n) {
+		struct tg_view item = next_item(&list);
+		uint32_t i = 0;
+
+		while (i < TG_ARRAY_LEN(words) && !tg_view_eq(words[i], item))
+			i++;
+		if (i < TG_ARRAY_LEN(words))
+			on |= 1u << i;
+		else if (item.n && !bad->n)
+			*bad = item;
+	}
+	return on;
+}
+
+void tg_retry_statuses_parse(struct tg_view list, struct tg_retry_statuses *out)
+{
+	while (list.n && out->n < TG_RETRY_STATUSES) {
+		struct tg_view item = next_item(&list);
+		uint32_t code = 0;
+
+		for (uint32_t i = 0; i < item.n; i++) {
+			bool digit = (uint8_t)(item.p[i] - '0') < 10;
+
+			code = digit && code < 1000 ? code * 10 + (uint32_t)(item.p[i] - '0')
+						    : 1000;
+		}
+		if (code >= 100 && code < 600)
+			out->code[out->n++] = (uint16_t)code;
+	}
+}
+
+static bool has_status(const struct tg_retry_statuses *s, uint16_t status)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (s->code[i] == status)
+			return true;
+	return false;
+}
+
+static bool has_header(const struct tg_retry_policy *p, const struct tg_msg *m)
+{
+	for (uint32_t i = 0; i < p->n_headers; i++)
+		if (tg_headers_match(&p->headers[i], 1, m))
+			return true;
+	return false;
+}
+
+bool tg_retry_by_response(uint32_t on, const struct tg_retry_policy *policy,
+	const struct tg_retry_statuses *more, const struct tg_msg *m)
+{
+	uint16_t s = m->status;
+
+	/* Somebody's limit, which a retry would only press harder. */
+	if (tg_msg_find(m, TG_FIELD_X_ENVOY_RATELIMITED))
+		return on & TG_RETRY_ENVOY_RATELIMITED;
+	if ((on & TG_RETRY_5XX) && s >= 500)
+		return true;
+	if ((on & TG_RETRY_GATEWAY_ERROR) && s >= 502 && s <= 504)
+		return true;
+	if ((on & TG_RETRY_RETRIABLE_4XX) && s == 409)
+		return true;
+	if ((on & TG_RETRY_RETRIABLE_STATUS_CODES) &&
+		((policy && has_status(&policy->statuses, s)) || has_status(more, s)))
+		return true;
+	return (on & TG_RETRY_RETRIABLE_HEADERS) && policy && has_header(policy, m);
+}
+
+bool tg_retry_by_failure(uint32_t on, enum tg_retry_failure f)
+{
+	const uint32_t any = TG_RETRY_5XX | TG_RETRY_GATEWAY_ERROR | TG_RETRY_RESET;
+
+	switch (f) {
+	case TG_RETRY_NO_CONNECTION:
+		return on & (any | TG_RETRY_CONNECT_FAILURE | TG_RETRY_RESET_BEFORE_REQUEST);
+	case TG_RETRY_LOST_UNDELIVERED:
+		return on & (any | TG_RETRY_RESET_BEFORE_REQUEST);
+	default:
+		return on & any;
+	}
+}
+
+uint64_t tg_retry_backoff(uint64_t base, uint64_t max, uint32_t n, struct tg_rng *rng)
+{
+	uint64_t limit = max;
+
+	if (n < 32 && base <= UINT64_MAX >> 32 && ((UINT64_C(1) << n) - 1) * base < max)
+		limit = ((UINT64_C(1) << n) - 1) * base;
+	return limit ? (uint64_t)(((unsigned __int128)tg_rng_next(rng) * limit) >> 64) : 0;
+}
