@@ -14,6 +14,7 @@
 
 #include <tidegate/addr.h>
 #include <tidegate/breaker.h>
+#include <tidegate/lb.h>
 #include <tidegate/match.h>
 #include <tidegate/retry.h>
 #include <tidegate/rng.h>
@@ -29,6 +30,11 @@ struct tg_endpoint {
 
 struct tg_tls_conf;
 
+struct tg_ring_point {
+	uint64_t hash;
+	uint32_t endpoint; /* its index */
+};
+
 struct tg_cluster {
 	const char *name;
 	uint32_t id;                            /* dense over the snapshot */
@@ -39,7 +45,14 @@ struct tg_cluster {
 	const struct tg_tls_conf *tls; /* tls.h; NULL: plain text */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
-	uint32_t total_weight, stride;  /* set by tg_cluster_compile() */
+	const struct tg_lb_ops *lb;    /* NULL: round_robin */
+	uint32_t choice_count;         /* least_request; 2 */
+	uint32_t min_ring, max_ring;   /* ring_hash: points; 1024, 8 Mi */
+	uint32_t table_size;           /* maglev: a prime; 65537 */
+	uint32_t total_weight, stride; /* set by tg_cluster_compile(), and these: */
+	uint32_t n_ring;
+	struct tg_ring_point *ring;     /* by hash */
+	uint32_t *table;                /* endpoints' indices */
 	struct tg_cluster_stats *stats; /* [worker]; survives reloads */
 };
 
@@ -60,6 +73,8 @@ struct tg_route {
 	enum tg_priority priority;
 	const struct tg_retry_policy *retry; /* its own or its virtual host's; NULL: none */
 	uint32_t buffer_limit; /* bytes of a request's body that are kept to be sent again */
+	uint32_t n_hash;
+	const struct tg_hash_policy *hash; /* for ring_hash and maglev */
 	uint8_t attempt_count; /* TG_ATTEMPT_COUNT_x: where x-envoy-attempt-count is said */
 	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
 };
@@ -78,13 +93,15 @@ struct tg_host_table; /* private */
 /* Build: control core; memory comes from alloc (the snapshot's, any alignment of max_align_t), and
  * stays referenced together with v's routes. TG_ENOMEM. A virtual host that was not compiled has no
  * routes. */
-typedef void *tg_alloc_fn(void *ctx, size_t n);
 int tg_vhost_compile(struct tg_vhost *v, tg_alloc_fn *alloc, void *ctx);
 /* NULL with e->text: the same domain twice, or no memory. */
 struct tg_host_table *tg_host_table_build(struct tg_vhost *const *vhosts, uint32_t n,
 	tg_alloc_fn *alloc, void *ctx, struct tg_errbuf *e);
 /* Weights for the balancer. TG_ERANGE: a weight of 0, or a sum beyond 32 bits. */
 int tg_cluster_compile(struct tg_cluster *c);
+/* The balancer's tables, behind tg_cluster_compile(). Memory as with tg_vhost_compile(). TG_ENOMEM.
+ */
+int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
 
 /* Exact, then the longest `*.suffix`, then `*`; NULL: none. authority is host[:port]; the port is
  * ignored, case folded. An authority that is not one (RFC 3986 section 3.2, without userinfo), or

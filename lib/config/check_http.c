@@ -250,6 +250,7 @@ static void check_route(struct http *p, const struct raw_route *r)
 	if (a->cluster)
 		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
 			cfg_who(p->c, r->h.at, &cfg_route), "cluster");
+	cfg_check_hash(p->c, &a->hash, cfg_who(p->c, r->h.at, &cfg_route));
 	cfg_check_retry(p->c, &a->retry, cfg_who(p->c, r->h.at, &cfg_route));
 	cfg_check_filters(p->c, &r->filters, cfg_who(p->c, r->h.at, &cfg_route), false, true);
 }
@@ -395,4 +396,6 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 			c, &clusters[i].tls, &cfg_cluster_tls, clusters[i].h.at, &cfg_clusters);
 	for (uint32_t i = 0; i < raw->clusters.n; i++)
 		check_breakers(&p, &clusters[i]);
+	for (uint32_t i = 0; i < raw->clusters.n; i++)
+		cfg_check_balancer(c, &clusters[i]);
 }

@@ -108,7 +108,7 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 		tg_sockaddr_format(&e[i].c.addr, c->endpoints[i].text);
 	}
 	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
-	return c->endpoints && tg_cluster_compile(c) == 0;
+	return c->endpoints && tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
 }
 
 struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw)
@@ -154,7 +154,8 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
 				  ? raw->action.idle_timeout
 				  : UINT64_MAX;
-	if (!cfg_compile_retry(k->c, &raw->action.retry, &r->retry))
+	if (!cfg_compile_retry(k->c, &raw->action.retry, &r->retry) ||
+		!cfg_compile_hash(k->c, &raw->action.hash, r))
 		return false;
 	r->n_headers = raw->match.headers.n;
 	if (!r->n_headers)

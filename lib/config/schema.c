@@ -7,9 +7,9 @@ static const char *const refused_protocol[] = {
 static const char *const words_priority[] = {"DEFAULT", "HIGH", NULL};
 static const char *const words_xfcc[] = {
 	"sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only", NULL};
-static const char *const words_lb[] = {"round_robin", NULL};
-static const char *const refused_lb[] = {
-	"least_request", "random", "ring_hash", "maglev", "cluster_provided", NULL};
+static const char *const words_lb[] = {
+	"round_robin", "least_request", "random", "ring_hash", "maglev", NULL};
+static const char *const refused_lb[] = {"cluster_provided", NULL};
 
 static const struct cfg_key dataplane_keys[] = {
 	KEY(raw_dataplane, c.workers, "workers", .type = CFG_U32, .min = 1, .max = TG_MAX_WORKERS,
@@ -218,6 +218,43 @@ static const struct cfg_key backoff_keys[] = {
 		.doc = "none waits for longer; without it, ten times base_interval"),
 	END};
 
+static const struct cfg_key hash_header_keys[] = {
+	KEY(raw_hash_header, name, "header_name", .type = CFG_NAME, .max = 128,
+		.flags = CFG_REQUIRED, .example = "\"x-user\"", .doc = "of the request"),
+	END};
+
+static const struct cfg_key hash_query_keys[] = {
+	KEY(raw_hash_header, name, "name", .type = CFG_NAME, .max = 128, .flags = CFG_REQUIRED,
+		.example = "\"user\"", .doc = "of the parameter"),
+	END};
+
+static const struct cfg_key hash_cookie_keys[] = {
+	KEY(raw_hash_cookie, name, "name", .type = CFG_NAME, .max = 128, .flags = CFG_REQUIRED,
+		.example = "\"stick\"", .doc = "of the cookie"),
+	KEY(raw_hash_cookie, ttl, "ttl", .type = CFG_DURATION, .max = YEAR, .example = "\"1h\"",
+		.doc = "a client that has none is given one for so long; 0s is until it ends"),
+	KEY(raw_hash_cookie, path, "path", .type = CFG_NAME, .max = 256, .example = "\"/\"",
+		.doc = "for which it is given"),
+	END};
+
+static const struct cfg_key hash_conn_keys[] = {
+	KEY(raw_hash_conn, source_ip, "source_ip", .type = CFG_BOOL, .dflt = "false",
+		.example = "true", .doc = "the client's address"),
+	END};
+
+static const struct cfg_key hash_keys[] = {
+	KEY(raw_hash, header, "header", .type = CFG_GROUP, .group = &cfg_hash_header,
+		.example = "{ header_name = \"x-user\"; }", .doc = "a field of the request"),
+	KEY(raw_hash, cookie, "cookie", .type = CFG_GROUP, .group = &cfg_hash_cookie,
+		.example = "{ name = \"stick\"; ttl = \"1h\"; path = \"/\"; }", .doc = "a cookie"),
+	KEY(raw_hash, conn, "connection_properties", .type = CFG_GROUP, .group = &cfg_hash_conn,
+		.example = "{ source_ip = true; }", .doc = "where the request comes from"),
+	KEY(raw_hash, query, "query_parameter", .type = CFG_GROUP, .group = &cfg_hash_query,
+		.example = "{ name = \"user\"; }", .doc = "a parameter of the query"),
+	KEY(raw_hash, terminal, "terminal", .type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "if there is a hash by now, what stands behind does not matter"),
+	END};
+
 static const struct cfg_key retry_keys[] = {
 	KEY(raw_retry, retry_on, "retry_on", .type = CFG_NAME, .max = 256, .flags = CFG_REQUIRED,
 		.example = "\"5xx,reset\"",
@@ -257,6 +294,9 @@ static const struct cfg_key action_keys[] = {
 	KEY(raw_action, retry, "retry_policy", .type = CFG_GROUP, .group = &cfg_retry,
 		.example = "{ retry_on = \"5xx\"; num_retries = 2; }",
 		.doc = "when a request is sent again; in place of the virtual host's"),
+	KEY(raw_action, hash, "hash_policy", .type = CFG_GROUPS, .group = &cfg_hash,
+		.example = "( { cookie: { name = \"stick\"; ttl = \"1h\"; }; } )",
+		.doc = "what of a request decides where it goes, with ring_hash and maglev"),
 	KEY(raw_action, priority, "priority", .type = CFG_ENUM, .words = words_priority,
 		.dflt = "DEFAULT", .example = "\"HIGH\"",
 		.doc = "which of the cluster's circuit breakers counts the request"),
@@ -355,12 +395,38 @@ static const struct cfg_key endpoint_keys[] = {
 		.example = "1", .doc = "its share of the cluster's requests"),
 	END};
 
+static const struct cfg_key lb_choice_keys[] = {
+	KEY(raw_lb_choice, choice_count, "choice_count", .type = CFG_U32, .min = 2, .max = 16,
+		.dflt = "2", .example = "2", .doc = "endpoints that are drawn, to take the idlest"),
+	END};
+
+static const struct cfg_key lb_ring_keys[] = {
+	KEY(raw_lb_ring, min, "minimum_ring_size", .type = CFG_U32, .min = 1,
+		.max = 8 * 1024 * 1024, .dflt = "1024", .example = "1024",
+		.doc = "points of the ring at least"),
+	KEY(raw_lb_ring, max, "maximum_ring_size", .type = CFG_U32, .min = 1,
+		.max = 8 * 1024 * 1024, .dflt = "8388608", .example = "8388608",
+		.doc = "and at most, but for one an endpoint"),
+	END};
+
+static const struct cfg_key lb_maglev_keys[] = {
+	KEY(raw_lb_maglev, table_size, "table_size", .type = CFG_U32, .min = 2, .max = 5000011,
+		.dflt = "65537", .example = "65537", .doc = "entries; a prime"),
+	END};
+
 static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
 		.example = "\"v1\"", .doc = "for routes to refer to, and for statistics"),
 	KEY(raw_cluster, lb_policy, "lb_policy", .type = CFG_ENUM, .words = words_lb,
 		.refused_words = refused_lb, .dflt = "round_robin", .example = "\"round_robin\"",
 		.doc = "how an endpoint is chosen"),
+	KEY(raw_cluster, least_request, "least_request_lb_config", .type = CFG_GROUP,
+		.group = &cfg_lb_choice, .example = "{ choice_count = 3; }",
+		.doc = "of least_request"),
+	KEY(raw_cluster, ring, "ring_hash_lb_config", .type = CFG_GROUP, .group = &cfg_lb_ring,
+		.example = "{ minimum_ring_size = 4096; }", .doc = "of ring_hash"),
+	KEY(raw_cluster, maglev, "maglev_lb_config", .type = CFG_GROUP, .group = &cfg_lb_maglev,
+		.example = "{ table_size = 65537; }", .doc = "of maglev"),
 	KEY(raw_cluster, c.connect_timeout, "connect_timeout", .type = CFG_DURATION, .max = YEAR,
 		.dflt = "5s", .example = "\"5s\"", .doc = "for a connection to open; 0s is off"),
 	KEY(raw_cluster, c.idle_timeout, "idle_timeout", .type = CFG_DURATION, .max = YEAR,
@@ -452,15 +518,15 @@ static const struct cfg_refused refused_action[] = {{"weighted_clusters", "clust
 	{"cluster_header", "cluster"}, {"hedge_policy"}, {"prefix_rewrite"}, {"regex_rewrite"},
 	{"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"}, {"host_rewrite_header"},
 	{"host_rewrite_path_regex"}, {"auto_host_rewrite"}, {"append_x_forwarded_host"},
-	{"request_mirror_policies"}, {"hash_policy"}, {"rate_limits"}, {"max_stream_duration"},
-	{"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"},
-	{"cluster_not_found_response_code"}, {"metadata_match"}, {"early_data_policy"},
-	{"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
+	{"request_mirror_policies"}, {"rate_limits"}, {"max_stream_duration"}, {"upgrade_configs"},
+	{"cors"}, {"internal_redirect_policy"}, {"cluster_not_found_response_code"},
+	{"metadata_match"}, {"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"},
+	{NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
 	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
 	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},
 	{"http2_protocol_options"}, {"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
-	{"ring_hash_lb_config"}, {"maglev_lb_config"}, {"least_request_lb_config"},
+
 	{"round_robin_lb_config"}, {"common_lb_config"}, {"slow_start_config"},
 	{"load_balancing_policy"}, {"upstream_bind_config"}, {"upstream_connection_options"},
 	{"tcp_keepalive"}, {"preconnect_policy"}, {"max_connection_duration"}, {"cleanup_interval"},
@@ -494,6 +560,27 @@ const struct cfg_group cfg_xfcc_set = {"set_current_client_cert_details",
 const struct cfg_group cfg_header = {
 	"header match", sizeof(struct raw_header), header_keys, refused_header};
 const struct cfg_group cfg_match = {"match", sizeof(struct raw_match), match_keys, refused_match};
+static const struct cfg_refused refused_hash[] = {{"filter_state", "header"}, {NULL}};
+static const struct cfg_refused refused_hash_header[] = {{"regex_rewrite"}, {NULL}};
+static const struct cfg_refused refused_hash_cookie[] = {{"attributes"}, {NULL}};
+const struct cfg_group cfg_hash = {"hash_policy", sizeof(struct raw_hash), hash_keys, refused_hash};
+const struct cfg_group cfg_hash_header = {
+	"header", sizeof(struct raw_hash_header), hash_header_keys, refused_hash_header};
+const struct cfg_group cfg_hash_query = {
+	"query_parameter", sizeof(struct raw_hash_header), hash_query_keys, refused_none};
+const struct cfg_group cfg_hash_cookie = {
+	"cookie", sizeof(struct raw_hash_cookie), hash_cookie_keys, refused_hash_cookie};
+const struct cfg_group cfg_hash_conn = {
+	"connection_properties", sizeof(struct raw_hash_conn), hash_conn_keys, refused_none};
+static const struct cfg_refused refused_lb_choice[] = {
+	{"active_request_bias"}, {"slow_start_config"}, {"locality_lb_config"}, {NULL}};
+static const struct cfg_refused refused_lb_ring[] = {{"hash_function"}, {NULL}};
+const struct cfg_group cfg_lb_choice = {
+	"least_request_lb_config", sizeof(struct raw_lb_choice), lb_choice_keys, refused_lb_choice};
+const struct cfg_group cfg_lb_ring = {
+	"ring_hash_lb_config", sizeof(struct raw_lb_ring), lb_ring_keys, refused_lb_ring};
+const struct cfg_group cfg_lb_maglev = {
+	"maglev_lb_config", sizeof(struct raw_lb_maglev), lb_maglev_keys, refused_none};
 const struct cfg_group cfg_retry = {
 	"retry_policy", sizeof(struct raw_retry), retry_keys, refused_retry};
 const struct cfg_group cfg_backoff = {

@@ -212,6 +212,28 @@ struct raw_backoff {
 	uint64_t base, max; /* max 0: not given */
 };
 
+/* One of a route's hash_policy. */
+struct raw_hash_header {
+	struct raw_head h;
+	const char *name;
+};
+struct raw_hash_cookie {
+	struct raw_head h;
+	const char *name, *path;
+	uint64_t ttl;
+};
+struct raw_hash_conn {
+	struct raw_head h;
+	bool source_ip;
+};
+struct raw_hash {
+	struct raw_head h;
+	struct raw_hash_header header, query;
+	struct raw_hash_cookie cookie;
+	struct raw_hash_conn conn;
+	bool terminal;
+};
+
 struct raw_retry {
 	struct raw_head h;
 	const char *retry_on;
@@ -225,6 +247,7 @@ struct raw_action {
 	struct raw_head h;
 	const char *cluster;
 	struct raw_retry retry;
+	struct raw_list hash;
 	uint32_t priority;
 	uint64_t timeout, idle_timeout;
 };
@@ -269,10 +292,26 @@ struct raw_breakers {
 	struct raw_list thresholds;
 };
 
+struct raw_lb_choice {
+	struct raw_head h;
+	uint32_t choice_count;
+};
+struct raw_lb_ring {
+	struct raw_head h;
+	uint32_t min, max;
+};
+struct raw_lb_maglev {
+	struct raw_head h;
+	uint32_t table_size;
+};
+
 struct raw_cluster {
 	struct raw_head h;
 	struct tg_cluster c;
 	uint32_t lb_policy;
+	struct raw_lb_choice least_request;
+	struct raw_lb_ring ring;
+	struct raw_lb_maglev maglev;
 	struct raw_breakers breakers;
 	struct raw_tls tls;
 	struct raw_list endpoints;
@@ -289,8 +328,10 @@ struct raw_config {
 extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
-	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff,
-	cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff, cfg_hash,
+	cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice, cfg_lb_ring,
+	cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain,
+	cfg_xfcc_set, cfg_spiffe;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
@@ -316,6 +357,13 @@ void cfg_check_retry(struct cfg *c, const struct raw_retry *raw, const char *who
 /* False: no memory. */
 bool cfg_compile_retry(
 	struct cfg *c, const struct raw_retry *raw, const struct tg_retry_policy **out);
+
+/* balance.c */
+void cfg_check_balancer(struct cfg *c, const struct raw_cluster *raw);
+void cfg_check_hash(struct cfg *c, const struct raw_list *raw, const char *who);
+/* False: no memory. */
+bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
+bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route *out);
 
 /* check_http.c */
 void cfg_check_header(struct cfg *c, const struct raw_header *h);

@@ -153,17 +153,32 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	return 0;
 }
 
+/* Requests that an endpoint of the current snapshot has to do for this worker. */
+static uint64_t active_at(void *ctx, const struct tg_endpoint *e)
+{
+	const struct tg_proxy *p = ctx;
+	const struct px_endpoint *ep = p->endpoints[e->id];
+
+	return ep ? ep->view.rq_active + ep->n_pending : 0;
+}
+
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
-	const struct tg_cluster *c, const struct tg_endpoint *avoid)
+	const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
 	uint32_t anywhere;
 
-	if (s == p->snap)
-		return tg_lb_round_robin(c, &p->rr[c->id], avoid);
-	/* The positions are those of the newest snapshot: an older exchange starts from anywhere.
-	 */
-	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
-	return tg_lb_round_robin(c, &anywhere, avoid);
+	ask->rng = &p->rng;
+	if (s == p->snap) {
+		ask->pos = &p->rr[c->id];
+		ask->active = active_at;
+		ask->ctx = p;
+	} else {
+		/* Positions and loads are those of the newest snapshot: an older exchange starts
+		 * from anywhere. */
+		anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
+		ask->pos = &anywhere;
+	}
+	return tg_lb_pick(c, ask);
 }
 
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,

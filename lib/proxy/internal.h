@@ -168,6 +168,8 @@ struct px_exch {
 	const struct tg_route *route;
 	const struct tg_cluster *cluster;
 	const struct tg_endpoint *chosen; /* in snap; ep is where it is */
+	uint64_t hash;                    /* of the route's hash_policy, if has_hash */
+	struct tg_view cookie;            /* for the client, that comes of it; .n 0: none */
 	struct px_orders *orders;         /* NULL: none */
 	struct px_retry *retry;           /* NULL: once, and as long as the route allows */
 	struct tg_proxy *proxy;
@@ -186,7 +188,7 @@ struct px_exch {
 	bool resp_done, resp_keep_alive, interim_pending, upgrade;
 	uint8_t interims, replays, state;
 	uint8_t priority; /* enum tg_priority, the route's */
-	bool used;
+	bool has_hash, used;
 	/* filters */
 	bool waiting;     /* the message under way is not gone on with before wake_at */
 	uint64_t wake_at; /* ns; when filters are to be asked again; UINT64_MAX: not by time */
@@ -334,6 +336,9 @@ bool px_retry_failure(struct px_exch *ex, enum tg_retry_failure f);
 bool px_retry_response(struct px_exch *ex, const struct tg_msg *m, uint32_t head_len);
 void px_retry_deadline(struct px_exch *ex); /* try_until or again_at; may end ex */
 
+/* affinity.c: the route's hash_policy. False: no memory. Only if route->n_hash. */
+bool px_affinity(struct px_exch *ex);
+
 /* xfcc.c: x-forwarded-client-cert. False: no memory. */
 bool px_set_xfcc(struct px_exch *ex);
 /* m's head in arena memory; .p NULL: no memory. */
@@ -393,8 +398,9 @@ void px_yield_arm(const struct px_endpoint *ep);
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
+/* ask: its hash and whom to avoid; the rest is filled in. */
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
-	const struct tg_cluster *c, const struct tg_endpoint *avoid);
+	const struct tg_cluster *c, struct tg_lb_ask *ask);
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, const struct tg_endpoint *e);
 

@@ -154,7 +154,7 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 
 static struct px_endpoint *choose(struct tg_proxy *p, const struct tg_cluster *c)
 {
-	const struct tg_endpoint *e = px_endpoint_pick(p, p->snap, c, NULL);
+	const struct tg_endpoint *e = px_endpoint_pick(p, p->snap, c, &(struct tg_lb_ask){0});
 
 	return e ? px_endpoint_of(p, p->snap, c, e) : NULL;
 }

@@ -296,7 +296,7 @@ bool px_request_pass(struct px_exch *ex)
 	}
 	ex->cluster = ex->route->cluster;
 	ex->priority = (uint8_t)ex->route->priority;
-	if (!px_retry_begin(ex)) {
+	if (!px_retry_begin(ex) || (tg_unlikely(ex->route->n_hash) && !px_affinity(ex))) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;
 	}

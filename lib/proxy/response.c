@@ -145,6 +145,9 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 			ex->resp_head.scan = (struct tg_h1_scan){0};
 		return -1;
 	}
+	if (tg_unlikely(ex->cookie.n) &&
+		tg_msg_add(m, TG_FIELD_UNKNOWN, TG_VIEW("set-cookie"), ex->cookie))
+		return PX_REPLY_NO_MEMORY;
 	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m) || !set_attempts(ex, m))
 		return PX_REPLY_NO_MEMORY;
 	if (in == TG_BODY_CHUNKED && out == TG_BODY_CHUNKED)

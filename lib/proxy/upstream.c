@@ -442,10 +442,12 @@ static const struct tg_endpoint *choose(struct px_exch *ex)
 	const struct px_retry *r = ex->retry;
 	bool avoid = r && r->n_tried && (!r->policy || r->policy->avoid_previous);
 	uint32_t more = avoid && r->policy ? r->policy->host_attempts : avoid;
+	struct tg_lb_ask ask = {
+		.has_hash = ex->has_hash, .hash = ex->hash, .avoid = avoid ? ex->chosen : NULL};
 	const struct tg_endpoint *e;
 
 	do {
-		e = px_endpoint_pick(ex->proxy, ex->snap, ex->cluster, avoid ? ex->chosen : NULL);
+		e = px_endpoint_pick(ex->proxy, ex->snap, ex->cluster, &ask);
 	} while (more-- && e && px_retry_was_tried(ex, e));
 	return e;
 }

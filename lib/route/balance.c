@@ -1,3 +1,4 @@
+/* balance.c: weights, and the balancers that need no tables. */
 #include <tidegate/route.h>
 
 static uint32_t gcd(uint32_t a, uint32_t b)
@@ -89,4 +90,65 @@ const struct tg_endpoint *tg_lb_round_robin(
 	if (&c->endpoints[i] == avoid)
 		i = i + 1 < c->n_endpoints ? i + 1 : 0;
 	return &c->endpoints[i];
+}
+
+static const struct tg_endpoint *round_robin(
+	const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	return tg_lb_round_robin(c, ask->pos, ask->avoid);
+}
+
+static uint32_t draw(const struct tg_cluster *c, struct tg_rng *rng)
+{
+	uint32_t total = c->total_weight ? c->total_weight : c->n_endpoints;
+	uint32_t at = tg_rng_below(rng, total);
+
+	return total == c->n_endpoints ? at : owner_of(c, at);
+}
+
+/* By weight; seldom `avoid`, and never if a few draws more can help it. */
+static const struct tg_endpoint *random_one(const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	uint32_t i = draw(c, ask->rng);
+
+	for (int turn = 0; turn < 4 && &c->endpoints[i] == ask->avoid; turn++)
+		i = draw(c, ask->rng);
+	if (&c->endpoints[i] == ask->avoid)
+		i = i + 1 < c->n_endpoints ? i + 1 : 0;
+	return &c->endpoints[i];
+}
+
+/* The least loaded of a few drawn by weight: requests under way against weight. */
+static const struct tg_endpoint *least_request(
+	const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	const struct tg_endpoint *best = random_one(c, ask);
+	uint64_t best_load = ask->active ? ask->active(ask->ctx, best) + 1 : 0;
+
+	for (uint32_t i = 1; i < c->choice_count && ask->active; i++) {
+		const struct tg_endpoint *e = random_one(c, ask);
+		uint64_t load = ask->active(ask->ctx, e) + 1;
+
+		if (load * best->weight < best_load * e->weight) {
+			best = e;
+			best_load = load;
+		}
+	}
+	return best;
+}
+
+const struct tg_lb_ops tg_lb_ops_round_robin = {"round_robin", NULL, round_robin};
+const struct tg_lb_ops tg_lb_ops_random = {"random", NULL, random_one};
+const struct tg_lb_ops tg_lb_ops_least_request = {"least_request", NULL, least_request};
+
+int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
+{
+	return c->lb && c->lb->compile && c->n_endpoints ? c->lb->compile(c, alloc, ctx) : 0;
+}
+
+const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	if (c->n_endpoints < 2)
+		return c->n_endpoints ? c->endpoints : NULL;
+	return c->lb ? c->lb->pick(c, ask) : round_robin(c, ask);
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 """Traffic policy with real clients and an origin that does as it is told: circuit breakers over two
-workers, exact in what they promise; retries."""
+workers, exact in what they promise; retries; balancers."""
 import hashlib
 import itertools
 import json
+import re
 import select
 
 from lab import Lab
@@ -21,6 +22,10 @@ CLUSTERS = ''',
     endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
   { name = "re"; endpoints: ( { address = "10.77.2.2:8081"; } ); },
   { name = "half"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "[fd77:2::2]:8081"; } ); },
+  { name = "ring"; lb_policy = "ring_hash"; $six },
+  { name = "maglev"; lb_policy = "maglev"; $six },
+  { name = "least"; lb_policy = "least_request"; endpoints: ( { address = "10.77.2.2:8081"; },
+                                                              { address = "[fd77:2::2]:8081"; } ); },
   { name = "few"; circuit_breakers: { max_retries = 4; }; endpoints: ( { address = "10.77.2.2:8081"; } ); }
 '''
 VHOSTS = ''',
@@ -36,12 +41,20 @@ VHOSTS = ''',
         retry_policy: { retry_on = "5xx"; num_retries = 5; per_try_timeout = "100us"; $backoff }; }; },
       { match: { prefix = "/flaky/"; }; route: { cluster = "re"; timeout = "0s";
         retry_policy: { retry_on = "5xx"; num_retries = 3; per_try_timeout = "500ms"; $backoff }; }; },
+      { match: { prefix = "/see/ring"; }; route: { cluster = "ring";
+        hash_policy: ( { cookie: { name = "stick"; ttl = "60s"; path = "/see"; }; } ); }; },
+      { match: { prefix = "/see/maglev"; }; route: { cluster = "maglev";
+        hash_policy: ( { query_parameter: { name = "u"; }; } ); }; },
+      { match: { prefix = "/hold/least"; }; route: { cluster = "least"; timeout = "0s"; }; },
       { match: { prefix = "/see"; }; route: { cluster = "half";
         retry_policy: { retry_on = "connect-failure"; $backoff }; }; },
       { match: { prefix = "/second/"; }; route: { cluster = "few"; timeout = "0s";
         retry_policy: { retry_on = "5xx"; $backoff }; }; }
     ); }
 '''
+# The same origin behind two addresses: which one was taken is in the access log.
+CLUSTERS = CLUSTERS.replace('$six', '''endpoints: ( { address = "10.77.2.2:8081"; },
+                                                    { address = "[fd77:2::2]:8081"; } );''')
 VHOSTS = VHOSTS.replace('$backoff', 'retry_back_off: { base_interval = "1ms"; };')
 LIMIT = 64
 # Two workers, batches of 64 / 2 / 16: what the other one may keep unused (lease.h).
@@ -292,6 +305,55 @@ def retries_never_exceed_their_limit(lab):
         crowd.clients = [c for c in crowd.clients if c not in first] + first
         crowd.release(4)
     equal(counted(lab, 'few.circuit_breakers.default.rq_retry_open'), 0, 'rq_retry_open')
+
+
+def chosen(lab, prefix, paths, n):
+    """The endpoints that each of paths went to, n times; the log comes a while after the requests."""
+    lines = lab.wait_access(f' {prefix}', len(paths) * n)
+    got = {p: [x.rsplit('"', 2)[1] for x in lines if f' {p} HTTP' in x] for p in paths}
+    for p, to in got.items():
+        check(len(to) == n and len(set(to)) == 1, f'{p} went to {to}')
+    return {to[0] for to in got.values()}
+
+
+@case
+def a_cookie_keeps_a_client_at_its_endpoint(lab):
+    paths = [f'/see/ring{i}' for i in range(32)]
+    for path in paths:
+        with Client(lab.connect()) as c:
+            r = c.ask(request('GET', path, 'policy.test'))
+            cookie = r.get('set-cookie')
+            check(re.fullmatch(r'stick="[0-9a-f]{16}"; Max-Age=60; Path=/see; HttpOnly', cookie), cookie)
+        for _ in range(2):  # over other connections, and so other workers
+            with Client(lab.connect()) as c:
+                r = c.ask(request('GET', path, 'policy.test', fields=[('Cookie', 'a=b; ' + cookie.split(';')[0])]))
+                equal((r.status, r.get('set-cookie')), (200, None), 'status and set-cookie')
+    equal(len(chosen(lab, '/see/ring', paths, 3)), 2, 'endpoints of all')  # by chance one in 2**31
+
+
+@case
+def a_parameter_decides_where(lab):
+    paths = [f'/see/maglev?u={u}' for u in range(16)]
+    with Client(lab.connect()) as c, Client(lab.connect()) as d:
+        for path in paths:
+            for x in (c, d, c):
+                equal(x.ask(request('GET', path, 'policy.test')).status, 200, 'status')
+    # The table is the same each time: there is no chance in it.
+    equal(len(chosen(lab, '/see/maglev', paths, 3)), 2, 'endpoints in all')
+
+
+@case
+def the_idler_endpoint_is_taken(lab):
+    def active():
+        text = lab.get('/clusters')[1]
+        return sorted(int(x) for x in re.findall(r'^least::.*::rq_active::([0-9]+)$', text, re.M))
+    with Crowd(lab, 40, '/hold/least') as crowd:
+        crowd.ask()
+        equal(crowd.settled(), 40, 'under way')
+        # Drawn two at a time by each worker: 20 and 20, but for when one was drawn twice.
+        low, high = active()
+        check(low + high == 40 and low >= 12, f'{low} and {high}')
+        crowd.release(40)
 
 
 if __name__ == '__main__':

@@ -28,7 +28,8 @@ static bool has_path(config_setting_t *s, const char *path)
 	return e && (!dot || has_path(e, dot + 1));
 }
 
-static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits"};
+static const char *const files[] = {
+	"tidegate", "tls", "rbac", "spiffe", "chaos", "limits", "balance"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
@@ -80,7 +81,9 @@ void schema_in_reference(void)
 
 static const char *const filters[] = {"rbac", "fault", "local_ratelimit"};
 static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
-	"circuit_breakers.", "retry_budget.", "retry_policy.", "retry_back_off.", "tls.",
+	"circuit_breakers.", "retry_budget.", "retry_policy.", "header.", "cookie.",
+	"connection_properties.", "query_parameter.", "least_request_lb_config.",
+	"ring_hash_lb_config.", "maglev_lb_config.", "retry_back_off.", "tls.",
 	"set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",

@@ -28,7 +28,11 @@ static const char full[] =
 	"      { name = \"X-Beta\"; exact = \"true\"; }, { name = \"y\"; present = false; },"
 	"      { name = \"z\"; contains = \"q\"; invert_match = true; } ); };"
 	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; "
-	"      priority = \"HIGH\"; "
+	"      priority = \"HIGH\"; hash_policy: ( { header: { header_name = \"x-u\"; }; terminal "
+	"= true; }, "
+	"        { cookie: { name = \"c\"; ttl = \"0s\"; path = \"/p\"; }; }, "
+	"        { query_parameter: { name = \"q\"; }; }, "
+	"        { connection_properties: { source_ip = true; }; } ); "
 	"      retry_policy: { retry_on = \"reset,retriable-status-codes\"; num_retries = 3; "
 	"        per_try_timeout = \"100us\"; retriable_status_codes = [409, 503]; "
 	"        retry_back_off: { base_interval = \"10ms\"; }; retry_host_predicate = []; }; }; "
@@ -42,7 +46,8 @@ static const char full[] =
 	"        retry_budget: { min_retry_concurrency = 1; }; } ); };"
 	"    endpoints: ( { address = \"10.0.0.2:80\"; weight = 3; }, { address = "
 	"\"[fd00::2]:80\"; } ); },\n"
-	"  { name = \"two\"; endpoints: ( { address = \"10.0.0.3:80\"; } ); } );\n";
+	"  { name = \"two\"; lb_policy = \"maglev\"; maglev_lb_config: { table_size = 7; };"
+	"    endpoints: ( { address = \"10.0.0.3:80\"; } ); } );\n";
 
 #define SEC UINT64_C(1000000000)
 
@@ -201,6 +206,27 @@ void snapshot_breakers(void)
 	CU_ASSERT_TRUE(t[TG_PRIORITY_HIGH].track_remaining);
 	CU_ASSERT_EQUAL(s->vhosts[0].routes[0].priority, TG_PRIORITY_HIGH);
 	CU_ASSERT_EQUAL(s->vhosts[0].routes[1].priority, TG_PRIORITY_DEFAULT);
+	tg_snapshot_free(s);
+}
+
+void snapshot_balancers(void)
+{
+	struct tg_snapshot *s = parse_full();
+	const struct tg_route *r = s->vhosts[0].routes;
+
+	CU_ASSERT_PTR_NULL(s->clusters[0].lb);
+	CU_ASSERT_PTR_EQUAL(s->clusters[1].lb, &tg_lb_ops_maglev);
+	CU_ASSERT_EQUAL(s->clusters[1].table_size, 7);
+	CU_ASSERT_EQUAL(s->clusters[1].table[6], 0);
+	CU_ASSERT_EQUAL_FATAL(r[0].n_hash, 4);
+	CU_ASSERT_EQUAL(r[0].hash[0].kind, TG_HASH_HEADER);
+	CU_ASSERT_TRUE(r[0].hash[0].terminal);
+	CU_ASSERT_EQUAL(r[0].hash[1].kind, TG_HASH_COOKIE);
+	CU_ASSERT(r[0].hash[1].has_ttl && !r[0].hash[1].ttl && !r[0].hash[1].terminal);
+	CU_ASSERT_TRUE(tg_view_eq(r[0].hash[1].path, TG_VIEW("/p")));
+	CU_ASSERT_EQUAL(r[0].hash[2].kind, TG_HASH_QUERY);
+	CU_ASSERT_EQUAL(r[0].hash[3].kind, TG_HASH_SOURCE_IP);
+	CU_ASSERT_EQUAL(r[1].n_hash, 0);
 	tg_snapshot_free(s);
 }
 

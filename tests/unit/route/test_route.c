@@ -290,6 +290,8 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"host: duplicates", host_duplicates}, {"host: many", host_many},
 	{"balance: equal weights", balance_equal}, {"balance: weights", balance_weights},
 	{"balance: avoid", balance_avoid}, {"balance: any position", balance_any_position},
-	{"balance: bad weights", balance_bad_weights}, {"retry: words", retry_words},
-	{"retry: statuses", retry_statuses}, {"retry: failures", retry_failures},
-	{"retry: back-off", retry_backoff})
+	{"balance: bad weights", balance_bad_weights}, {"lb: weights", lb_weights},
+	{"lb: without a hash", lb_without_hash}, {"lb: least request", lb_least_request},
+	{"lb: little moves", lb_little_moves}, {"lb: hash policies", lb_hash_policies},
+	{"retry: words", retry_words}, {"retry: statuses", retry_statuses},
+	{"retry: failures", retry_failures}, {"retry: back-off", retry_backoff})

@@ -1,0 +1,66 @@
+/* lb.h: which endpoint of a cluster a request goes to.
+ *
+ * A balancer is a table of functions. What it needs of a cluster (ring, table) is made when the
+ * configuration is compiled and immutable then; what changes from request to request comes with
+ * the question. Picking neither allocates nor writes anything but *pos. Any worker.
+ *
+ * Cost: round_robin and random a lookup by weight; least_request choice_count of them; ring_hash a
+ * binary search of the ring; maglev one look. Bounds: a ring has at most 8 Mi points, together with
+ * its endpoints' names 16 bytes each; a Maglev table 65537 entries of 4 bytes, or what is asked
+ * for.
+ */
+#ifndef TIDEGATE_LB_H
+#define TIDEGATE_LB_H
+
+#include <tidegate/addr.h>
+#include <tidegate/msg.h>
+#include <tidegate/rng.h>
+
+struct tg_cluster;
+struct tg_endpoint;
+typedef void *tg_alloc_fn(void *ctx, size_t n);
+
+struct tg_lb_ask {
+	struct tg_rng *rng;
+	uint32_t *pos; /* round_robin's, of this worker and cluster; any value is fine */
+	bool has_hash; /* false: as good as any */
+	uint64_t hash;
+	const struct tg_endpoint *avoid; /* not this one if there is another; NULL: none */
+	/* Requests of this worker under way at an endpoint; NULL: not known. */
+	uint64_t (*active)(void *ctx, const struct tg_endpoint *e);
+	void *ctx;
+};
+
+struct tg_lb_ops {
+	const char *name;
+	/* c's endpoints have their weights. TG_ENOMEM. NULL: nothing to make */
+	int (*compile)(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
+	/* c has at least two endpoints. */
+	const struct tg_endpoint *(*pick)(const struct tg_cluster *c, const struct tg_lb_ask *ask);
+};
+
+extern const struct tg_lb_ops tg_lb_ops_round_robin, tg_lb_ops_least_request, tg_lb_ops_random,
+	tg_lb_ops_ring_hash, tg_lb_ops_maglev;
+
+/* By c->lb; NULL only if there is no endpoint. */
+const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask);
+
+/* A route's hash_policy: what of a request decides, for ring_hash and maglev. */
+enum tg_hash_kind { TG_HASH_HEADER, TG_HASH_COOKIE, TG_HASH_SOURCE_IP, TG_HASH_QUERY };
+struct tg_hash_policy {
+	enum tg_hash_kind kind;
+	bool terminal; /* what stands behind is not looked at if there is a hash by now */
+	struct tg_view name;
+	/* COOKIE: a client without one is given one, if has_ttl */
+	bool has_ttl;
+	uint64_t ttl;        /* ns; 0: until the browser ends */
+	struct tg_view path; /* .n 0: none */
+};
+
+/* Combines them as Envoy does. False: none of them found anything. *give: a cookie that the client
+ * is to be given, with the 16 bytes of value, which has decided already; NULL: none. */
+bool tg_hash_request(const struct tg_hash_policy *p, uint32_t n, const struct tg_msg *m,
+	const struct tg_ip *source, struct tg_rng *rng, uint64_t *hash,
+	const struct tg_hash_policy **give, uint8_t value[static 16]);
+
+#endif
