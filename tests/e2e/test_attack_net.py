@@ -111,6 +111,8 @@ class Raw:
         return self
 
     def __exit__(self, *exc):
+        if exc[0]:  # a case that begins anew opens it anew
+            self.reset()
         self.heard.close()
 
     def frame(self, flags, payload=b'', seq=None, ack=None, options=b''):

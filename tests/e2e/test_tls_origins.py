@@ -6,29 +6,21 @@ origin, and the same kind of answer to the client. What differs on purpose stand
 
     test_tls_origins.py [--long] [--seed N] [--show] [--only TEXT] [group ...]
 """
-import os
-import queue
+import contextlib
 import random
-import shutil
 import socket
-import string
-import subprocess
-import threading
 
 import certs
-import netns
-import tap
 import tls_cases_server
 import tls_cases_server12  # pylint: disable=unused-import
 from lab import GATE4, ORIGIN4, Lab
-from tap import check, main, note, wait_for
-from test_tls_refusals import allowed, cuts_of, outcome, parse
+from tap import main
+from tls_compare import cuts_of, define, judge, outcome, parse, play_all, start_nginx
 from tls_wire import Pair, Server, Stop
 from tls_wire12 import Server12
 
 THREADS = 8
 PORT = 7000  # and the next ones: a thread's own origin
-PATIENCE, MORE_PATIENCE = 1.0, 6.0
 OTHERS = ('expired', 'stranger', 'other-name', 'client-only', 'rsa', 'self-signed')
 
 LISTENER = '''
@@ -94,20 +86,8 @@ def make_certs(lab):
     ca.issue('client-only', ['DNS:origin.test'], usage='keyAgreement')
     certs.CA(lab.dir, 'strange-ca', 'Strange CA').issue('stranger', ['DNS:origin.test'])
     certs.CA(lab.dir, 'self-signed', 'origin.test')
-    conf = os.path.join(lab.dir, 'proxy.conf')
-    with open(conf, 'w', encoding='ascii') as f:
-        f.write(string.Template(NGINX).substitute(dir=lab.dir, locations=''.join(
-            LOCATION.format(where=w, i=i, port=PORT + i, more=more) for w, (_, more) in WHERE.items() for i in range(THREADS))))
-    netns.run(lab.client, ['ip', 'link', 'set', 'lo', 'up'])
-    nginx = shutil.which('nginx') or '/usr/sbin/nginx'
-    p = netns.popen(lab.client, [nginx, '-c', conf, '-p', lab.dir], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    lab.procs.append(p)
-
-    def up():
-        check(p.poll() is None, 'the other proxy ended')
-        with lab.socket() as s:
-            return s.connect_ex(('127.0.0.1', 8000)) == 0
-    wait_for(up, 'the other proxy')
+    start_nginx(lab, NGINX, 8000, locations=''.join(
+        LOCATION.format(where=w, i=i, port=PORT + i, more=more) for w, (_, more) in WHERE.items() for i in range(THREADS)))
 
 
 class Origin:
@@ -173,56 +153,10 @@ class Origin:
         return s.log
 
 
-def compare(origin, group, case, results):
-    seen = {}
-    for seconds in (PATIENCE, MORE_PATIENCE, MORE_PATIENCE):
-        for proxy in origin.listeners:
-            seen[proxy] = origin.play(proxy, case, seconds)
-        if seen['nginx'] == seen['tidegate'] or allowed(ALLOWED, group, case.name, seen['nginx'], seen['tidegate']):
-            break
-    results.put((group, case.name, seen['nginx'], seen['tidegate']))
-
-
-def worker(lab, i, todo, results):
-    origin = Origin(lab, i)
-    while True:
-        try:
-            group, case = todo.get_nowait()
-        except queue.Empty:
-            break
-        try:
-            compare(origin, group, case, results)
-        except Exception as e:  # pylint: disable=broad-except
-            results.put((group, case.name, 'played', f'{type(e).__name__}: {e}'))
-    origin.close()
-
-
 def run_group(lab, name, opts):
-    todo, results = queue.Queue(), queue.Queue()
-    for case in tls_cases_server.GROUPS[name](random.Random(f'{opts.seed}{name}'), opts.long):
-        if opts.only in case.name:
-            todo.put((name, case))
-    threads = [threading.Thread(target=worker, args=(lab, i, todo, results), daemon=True) for i in range(THREADS)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    got, bad = sorted(results.queue), []
-    check(got, f'{name}: no case')
-    for g, case, nginx, tidegate in got:
-        if opts.show:
-            note(f'{g} {case}: {nginx}' + ('' if nginx == tidegate else f' | {tidegate}'))
-        if nginx != tidegate and not allowed(ALLOWED, g, case, nginx, tidegate):
-            bad.append(f'{case}: nginx {nginx} | tidegate {tidegate}')
-    note(f'{name}: {len(got)} cases, {sum(" alert:2:" in x[2] for x in got)} with an alert')
-    check(not bad, f'{len(bad)} of {len(got)} differ (seed {opts.seed}):\n' + '\n'.join(bad[:400 if opts.show else 30]))
-
-
-def define(name, opts):
-    def fn(lab):
-        run_group(lab, name, opts)
-    fn.__name__ = name
-    tap.case(fn, seconds=600)
+    cases = tls_cases_server.GROUPS[name](random.Random(f'{opts.seed}{name}'), opts.long)
+    got = play_all(name, cases, opts, THREADS, ALLOWED, lambda i: contextlib.closing(Origin(lab, i)))
+    judge(name, got, opts, ALLOWED)
 
 
 def make_lab():
@@ -237,5 +171,5 @@ def make_lab():
 if __name__ == '__main__':
     OPTS = parse()
     for GROUP in tls_cases_server.GROUPS:
-        define(GROUP, OPTS)
+        define(GROUP, run_group, OPTS)
     main(make_lab)

@@ -10,27 +10,16 @@ differs on purpose stands in ALLOWED, with its reason.
 --long: more cases of those that are drawn at random; --show: every case's outcome; --only TEXT: cases with this in
 their names.
 """
-import argparse
-import collections
-import fnmatch
-import os
-import queue
+import contextlib
 import random
-import shutil
-import string
-import subprocess
-import sys
-import threading
-import zlib
 
 import certs
-import netns
-import tap
 import tls_cases
 import tls_cases12  # pylint: disable=unused-import
 import tls_cases_more  # pylint: disable=unused-import
-from lab import GATE4, Lab, quick
-from tap import check, main, note, wait_for
+from lab import GATE4, Lab
+from tap import main
+from tls_compare import cuts_of, define, judge, outcome, parse, play_all, start_nginx
 from tls_wire import Client, Pair, Stop
 from tls_wire12 import Client12
 
@@ -72,7 +61,6 @@ http {
 PORTS = {'plain': 443, 'mtls': 8443, 'tls12': 444}
 PEERS = {'nginx': '127.0.0.1', 'tidegate': GATE4}
 THREADS = 12
-PATIENCE, MORE_PATIENCE = 1.0, 6.0
 
 # (group, case, nginx's outcome, Tidegate's): patterns, and why they may differ.
 NO_TLS = 'nginx looks at the first byte alone: what is neither 22 nor above 127 is plain HTTP to it'
@@ -103,46 +91,7 @@ def make_certs(lab):
     ca = certs.CA(lab.dir)
     ca.issue('server', ['DNS:nginx.test'])
     ca.issue('client', ['DNS:client.test'])
-    conf = os.path.join(lab.dir, 'peer.conf')
-    with open(conf, 'w', encoding='ascii') as f:
-        f.write(string.Template(NGINX).substitute(dir=lab.dir))
-    netns.run(lab.client, ['ip', 'link', 'set', 'lo', 'up'])
-    nginx = shutil.which('nginx') or '/usr/sbin/nginx'
-    p = netns.popen(lab.client, [nginx, '-c', conf, '-p', lab.dir], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    lab.procs.append(p)
-
-    def up():
-        check(p.poll() is None, 'the other nginx ended')
-        with lab.socket() as s:
-            return s.connect_ex(('127.0.0.1', 8443)) == 0
-    wait_for(up, 'the other nginx')
-
-
-def outcome(log):
-    """What a case came to, from the log: without what depends on timing."""
-    out = []
-    for x in log:
-        if x == 'reset':
-            x = 'close'
-        if x.startswith('opaque:') and x != 'opaque:19':
-            # A flight that the client cannot read: how long it is depends on a signature, and in how many records it
-            # comes is the sender's choice. 19: an alert
-            x = 'opaque'
-            if out and out[-1] == x:
-                continue
-        if x == 'silence' or (x == 'alert:1:0' and out and out[-1].startswith('http:')):
-            continue
-        if x == 'close' and out and out[-1] == 'close':
-            continue
-        out.append(x)
-    if log and log[-1] == 'silence':
-        out.append('open')
-    return ' '.join(out)
-
-
-def cuts_of(case):
-    """Half of the cases arrive in pieces."""
-    return 5 if zlib.crc32(case.name.encode()) & 1 else 0
+    start_nginx(lab, NGINX, 8443)
 
 
 class Player:
@@ -184,69 +133,21 @@ class Player:
             return outcome(c.log)
 
 
-def compare(group, case, players, results):
-    seen = {}
-    for seconds in (PATIENCE, MORE_PATIENCE, MORE_PATIENCE):
-        for peer, p in players.items():
-            seen[peer] = p.play(case, seconds)
-        if seen['nginx'] == seen['tidegate']:
-            break
-    results.put((group, case.name, seen['nginx'], seen['tidegate']))
+class Players:
+    """One against each peer, for all threads."""
 
+    def __init__(self, lab):
+        self.of = {peer: Player(lab, peer) for peer in PEERS}
 
-def worker(todo, players, results):
-    while True:
-        try:
-            group, case = todo.get_nowait()
-        except queue.Empty:
-            return
-        try:
-            compare(group, case, players, results)
-        except Exception as e:  # pylint: disable=broad-except
-            results.put((group, case.name, 'played', f'{type(e).__name__}: {e}'))
-
-
-def play_all(lab, groups, opts):
-    """[(group, case, nginx's outcome, Tidegate's)]"""
-    todo, results = queue.Queue(), queue.Queue()
-    for name in groups:
-        for case in tls_cases.GROUPS[name](random.Random(f'{opts.seed}{name}'), opts.long):
-            if opts.only in case.name:
-                todo.put((name, case))
-    players = {peer: Player(lab, peer) for peer in PEERS}
-    threads = [threading.Thread(target=worker, args=(todo, players, results), daemon=True) for _ in range(THREADS)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    return sorted(results.queue)
-
-
-def allowed(table, group, case, nginx, tidegate):
-    return any(fnmatch.fnmatchcase(group, g) and fnmatch.fnmatchcase(case, c) and fnmatch.fnmatchcase(nginx, n) and
-               fnmatch.fnmatchcase(tidegate, t) for g, c, n, t, _ in table)
+    def play(self, peer, case, seconds):
+        return self.of[peer].play(case, seconds)
 
 
 def run_group(lab, name, opts):
-    got = play_all(lab, [name], opts)
-    check(got, f'{name}: no case')
-    bad = []
-    refused = collections.Counter()
-    for g, case, nginx, tidegate in got:
-        if opts.show:
-            note(f'{g} {case}: {nginx}' + ('' if nginx == tidegate else f' | {tidegate}'))
-        refused[nginx.split()[-2] if nginx.endswith(' close') and 'alert' in nginx else 'other'] += 1
-        if nginx != tidegate and not allowed(ALLOWED, g, case, nginx, tidegate):
-            bad.append(f'{case}: nginx {nginx} | tidegate {tidegate}')
-    note(f'{name}: {len(got)} cases, {dict(refused)}')
-    check(not bad, f'{len(bad)} of {len(got)} differ (seed {opts.seed}):\n' + '\n'.join(bad[:400 if opts.show else 30]))
-
-
-def define(name, opts):
-    def fn(lab):
-        run_group(lab, name, opts)
-    fn.__name__ = name
-    tap.case(fn, seconds=quick(600, 600))
+    players = Players(lab)
+    cases = tls_cases.GROUPS[name](random.Random(f'{opts.seed}{name}'), opts.long)
+    got = play_all(name, cases, opts, THREADS, ALLOWED, lambda _: contextlib.nullcontext(players))
+    judge(name, got, opts, ALLOWED)
 
 
 def make_lab():
@@ -257,20 +158,8 @@ def make_lab():
                         'req_downstream_gone', 'tcp_after_close', 'conn_linger'))
 
 
-def parse():
-    p = argparse.ArgumentParser()
-    p.add_argument('--long', action='store_true')
-    p.add_argument('--show', action='store_true')
-    p.add_argument('--seed', default=os.environ.get('TG_SEED', '1'))
-    p.add_argument('--only', default='')
-    p.add_argument('groups', nargs='*')
-    opts = p.parse_args()
-    sys.argv[1:] = opts.groups
-    return opts
-
-
 if __name__ == '__main__':
     OPTS = parse()
     for GROUP in tls_cases.GROUPS:
-        define(GROUP, OPTS)
+        define(GROUP, run_group, OPTS)
     main(make_lab)
