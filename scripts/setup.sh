@@ -18,6 +18,7 @@ build_pkgs=(
 	libconfig-dev      # the configuration language
 	libmicrohttpd-dev  # the admin interface
 	libjansson-dev     # JSON of the admin interface and of tgctl
+	libpcre2-dev       # regular expressions of routes
 	libssl-dev         # TLS: handshakes, certificates, records without ipsec-mb
 	libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler # gRPC of the SPIFFE Workload API
 	libcunit1-dev      # unit tests

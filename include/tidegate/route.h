@@ -5,9 +5,10 @@
  * position, counters) is per worker and handed in.
  *
  * Cost: one hash lookup for the host (exact), one for each label of a wildcard; one hash lookup for
- * each segment of the path, however many routes there are; predicates only of the candidates. First
- * match in configured order wins (Envoy). A peer's input bounds the work: names of hosts end at 255
- * bytes, and the walk ends where the configured paths end.
+ * each segment of the path, however many routes there are; predicates only of the candidates. An
+ * expression is a candidate where the path begins as it does. First match in configured order wins
+ * (Envoy). A peer's input bounds the work: names of hosts end at 255 bytes, and the walk ends where
+ * the configured paths end.
  */
 #ifndef TIDEGATE_ROUTE_H
 #define TIDEGATE_ROUTE_H
@@ -56,16 +57,36 @@ struct tg_cluster {
 	struct tg_cluster_stats *stats; /* [worker]; survives reloads */
 };
 
-enum tg_match_kind { TG_MATCH_PATH, TG_MATCH_PREFIX };
 #define TG_ATTEMPT_COUNT_REQUEST 1u
 #define TG_ATTEMPT_COUNT_RESPONSE 2u
+#define TG_FRACTION_WHOLE 1000000u
+
+enum tg_match_kind {
+	TG_MATCH_PATH,
+	TG_MATCH_PREFIX,
+	TG_MATCH_SEPARATED, /* path_separated_prefix: the path is match, which does not end in "/",
+			     or goes on with "/" */
+	TG_MATCH_REGEX,     /* more->regex, all of the path; match is empty */
+};
+
+/* What is asked of a request besides its path and its fields. */
+struct tg_route_match {
+	const struct tg_regex *regex; /* TG_MATCH_REGEX */
+	uint32_t n_query;
+	struct tg_header_match *query; /* all must hold */
+	uint32_t fraction;             /* of TG_FRACTION_WHOLE such requests; by chance */
+};
+
 struct tg_route {
 	const char *name; /* may be "" */
 	enum tg_match_kind kind;
 	struct tg_view match;
 	uint32_t order; /* set by tg_vhost_compile(): index in routes[]; the smallest wins */
 	uint32_t n_headers;
-	struct tg_header_match *headers; /* all must hold */
+	struct tg_header_match *headers;   /* all must hold */
+	const struct tg_route_match *more; /* NULL: nothing */
+	bool ignore_case; /* of the path; match is in lower case, its segments at most
+			   TG_SEGMENT_MAX bytes. Not with TG_MATCH_REGEX */
 	const struct tg_cluster *cluster;
 	uint64_t timeout; /* ns; 0 = off. Default 15 s */
 	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
@@ -79,13 +100,16 @@ struct tg_route {
 	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
 };
 
+#define TG_SEGMENT_MAX 255
+
 struct tg_vhost {
 	const char *name;
 	uint32_t n_domains;
 	struct tg_view *domains; /* "shop.example", "*.shop.example", "*": lower case, no port */
 	uint32_t n_routes;
 	struct tg_route *routes;
-	struct tg_route_trie *trie; /* private to lib/route */
+	/* Private to lib/route; NULL: there are no routes of that kind. */
+	struct tg_route_trie *trie, *ignore_case;
 };
 
 struct tg_host_table; /* private */
@@ -107,8 +131,10 @@ int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
  * ignored, case folded. An authority that is not one (RFC 3986 section 3.2, without userinfo), or
  * a host beyond 255 bytes, matches nothing; the empty one (HTTP/1.0 without Host) only `*`. */
 const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_view authority);
-/* The first route in configured order that matches m->path, as it stands, and the fields; NULL. */
-const struct tg_route *tg_route_find(const struct tg_vhost *v, const struct tg_msg *m);
+/* The first route in configured order that matches m->path, as it stands, the fields and the query;
+ * NULL. env: as tg_headers_match(). */
+const struct tg_route *tg_route_find(
+	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
 
 /* Weighted round robin, no state shared between workers. Over total_weight picks each endpoint is
  * chosen exactly as often as its weight says, spread evenly. pos: this worker's position in this

@@ -65,6 +65,7 @@
 	X(tls_handshake_full_turns, "turns whose budget was spent while handshakes waited") \
 	X(tls_handshake_cycles, "TSC cycles in those steps") \
 	X(tls_key_updates, "KeyUpdates received (RFC 8446 section 4.6.3)") \
+	X(regex_limit, "matches of regular expressions given up at their limit (no match)") \
 	X(log_records, "access-log records handed to the sink") \
 	X(log_dropped, "access-log records lost because the sink was behind") \
 	X(turns, "turns of the worker's loop") \

@@ -19,6 +19,12 @@
 
 struct raw_config;
 
+/* Expressions by hash, for all that is read from one text. */
+#define CFG_REGEX_SLOTS 1024
+struct cfg_regexes {
+	struct cfg_regex *slots[CFG_REGEX_SLOTS];
+};
+
 struct cfg_line {
 	uint32_t file; /* index of files */
 	uint32_t line; /* 1.. */
@@ -54,8 +60,9 @@ struct cfg {
 	bool no_include; /* the text is not from a file */
 	const char *dir; /* of the main file, with its slash, or "" */
 	config_t lib;
-	struct cfg_mem tmp;   /* until the end of the reading */
-	struct cfg_mem *keep; /* the snapshot's */
+	struct cfg_mem tmp;          /* until the end of the reading */
+	struct cfg_mem *keep;        /* the snapshot's */
+	struct cfg_regexes *regexes; /* the snapshot's */
 };
 
 /* errors.c. line: of the expanded source, 0 = the file as a whole. */
@@ -82,6 +89,11 @@ size_t cfg_skip(const char *s, size_t n, bool *closed);
 bool cfg_parse(struct cfg *c);
 /* The source line of a setting. */
 uint32_t cfg_line_of(const config_setting_t *s);
+
+/* regexes.c. NULL: it is no expression, which was reported, or no memory. */
+const struct tg_regex *cfg_regex(struct cfg *c, const char *pattern, enum tg_regex_use use,
+	const char *who, const char *key, uint32_t line);
+void cfg_regexes_free(struct cfg_regexes *all);
 
 /* value.c: texts of values. 0, TG_EINVAL, TG_ERANGE (too large to be held). */
 int cfg_parse_duration(const char *s, uint64_t *ns);

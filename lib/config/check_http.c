@@ -191,21 +191,6 @@ void cfg_check_path(
 	}
 }
 
-static void check_path(struct cfg *c, const struct raw_match *m)
-{
-	bool path = cfg_given(&cfg_match, &m->h, "path");
-	bool prefix = cfg_given(&cfg_match, &m->h, "prefix");
-	const char *key = path ? "path" : "prefix", *s = path ? m->path : m->prefix;
-
-	if (path != prefix) {
-		if (s)
-			cfg_check_path(c, "match", key, s, prefix, cfg_key_line(&m->h, key));
-	} else if (!m->h.meant) {
-		cfg_error(c, cfg_line_of(m->h.at), "match: give either \"path\" or \"prefix\"%s",
-			path ? ", not both" : "");
-	}
-}
-
 bool cfg_is_token(const char *s)
 {
 	for (; *s; s++)
@@ -219,7 +204,7 @@ void cfg_check_header(struct cfg *c, const struct raw_header *h)
 {
 	static const char *const kinds[] = {"exact", "prefix", "suffix", "contains", "present"};
 	const char *who = cfg_who(c, h->h.at, &cfg_header);
-	uint32_t given = 0, line = cfg_key_line(&h->h, "name");
+	uint32_t given = 0;
 
 	for (size_t i = 0; i < TG_ARRAY_LEN(kinds); i++)
 		given += cfg_given(&cfg_header, &h->h, kinds[i]);
@@ -228,7 +213,16 @@ void cfg_check_header(struct cfg *c, const struct raw_header *h)
 			"%s: give one of \"exact\", \"prefix\", \"suffix\", \"contains\" and "
 			"\"present\"%s",
 			who, given ? ", not more" : "");
-	if (!h->name || strcmp(h->name, ":method") == 0 || strcmp(h->name, ":authority") == 0)
+	if (h->name)
+		cfg_check_header_name(c, h, &cfg_header);
+}
+
+void cfg_check_header_name(struct cfg *c, const struct raw_header *h, const struct cfg_group *g)
+{
+	const char *who = cfg_who(c, h->h.at, g);
+	uint32_t line = cfg_key_line(&h->h, "name");
+
+	if (strcmp(h->name, ":method") == 0 || strcmp(h->name, ":authority") == 0)
 		return;
 	if (strcmp(h->name, ":path") == 0)
 		cfg_error(c, line, "%s: use \"path\" or \"prefix\" of the match", who);
@@ -240,13 +234,10 @@ void cfg_check_header(struct cfg *c, const struct raw_header *h)
 
 static void check_route(struct http *p, const struct raw_route *r)
 {
-	const struct raw_header *headers = r->match.headers.items;
 	const struct raw_action *a = &r->action;
 
 	if (r->match.h.at)
-		check_path(p->c, &r->match);
-	for (uint32_t i = 0; i < r->match.headers.n; i++)
-		cfg_check_header(p->c, &headers[i]);
+		cfg_check_match(p->c, &r->match);
 	if (a->cluster)
 		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
 			cfg_who(p->c, r->h.at, &cfg_route), "cluster");

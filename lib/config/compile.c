@@ -111,43 +111,9 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	return c->endpoints && tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
 }
 
-struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw)
-{
-	const struct raw_header *h = raw->items;
-	struct tg_header_match *out = cfg_need(c, c->keep, (raw->n + (size_t)1) * sizeof(*out));
-
-	for (uint32_t i = 0; i < raw->n && out; i++) {
-		struct tg_header_match *m = &out[i];
-
-		m->name = tg_view_str(h[i].name);
-		m->invert = h[i].invert;
-		if (h[i].exact) {
-			m->kind = TG_HEADER_EXACT;
-			m->value = tg_view_str(h[i].exact);
-		} else if (h[i].prefix) {
-			m->kind = TG_HEADER_PREFIX;
-			m->value = tg_view_str(h[i].prefix);
-		} else if (h[i].suffix) {
-			m->kind = TG_HEADER_SUFFIX;
-			m->value = tg_view_str(h[i].suffix);
-		} else if (h[i].contains) {
-			m->kind = TG_HEADER_CONTAINS;
-			m->value = tg_view_str(h[i].contains);
-		} else {
-			m->kind = TG_HEADER_PRESENT;
-			m->invert ^= !h[i].present;
-		}
-	}
-	return out;
-}
-
 static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)
 {
-	const char *match = raw->match.path ? raw->match.path : raw->match.prefix;
-
 	r->name = raw->name ? raw->name : "";
-	r->kind = raw->match.path ? TG_MATCH_PATH : TG_MATCH_PREFIX;
-	r->match = tg_view_str(match);
 	r->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->action.cluster)];
 	r->timeout = raw->action.timeout;
 	r->priority = raw->action.priority;
@@ -157,11 +123,7 @@ static bool compile_route(struct compile *k, const struct raw_route *raw, struct
 	if (!cfg_compile_retry(k->c, &raw->action.retry, &r->retry) ||
 		!cfg_compile_hash(k->c, &raw->action.hash, r))
 		return false;
-	r->n_headers = raw->match.headers.n;
-	if (!r->n_headers)
-		return true;
-	r->headers = cfg_compile_headers(k->c, &raw->match.headers);
-	return r->headers != NULL;
+	return cfg_compile_match(k->c, &raw->match, r);
 }
 
 static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct tg_vhost *v)

@@ -9,6 +9,7 @@
 struct owned {
 	struct tg_snapshot s;
 	struct cfg_mem mem;
+	struct cfg_regexes regexes;
 };
 
 static bool load(struct cfg *c, struct tg_snapshot *s)
@@ -46,6 +47,7 @@ static struct tg_snapshot *read_config(
 	}
 	memset(o, 0, sizeof(*o));
 	c.keep = &o->mem;
+	c.regexes = &o->regexes;
 	config_init(&c.lib);
 	ok = text ? cfg_text_from(&c, name, text) : cfg_text_load(&c, name);
 	ok = ok && load(&c, &o->s);
@@ -82,6 +84,7 @@ void tg_snapshot_free(struct tg_snapshot *s)
 	if (!s)
 		return;
 	o = TG_CONTAINER(s, struct owned, s);
+	cfg_regexes_free(&o->regexes);
 	cfg_mem_free(&o->mem);
 	free(o);
 }
@@ -116,6 +119,8 @@ static const char *type_text(enum cfg_type t)
 		[CFG_U16] = "number",
 		[CFG_U32] = "number",
 		[CFG_PERCENT] = "percentage",
+		[CFG_I64] = "number",
+		[CFG_REGEX] = "regular expression",
 		[CFG_SIZE32] = "size",
 		[CFG_SIZE] = "size",
 		[CFG_DURATION] = "duration",

@@ -236,6 +236,31 @@ static const char *keep_text(const struct spot *p, const char *text)
 	return kept;
 }
 
+/* What is not readable is INT64_MIN. */
+static void read_signed(const struct spot *p, const config_setting_t *s, int64_t *out)
+{
+	*out = INT64_MIN;
+	if (config_setting_type(s) == CONFIG_TYPE_INT)
+		*out = config_setting_get_int(s);
+	else if (config_setting_type(s) == CONFIG_TYPE_INT64)
+		*out = config_setting_get_int64(s);
+	else
+		wrong_type(p, "a whole number", s);
+}
+
+/* A text, or Envoy's group with the text in it. */
+static const char *read_regex(const struct spot *p, const config_setting_t *s)
+{
+	const config_setting_t *in = s;
+
+	if (config_setting_is_group(s)) {
+		in = config_setting_get_member(s, "regex");
+		if (!in || config_setting_length(s) != 1)
+			in = s;
+	}
+	return keep_text(p, read_text(p, in, "an expression in quotes"));
+}
+
 static const char *keep_path(const struct spot *p, const char *text)
 {
 	char *kept;
@@ -492,6 +517,12 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 			*(bool *)out = config_setting_get_bool(s);
 		else
 			wrong_type(p, "true or false", s);
+		break;
+	case CFG_I64:
+		read_signed(p, s, out);
+		break;
+	case CFG_REGEX:
+		*(const char **)out = read_regex(p, s);
 		break;
 	case CFG_U16:
 	case CFG_U32:

@@ -183,29 +183,19 @@ static const struct cfg_key xfcc_set_keys[] = {
 static const struct cfg_key header_keys[] = {
 	KEY(raw_header, name, "name", .type = CFG_NAME, .max = 128, .flags = CFG_REQUIRED,
 		.example = "\"x-beta-group\"", .doc = "field name, or :method or :authority"),
-	KEY(raw_header, exact, "exact", .type = CFG_STRING, .example = "\"true\"",
+	KEY(raw_header, v.exact, "exact", .type = CFG_STRING, .example = "\"true\"",
 		.doc = "the value is this"),
-	KEY(raw_header, prefix, "prefix", .type = CFG_STRING, .example = "\"v2.\"",
+	KEY(raw_header, v.prefix, "prefix", .type = CFG_STRING, .example = "\"v2.\"",
 		.doc = "the value begins with this"),
-	KEY(raw_header, suffix, "suffix", .type = CFG_STRING, .example = "\".internal\"",
+	KEY(raw_header, v.suffix, "suffix", .type = CFG_STRING, .example = "\".internal\"",
 		.doc = "the value ends with this"),
-	KEY(raw_header, contains, "contains", .type = CFG_STRING, .example = "\"Mobile\"",
+	KEY(raw_header, v.contains, "contains", .type = CFG_STRING, .example = "\"Mobile\"",
 		.doc = "the value has this in it"),
 	KEY(raw_header, present, "present", .type = CFG_BOOL, .example = "true",
 		.doc = "the field is there (true), or is not (false)"),
 	KEY(raw_header, invert, "invert_match", .type = CFG_BOOL, .dflt = "false",
 		.example = "true",
 		.doc = "turns the result round; a missing field has no value to turn"),
-	END};
-
-static const struct cfg_key match_keys[] = {
-	KEY(raw_match, path, "path", .type = CFG_STRING, .example = "\"/healthz\"",
-		.doc = "the whole path, without query; a match has either path or prefix"),
-	KEY(raw_match, prefix, "prefix", .type = CFG_STRING, .example = "\"/api/\"",
-		.doc = "the path begins with this"),
-	KEY(raw_match, headers, "headers", .type = CFG_GROUPS, .group = &cfg_header,
-		.example = "( { name = \"x-beta-group\"; exact = \"true\"; } )",
-		.doc = "fields that must match, all of them"),
 	END};
 
 static const struct cfg_key backoff_keys[] = {
@@ -505,10 +495,6 @@ static const struct cfg_refused refused_route[] = {{"redirect", "route"},
 	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},
 	{"typed_per_filter_config"}, {"metadata"}, {"action", "route"},
 	{"non_forwarding_action", "route"}, {NULL}};
-static const struct cfg_refused refused_match[] = {{"safe_regex", "prefix"},
-	{"path_separated_prefix", "prefix"}, {"query_parameters"}, {"runtime_fraction"},
-	{"case_sensitive"}, {"connect_matcher", "prefix"}, {"grpc"}, {"tls_context"},
-	{"dynamic_metadata"}, {"path_match_policy"}, {NULL}};
 static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"regex", "exact"},
 	{"range", "exact"}, {"string_match", "exact"}, {"exact_match", "exact"},
 	{"prefix_match", "exact"}, {"suffix_match", "exact"}, {"contains_match", "exact"},
@@ -559,7 +545,6 @@ const struct cfg_group cfg_xfcc_set = {"set_current_client_cert_details",
 	sizeof(struct raw_xfcc_set), xfcc_set_keys, refused_xfcc_set};
 const struct cfg_group cfg_header = {
 	"header match", sizeof(struct raw_header), header_keys, refused_header};
-const struct cfg_group cfg_match = {"match", sizeof(struct raw_match), match_keys, refused_match};
 static const struct cfg_refused refused_hash[] = {{"filter_state", "header"}, {NULL}};
 static const struct cfg_refused refused_hash_header[] = {{"regex_rewrite"}, {NULL}};
 static const struct cfg_refused refused_hash_cookie[] = {{"attributes"}, {NULL}};

@@ -15,6 +15,8 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_BOOL,     /* bool */
 	CFG_U16,      /* uint16_t */
 	CFG_U32,      /* uint32_t */
+	CFG_I64,      /* int64_t: any */
+	CFG_REGEX,    /* const char *: a text, or Envoy's { regex = "..."; } */
 	CFG_SIZE32,   /* uint32_t, bytes */
 	CFG_SIZE,     /* uint64_t, bytes */
 	CFG_DURATION, /* uint64_t, ns */
@@ -195,16 +197,48 @@ struct raw_listener {
 	uint32_t max_headers_kb, max_fields;
 };
 
+/* What a value is compared with: one of them, or none. */
+struct raw_value {
+	const char *exact, *prefix, *suffix, *contains, *regex;
+	bool ignore_case;
+};
+
+struct raw_string_match {
+	struct raw_head h;
+	struct raw_value v;
+};
+
+struct raw_range {
+	struct raw_head h;
+	int64_t start, end;
+};
+
+/* Of `headers` and `query_parameters`. */
 struct raw_header {
 	struct raw_head h;
-	const char *name, *exact, *prefix, *suffix, *contains;
-	bool present, invert;
+	const char *name;
+	struct raw_value v;
+	struct raw_string_match string_match;
+	struct raw_range range;
+	bool present, invert, missing_is_empty;
+};
+
+struct raw_fraction {
+	struct raw_head h;
+	uint32_t numerator, denominator;
+};
+
+struct raw_runtime_fraction {
+	struct raw_head h;
+	struct raw_fraction value;
 };
 
 struct raw_match {
 	struct raw_head h;
-	const char *path, *prefix;
-	struct raw_list headers;
+	const char *path, *prefix, *separated, *regex;
+	bool case_sensitive;
+	struct raw_list headers, query;
+	struct raw_runtime_fraction fraction;
 };
 
 struct raw_backoff {
@@ -332,6 +366,9 @@ extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtu
 	cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice, cfg_lb_ring,
 	cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain,
 	cfg_xfcc_set, cfg_spiffe;
+/* match.c */
+extern const struct cfg_group cfg_fraction, cfg_runtime_fraction, cfg_range, cfg_string_match,
+	cfg_match_header, cfg_match_query;
 
 /* tls.c */
 void cfg_check_tls(struct cfg *c, const struct raw_tls *t, const struct cfg_group *g,
@@ -365,15 +402,21 @@ void cfg_check_hash(struct cfg *c, const struct raw_list *raw, const char *who);
 bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
 bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route *out);
 
+/* match.c */
+void cfg_check_match(struct cfg *c, const struct raw_match *m);
+bool cfg_compile_match(struct cfg *c, const struct raw_match *raw, struct tg_route *r);
+/* Of TG_FRACTION_WHOLE; not given: all. */
+uint32_t cfg_fraction_of(const struct raw_runtime_fraction *f);
+/* Of struct raw_header. NULL: no memory. */
+struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw);
+
 /* check_http.c */
 void cfg_check_header(struct cfg *c, const struct raw_header *h);
+void cfg_check_header_name(struct cfg *c, const struct raw_header *h, const struct cfg_group *g);
 /* A text that paths of requests are compared with. who: the beginning of messages. */
 void cfg_check_path(
 	struct cfg *c, const char *who, const char *key, const char *s, bool prefix, uint32_t line);
 bool cfg_is_token(const char *s);
-
-/* compile.c. Of struct raw_header. NULL: no memory. */
-struct tg_header_match *cfg_compile_headers(struct cfg *c, const struct raw_list *raw);
 
 /* filters.c: the filters that there are, and their lists. A kind of filter is a row of a table
  * there, and a file with its keys (rbac.c). */

@@ -146,7 +146,7 @@ static bool concerned(
 {
 	if (c->upstream_cluster && (!ex->cluster || strcmp(ex->cluster, c->upstream_cluster) != 0))
 		return false;
-	return tg_headers_match(c->headers, c->n_headers, m);
+	return tg_headers_match(c->headers, c->n_headers, m, NULL);
 }
 
 static void slow_down(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,

@@ -182,7 +182,7 @@ static bool evaluate(const struct tg_ratelimit_action *a, const struct tg_exchan
 		return true;
 	case TG_RATELIMIT_HEADER_MATCH:
 		out->text = a->value;
-		return tg_headers_match(a->headers, a->n_headers, m) == a->expect_match;
+		return tg_headers_match(a->headers, a->n_headers, m, NULL) == a->expect_match;
 	default:
 		out->text = a->value;
 		return true;

@@ -159,7 +159,7 @@ static bool request_holds(const struct rbac_policy *p, const struct rbac_questio
 		return true;
 	return (p->any_method || rbac_set_exact(&p->methods, m->method_name)) &&
 	       !rbac_set_exact(&p->not_methods, m->method_name) && path_holds(p, q, reading) &&
-	       tg_headers_match(p->headers, p->n_headers, m);
+	       tg_headers_match(p->headers, p->n_headers, m, NULL);
 }
 
 static bool policy_holds(const struct rbac_engine *e, uint32_t id, const struct rbac_question *q,

@@ -229,6 +229,7 @@ struct tg_proxy {
 	struct tg_wheel *wheel;
 	struct tg_core_stats *stats;
 	struct tg_rng rng;
+	struct tg_match_env match;
 	struct tg_snapshot *snap;
 	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
 	uint32_t *rr;                   /* [snap->n_clusters]: round-robin positions */

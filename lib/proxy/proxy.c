@@ -44,8 +44,10 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->breakers = conf->breakers;
 	if (!p->breakers)
 		p->breakers = p->own_breakers = tg_breakers_create(conf->n_workers);
-	if (!p->fields || !p->breakers || init_pools(p) || px_down_init(p) || px_up_init(p) ||
-		px_yield_init(p))
+	p->match.rng = &p->rng;
+	p->match.regex = tg_regex_scratch_create(&p->stats->regex_limit);
+	if (!p->fields || !p->breakers || !p->match.regex || init_pools(p) || px_down_init(p) ||
+		px_up_init(p) || px_yield_init(p))
 		goto no_memory;
 	return p;
 no_memory:
@@ -97,6 +99,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	tg_pool_fini(&p->exchs);
 	tg_pool_fini(&p->ups);
 	tg_pool_fini(&p->downs);
+	tg_regex_scratch_destroy(p->match.regex);
 	free(p->fields);
 	free(p->endpoints);
 	free(p->rr);

@@ -196,14 +196,15 @@ static bool scheme_fits(const struct tg_msg *m, bool tls)
 }
 
 /* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
-static const struct tg_route *find_route(const struct tg_vhost *vh, struct tg_msg *m)
+static const struct tg_route *find_route(struct px_exch *ex, const struct tg_vhost *vh)
 {
+	struct tg_msg *m = &ex->req;
 	struct tg_view path = m->path;
 	const struct tg_route *r;
 
 	if (tg_view_eq(path, TG_VIEW("*")))
 		m->path = TG_VIEW("/");
-	r = tg_route_find(vh, m);
+	r = tg_route_find(vh, m, &ex->proxy->match);
 	m->path = path;
 	return r;
 }
@@ -250,7 +251,7 @@ static void choose_route(struct px_exch *ex)
 					    ? NULL
 					    : tg_host_find(ex->lc->hosts, ex->req.authority);
 
-	ex->route = vh ? find_route(vh, &ex->req) : NULL;
+	ex->route = vh ? find_route(ex, vh) : NULL;
 	tg_tax_leave(tax, before);
 }
 

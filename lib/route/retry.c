@@ -70,7 +70,7 @@ static bool has_status(const struct tg_retry_statuses *s, uint16_t status)
 static bool has_header(const struct tg_retry_policy *p, const struct tg_msg *m)
 {
 	for (uint32_t i = 0; i < p->n_headers; i++)
-		if (tg_headers_match(&p->headers[i], 1, m))
+		if (tg_headers_match(&p->headers[i], 1, m, NULL))
 			return true;
 	return false;
 }

@@ -16,6 +16,10 @@
  * the lengths of such labels in that directory (tails), longest first. A request never costs more
  * than one lookup for each of its segments that is configured, and one for each length of tails.
  *
+ * path_separated_prefix stands in two lists, OWN_EXACT and DIR_PREFIX. An expression is a prefix:
+ * what all that it matches begins with. Routes that ignore case are in a trie of their own, whose
+ * labels are in lower case.
+ *
  * Lists hold the numbers of routes, ascending. `min` is the smallest number at or below an entry:
  * a walk that has a better match already ends there.
  */

@@ -2,10 +2,10 @@
 
 #include "trie.h"
 
-/* Where a route went. */
+/* Where a route went. A separated prefix stands in DIR_PREFIX of the same entry too. */
 struct place {
 	uint32_t entry; /* TRIE_NONE: odd */
-	uint32_t list;  /* enum trie_list */
+	uint32_t list;  /* enum trie_list; TRIE_LISTS: not in this trie */
 };
 
 struct tail {
@@ -17,6 +17,9 @@ struct build {
 	struct tg_vhost *v;
 	struct tg_route_trie t;
 	uint32_t n_entries, cap_entries;
+	bool ignore_case;     /* which routes it is about */
+	uint32_t n_here;      /* how many they are */
+	uint32_t n_refs;      /* and in how many lists they stand */
 	struct place *places; /* [n_routes] */
 	struct tail *tails;   /* [n_routes] */
 	uint32_t n_tails;
@@ -95,18 +98,32 @@ static void note_min(struct build *b, uint32_t entry, uint32_t number)
 		b->t.entries[entry].min = number;
 }
 
+/* What the trie knows of a route: a path, or what paths begin with. */
+static struct tg_view key_of(const struct tg_route *r)
+{
+	return r->kind == TG_MATCH_REGEX ? tg_regex_literal(r->more->regex) : r->match;
+}
+
+static void count_in(struct build *b, uint32_t entry, uint32_t list)
+{
+	b->t.entries[entry].end[list]++;
+	b->n_refs++;
+}
+
 /* Finds the place of a route. Counts it in end[list] of its entry for now. */
 static int place_route(struct build *b, uint32_t number)
 {
 	const struct tg_route *r = &b->v->routes[number];
-	bool exact = r->kind == TG_MATCH_PATH;
-	struct tg_view rest = r->match;
+	bool exact = r->kind == TG_MATCH_PATH || r->kind == TG_MATCH_SEPARATED;
+	struct tg_view rest = key_of(r);
 	uint32_t cur = 0, list = exact ? DIR_EXACT : DIR_PREFIX;
 	const uint8_t *slash;
 	int rc;
 
+	b->n_here++;
 	if (rest.n == 0 || rest.p[0] != '/') {
-		b->places[number].entry = TRIE_NONE;
+		b->places[number] = (struct place){TRIE_NONE, 0};
+		b->n_refs++;
 		return 0;
 	}
 	rest = tg_view_of(rest.p + 1, rest.n - 1);
@@ -128,7 +145,9 @@ static int place_route(struct build *b, uint32_t number)
 	if (list == OWN_PREFIX && b->t.entries[cur].end[list] == 0)
 		b->tails[b->n_tails++] =
 			(struct tail){b->t.entries[cur].parent, b->t.entries[cur].len};
-	b->t.entries[cur].end[list]++;
+	count_in(b, cur, list);
+	if (r->kind == TG_MATCH_SEPARATED)
+		count_in(b, cur, DIR_PREFIX);
 	return 0;
 }
 
@@ -151,10 +170,18 @@ static void fill_lists(struct build *b)
 	b->t.odd_begin = b->t.odd_end = at;
 	for (uint32_t i = 0; i < b->v->n_routes; i++) {
 		const struct place *p = &b->places[i];
-		uint32_t *end = p->entry == TRIE_NONE ? &b->t.odd_end
-						      : &b->t.entries[p->entry].end[p->list];
+		struct trie_entry *e;
 
-		b->t.refs[(*end)++] = i;
+		if (p->list == TRIE_LISTS)
+			continue;
+		if (p->entry == TRIE_NONE) {
+			b->t.refs[b->t.odd_end++] = i;
+			continue;
+		}
+		e = &b->t.entries[p->entry];
+		b->t.refs[e->end[p->list]++] = i;
+		if (b->v->routes[i].kind == TG_MATCH_SEPARATED)
+			b->t.refs[e->end[DIR_PREFIX]++] = i;
 	}
 }
 
@@ -212,14 +239,16 @@ static int build(struct build *b)
 
 	b->places = calloc(n + 1, sizeof(*b->places));
 	b->tails = calloc(n + 1, sizeof(*b->tails));
-	b->t.refs = calloc(n + 1, sizeof(*b->t.refs));
+	b->t.refs = calloc(2 * (size_t)n + 1, sizeof(*b->t.refs));
 	b->t.tails = calloc(n + 1, sizeof(*b->t.tails));
 	if (!b->places || !b->tails || !b->t.refs || !b->t.tails)
 		return TG_ENOMEM;
 	rc = new_entry(b, 0, TG_VIEW_NONE, &root);
 	for (uint32_t i = 0; i < n && !rc; i++) {
 		b->v->routes[i].order = i;
-		rc = place_route(b, i);
+		b->places[i].list = TRIE_LISTS;
+		if (b->v->routes[i].ignore_case == b->ignore_case)
+			rc = place_route(b, i);
 	}
 	if (rc)
 		return rc;
@@ -251,20 +280,23 @@ static int keep_all(struct build *b, tg_alloc_fn *alloc, void *ctx)
 	*t = b->t;
 	t->slots = keep(b->t.slots, (size_t)(b->t.mask + 1) * sizeof(*t->slots), alloc, ctx);
 	t->entries = keep(b->t.entries, b->n_entries * sizeof(*t->entries), alloc, ctx);
-	t->refs = keep(b->t.refs, b->v->n_routes * sizeof(*t->refs), alloc, ctx);
+	t->refs = keep(b->t.refs, b->n_refs * sizeof(*t->refs), alloc, ctx);
 	t->tails = keep(b->t.tails, b->n_tails * sizeof(*t->tails), alloc, ctx);
 	if (!t->slots || !t->entries || !t->refs || !t->tails)
 		return TG_ENOMEM;
-	b->v->trie = t;
+	if (b->ignore_case)
+		b->v->ignore_case = t;
+	else
+		b->v->trie = t;
 	return 0;
 }
 
-int tg_vhost_compile(struct tg_vhost *v, tg_alloc_fn *alloc, void *ctx)
+static int compile(struct tg_vhost *v, bool ignore_case, tg_alloc_fn *alloc, void *ctx)
 {
-	struct build b = {.v = v};
+	struct build b = {.v = v, .ignore_case = ignore_case};
 	int rc = build(&b);
 
-	if (!rc)
+	if (!rc && b.n_here)
 		rc = keep_all(&b, alloc, ctx);
 	free(b.places);
 	free(b.tails);
@@ -273,4 +305,14 @@ int tg_vhost_compile(struct tg_vhost *v, tg_alloc_fn *alloc, void *ctx)
 	free(b.t.refs);
 	free(b.t.tails);
 	return rc;
+}
+
+int tg_vhost_compile(struct tg_vhost *v, tg_alloc_fn *alloc, void *ctx)
+{
+	int rc = compile(v, false, alloc, ctx);
+	bool any = false;
+
+	for (uint32_t i = 0; i < v->n_routes; i++)
+		any |= v->routes[i].ignore_case;
+	return rc || !any ? rc : compile(v, true, alloc, ctx);
 }

@@ -32,7 +32,7 @@ static void use(const struct tg_snapshot *s)
 	struct tg_msg m = {.path = TG_VIEW("/a/b"), .method_name = TG_VIEW("GET")};
 
 	for (uint32_t i = 0; i < s->n_vhosts; i++)
-		tg_route_find(&s->vhosts[i], &m);
+		tg_route_find(&s->vhosts[i], &m, NULL);
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (s->listeners[i].hosts)
 			tg_host_find(s->listeners[i].hosts, TG_VIEW("a.example:80"));

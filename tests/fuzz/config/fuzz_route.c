@@ -90,7 +90,7 @@ static void request(struct world *w, struct tg_view path)
 {
 	struct tg_msg m = {.path = path, .fields = w->fields, .n_fields = (uint16_t)w->n_fields};
 
-	if (tg_route_find(&w->vhost, &m) != reference_find(&w->vhost, &m))
+	if (tg_route_find(&w->vhost, &m, NULL) != reference_find(&w->vhost, &m))
 		abort();
 }
 

@@ -145,7 +145,8 @@ TG_TEST_MAIN("config", {"durations", durations}, {"sizes", sizes},
 	{"schema: refused keys are refused", schema_refuses},
 	{"schema: the written defaults are the defaults", schema_defaults},
 	{"snapshot: values", snapshot_values}, {"snapshot: defaults", snapshot_defaults},
-	{"snapshot: routes", snapshot_routes}, {"snapshot: breakers", snapshot_breakers},
-	{"snapshot: retries", snapshot_retries}, {"snapshot: balancers", snapshot_balancers},
-	{"snapshot: relative paths", snapshot_paths}, {"snapshot: statistics", snapshot_stats},
-	{"snapshot: static differences", snapshot_diff}, {"filter chains", filter_chains})
+	{"snapshot: routes", snapshot_routes}, {"snapshot: matches", snapshot_matches},
+	{"snapshot: breakers", snapshot_breakers}, {"snapshot: retries", snapshot_retries},
+	{"snapshot: balancers", snapshot_balancers}, {"snapshot: relative paths", snapshot_paths},
+	{"snapshot: statistics", snapshot_stats}, {"snapshot: static differences", snapshot_diff},
+	{"filter chains", filter_chains})

@@ -29,7 +29,7 @@ static bool has_path(config_setting_t *s, const char *path)
 }
 
 static const char *const files[] = {
-	"tidegate", "tls", "rbac", "spiffe", "chaos", "limits", "balance"};
+	"tidegate", "tls", "rbac", "spiffe", "chaos", "limits", "balance", "routing"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
@@ -87,7 +87,7 @@ static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
-	"per_client."};
+	"per_client.", "string_match.", "range.", "runtime_fraction.", "default_value."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

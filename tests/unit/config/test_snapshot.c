@@ -174,18 +174,101 @@ void snapshot_routes(void)
 
 	v = tg_host_find(s->listeners[0].hosts, TG_VIEW("SHOP.example:80"));
 	CU_ASSERT_PTR_EQUAL_FATAL(v, &s->vhosts[0]);
-	r = tg_route_find(v, &m);
+	r = tg_route_find(v, &m, NULL);
 	CU_ASSERT_PTR_EQUAL_FATAL(r, &v->routes[0]);
 	CU_ASSERT_STRING_EQUAL(r->name, "beta");
 	CU_ASSERT_PTR_EQUAL(r->cluster, &s->clusters[1]);
 	CU_ASSERT(r->timeout == SEC && r->idle_timeout == 0);
 	m.n_fields = 3; /* y is there */
-	r = tg_route_find(v, &m);
+	r = tg_route_find(v, &m, NULL);
 	CU_ASSERT_PTR_EQUAL_FATAL(r, &v->routes[1]);
 	CU_ASSERT_STRING_EQUAL(r->name, "");
 	m.path = TG_VIEW("/one/");
-	CU_ASSERT_PTR_NULL(tg_route_find(v, &m));
+	CU_ASSERT_PTR_NULL(tg_route_find(v, &m, NULL));
 	tg_snapshot_free(s);
+}
+
+/* Each kind of predicate from its text to what it takes. */
+void snapshot_matches(void)
+{
+	static const struct {
+		const char *match;
+		struct tg_view path, query, value; /* of the field x; .p NULL: it is not there */
+		bool yes;
+	} cases[] = {
+		{"path_separated_prefix = \"/api\"", TG_VIEW("/api/x"), TG_VIEW_NONE, TG_VIEW_NONE,
+			true},
+		{"path_separated_prefix = \"/api\"", TG_VIEW("/apix"), TG_VIEW_NONE, TG_VIEW_NONE,
+			false},
+		{"prefix = \"/Api\"; case_sensitive = false", TG_VIEW("/aPI/x"), TG_VIEW_NONE,
+			TG_VIEW_NONE, true},
+		{"path = \"/Api\"; case_sensitive = false", TG_VIEW("/API"), TG_VIEW_NONE,
+			TG_VIEW_NONE, true},
+		{"path = \"/Api\"", TG_VIEW("/API"), TG_VIEW_NONE, TG_VIEW_NONE, false},
+		{"safe_regex = \"/v[0-9]+\"", TG_VIEW("/v12"), TG_VIEW_NONE, TG_VIEW_NONE, true},
+		{"safe_regex: { regex = \"/v[0-9]+\"; }", TG_VIEW("/v12/"), TG_VIEW_NONE,
+			TG_VIEW_NONE, false},
+#define X(p) "prefix = \"/\"; headers: ( { name = \"x\"; " p " } )"
+		{X("exact = \"A\"; ignore_case = true;"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("a"),
+			true},
+		{X("exact = \"A\";"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("a"), false},
+		{X("suffix = \"b\"; invert_match = true;"), TG_VIEW("/"), TG_VIEW_NONE,
+			TG_VIEW("a"), true},
+		{X("safe_regex = \"a|b\";"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("b"), true},
+		{X("range: { start = -5; end = 5; };"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("-5"),
+			true},
+		{X("range: { start = -5; end = 5; };"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("5"),
+			false},
+		{X("range: { start = 0L; end = 10000000000L; };"), TG_VIEW("/"), TG_VIEW_NONE,
+			TG_VIEW("9999999999"), true},
+		{X("present = false;"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW_NONE, true},
+		{X("present_match = true;"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("b"), true},
+		{X("string_match: { contains = \"B\"; ignore_case = true; };"), TG_VIEW("/"),
+			TG_VIEW_NONE, TG_VIEW("abc"), true},
+		{X("string_match: { prefix = \"B\"; };"), TG_VIEW("/"), TG_VIEW_NONE,
+			TG_VIEW("abc"), false},
+		{X("prefix = \"\"; treat_missing_header_as_empty = true;"), TG_VIEW("/"),
+			TG_VIEW_NONE, TG_VIEW_NONE, true},
+		{X("prefix = \"\";"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW_NONE, false},
+#undef X
+		{"prefix = \"/\"; query_parameters: ( { name = \"q\"; exact = \"1\"; } )",
+			TG_VIEW("/"), TG_VIEW("q=1"), TG_VIEW_NONE, true},
+		{"prefix = \"/\"; query_parameters: ( { name = \"q\"; exact = \"1\"; }, { name = "
+		 "\"r\"; present = true; } )",
+			TG_VIEW("/"), TG_VIEW("q=1"), TG_VIEW_NONE, false},
+		{"prefix = \"/\"; runtime_fraction: { default_value: { numerator = 0; }; }",
+			TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW_NONE, false},
+		{"prefix = \"/\"; runtime_fraction: { default_value: { numerator = 100; }; }",
+			TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW_NONE, true},
+	};
+	uint64_t hits = 0;
+	struct tg_match_env env = {.regex = tg_regex_scratch_create(&hits)};
+	char text[1024];
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+		struct tg_field f = {TG_VIEW("x"), cases[i].value, 0, !cases[i].value.p};
+		struct tg_msg m = {.path = cases[i].path,
+			.query = cases[i].query,
+			.fields = &f,
+			.n_fields = 1};
+		struct tg_snapshot *s;
+
+		snprintf(text, sizeof(text),
+			"ports: ( { name = \"p\"; device = \"d\"; addresses = [\"10.0.0.1/24\"]; } "
+			");"
+			"clusters: ( { name = \"c\"; endpoints: ( { address = \"10.0.0.2:1\"; } ); "
+			"} );"
+			"virtual_hosts: ( { name = \"v\"; domains = [\"*\"]; routes: ("
+			"{ match: { %s; }; route: { cluster = \"c\"; }; } ); } );",
+			cases[i].match);
+		s = parse(text);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+		if ((tg_route_find(&s->vhosts[0], &m, &env) != NULL) != cases[i].yes)
+			printf("%s\n", cases[i].match);
+		CU_ASSERT_EQUAL(tg_route_find(&s->vhosts[0], &m, &env) != NULL, cases[i].yes);
+		tg_snapshot_free(s);
+	}
+	tg_regex_scratch_destroy(env.regex);
 }
 
 void snapshot_breakers(void)

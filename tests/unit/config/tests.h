@@ -16,6 +16,7 @@ void snapshot_routes(void);
 void snapshot_breakers(void);
 void snapshot_retries(void);
 void snapshot_balancers(void);
+void snapshot_matches(void);
 void snapshot_paths(void);
 void snapshot_stats(void);
 void snapshot_diff(void);

@@ -1,3 +1,4 @@
+#include <regex.h>
 #include <stdlib.h>
 
 #include "reference.h"
@@ -55,12 +56,55 @@ bool reference_header(const struct tg_header_match *h, const struct tg_msg *m)
 	return yes;
 }
 
+/* By the C library's expressions, for patterns that mean the same there. */
+static bool reference_regex(struct tg_view pattern, struct tg_view text)
+{
+	char p[256], t[256];
+	regex_t re;
+	bool yes;
+
+	if (pattern.n > 200 || text.n > 200)
+		abort();
+	snprintf(p, sizeof(p), "^(%.*s)$", (int)pattern.n, (const char *)pattern.p);
+	snprintf(t, sizeof(t), "%.*s", (int)text.n, (const char *)text.p);
+	if (regcomp(&re, p, REG_EXTENDED | REG_NOSUB))
+		abort();
+	yes = regexec(&re, t, 0, NULL, 0) == 0;
+	regfree(&re);
+	return yes;
+}
+
+static bool reference_prefix(const struct tg_route *r, struct tg_view path)
+{
+	if (path.n < r->match.n)
+		return false;
+	for (uint32_t i = 0; i < r->match.n; i++)
+		if ((r->ignore_case ? tg_ascii_lower(path.p[i]) : path.p[i]) != r->match.p[i])
+			return false;
+	return true;
+}
+
+static bool reference_path(const struct tg_route *r, struct tg_view path)
+{
+	bool prefix = reference_prefix(r, path);
+
+	switch (r->kind) {
+	case TG_MATCH_PATH:
+		return prefix && path.n == r->match.n;
+	case TG_MATCH_PREFIX:
+		return prefix;
+	case TG_MATCH_SEPARATED:
+		return prefix && (path.n == r->match.n || path.p[r->match.n] == '/');
+	default:
+		return reference_regex(r->match, path);
+	}
+}
+
 const struct tg_route *reference_find(const struct tg_vhost *v, const struct tg_msg *m)
 {
 	for (uint32_t i = 0; i < v->n_routes; i++) {
 		const struct tg_route *r = &v->routes[i];
-		bool yes = r->kind == TG_MATCH_PATH ? tg_view_eq(m->path, r->match)
-						    : tg_view_has_prefix(m->path, r->match);
+		bool yes = reference_path(r, m->path);
 
 		for (uint32_t k = 0; k < r->n_headers && yes; k++)
 			yes = reference_header(&r->headers[k], m);
