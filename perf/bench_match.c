@@ -124,7 +124,7 @@ static void find(const char *name, const struct tg_vhost *v, struct tg_msg *m)
 	for (bench_begin(&b, name); bench_more(&b);) {
 		bench_start(&b);
 		for (uint32_t i = 0; i < ASKED; i++)
-			bench_keep(tg_route_find(v, &m[i]));
+			bench_keep(tg_route_find(v, &m[i], NULL));
 		bench_stop(&b, ASKED);
 	}
 }
@@ -147,7 +147,7 @@ static void routes(uint32_t n)
 	for (uint32_t i = 0; i < ASKED; i++) {
 		m[i].is_request = true;
 		m[i].path = text("/team-%u/service-%u/v1/items/4711", picks[i] % 100, picks[i]);
-		check(tg_route_find(&v, &m[i]) == &v.routes[picks[i]], "another route");
+		check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i]], "another route");
 	}
 	snprintf(name, sizeof(name), "match: path, of %u routes", n);
 	find(name, &v, m);
@@ -187,7 +187,8 @@ static void predicates(uint32_t n)
 		m[i].fields = f;
 		m[i].n_fields = 3;
 		m[i].path = text("/team-%u/service-%u/v1/items", picks[i] % 100, picks[i]);
-		check(tg_route_find(&v, &m[i]) == &v.routes[picks[i] * 4 + 3], "another route");
+		check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i] * 4 + 3],
+			"another route");
 	}
 	snprintf(name, sizeof(name), "match: path and the 4th's field, of %u", n);
 	find(name, &v, m);
