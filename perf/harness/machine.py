@@ -27,12 +27,12 @@ def read(path):
 
 def getppid_ns():
     """A system call that does nothing, less the loop around it; bare metal has some 40 to 60 ns."""
-    def loop(call, n=200000):
+    def loop(call, n=50000):
         t = time.perf_counter_ns()
         for _ in range(n):
             call()
         return (time.perf_counter_ns() - t) / n
-    return round(loop(os.getppid) - loop(lambda: None), 1)
+    return round(min(loop(os.getppid) for _ in range(5)) - min(loop(lambda: None) for _ in range(5)), 1)
 
 
 def spin_slowdown():

@@ -1,16 +1,18 @@
 #!/usr/bin/python3
-"""perf/results/: README.md and the plots (gnuplot, SVG), from the newest raw data of each scenario."""
+"""perf/results/: README.md and the plots (gnuplot, SVG), and the goals of perf/README.md, from the newest raw data of each
+scenario."""
 import os
 import subprocess
 import sys
 
+import goals
 import report
 from report import RESULTS
 
 # One colour a system in all plots, told apart also without colours by its mark.
 STYLE = {'tidegate': ('#0b6e4f', 7), 'haproxy': ('#c8553d', 5), 'haproxy-busy': ('#e0a08f', 4), 'nginx': ('#3d5a80', 9),
          'h2o': ('#8e6bbf', 11), 'direct': ('#7fb8a4', 6), 'direct-kernel': ('#999999', 8)}
-NAMES = {'direct': 'nothing in between (memif)', 'direct-kernel': 'nothing in between (loopback)',
+NAMES = {'direct': 'direct (memif)', 'direct-kernel': 'direct (sockets)',
          'haproxy-busy': 'haproxy, busy-polling'}
 HEAD = '''set terminal svg size 900,480 dynamic font "sans-serif,13" background "white"
 set output "{out}"
@@ -95,6 +97,7 @@ def main():
                  'set logscale xy\nset xrange [*:*]')
     with open(os.path.join(RESULTS, 'README.md'), 'w', encoding='utf-8') as f:
         f.write(report.markdown(found))
+    goals.write(found)
 
 
 if __name__ == '__main__':

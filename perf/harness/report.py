@@ -1,6 +1,7 @@
 """What was measured, as text, as a file of raw data, and as Markdown."""
 import json
 import os
+import re
 
 import machine
 from place import ROOT
@@ -94,11 +95,11 @@ def load(path):
 def newest():
     """Of each scenario and table, the newest run: {(scenario, table): result}."""
     found = {}
-    for name in sorted(os.listdir(RAW), key=lambda x: x.rsplit('-', 2)[1:] if x.count('-') > 1 else x):
-        if name.endswith('.json'):
-            r = load(os.path.join(RAW, name))
-            for table in r['tables']:
-                found[r['scenario'], table] = r
+    when = re.compile(r'-(\d{8}T\d{6}Z)-')
+    for name in sorted((x for x in os.listdir(RAW) if when.search(x)), key=lambda x: when.search(x)[1]):
+        r = load(os.path.join(RAW, name))
+        for table in r['tables']:
+            found[r['scenario'], table] = r
     return found
 
 

@@ -61,7 +61,8 @@ class Work:
         return a
 
 
-REQUESTS = ('requests_per_second', 'cpu_ns_per_request', 'cpu_net_ns_per_request', 'generator_busy', 'system_busy')
+REQUESTS = ('requests_per_second', 'cpu_ns_per_request', 'cpu_net_ns_per_request', 'generator_busy', 'system_busy',
+            'generator_alone_times')
 LATENCY = ('p50_us', 'p90_us', 'p99_us', 'p99_9_us', 'cpu_ns_per_request')
 BULK = ('gbit_per_second', 'cpu_ns_per_kib', 'generator_busy', 'system_busy')
 IDLE = ('cpu_share', 'p50_us', 'p99_us')
@@ -69,7 +70,7 @@ MEMORY_SHOWS = ('bytes_per_idle_connection', 'process_bytes', 'kernel_bytes')
 SCALE = ('requests_per_second', 'cpu_ns_per_request', 'cost_ratio', 'generator_busy', 'system_busy')
 
 BODIES = Sweep('body', quick=(16 << 10, 1 << 20), full=(1 << 10, 16 << 10, 128 << 10, 1 << 20),
-               tiny=(1 << 10, 16 << 10))
+               tiny=(16 << 10,))
 MANY = Sweep('connections', quick=(1000, 10000, 100000), full=(1000, 10000, 100000, 1000000), tiny=(100, 1000),
              kernel=(1000, 9000), ratio=True)
 ROUTES = Sweep('routes', quick=(10, 100000), full=(10, 100, 1000, 10000, 100000), tiny=(10, 100), ratio=True,

@@ -44,7 +44,7 @@ class PerfLab(Place):
 
 def run_sh(*args):
     p = subprocess.run([os.path.join(ROOT, 'perf', 'run.sh'), *args], capture_output=True, text=True, check=False,
-                       timeout=100)
+                       timeout=200)
     equal(p.returncode, 0, f'exit of run.sh {" ".join(args)}:\n{p.stderr[-3000:]}\n')
     return json.loads(p.stdout)
 
@@ -79,11 +79,11 @@ def every_scenario(_):
             check(r['bytes_per_idle_connection'] > 0, f'{name}: {r}')
         else:
             four(r, name)
-    check(s['mtls']['times_plain'] > 0, 'mtls by plain')
-    for name, field in (('scale-connections', 'connections'), ('scale-routes', 'routes'), ('bulk', 'body')):
+    for name, field in (('scale-connections', 'connections'), ('scale-routes', 'routes')):
         xs = [p[field] for p in s[name]['points']]
         check(len(xs) > 1 and s[name]['requests'] == s[name]['points'][-1]['requests'], f'{name}: {xs}')
-    check(s['scale-routes']['cost_ratio'] > 0, 'cost_ratio')
+        check(s[name]['cost_ratio'] > 0, f'{name}: cost_ratio')
+    equal(s['bulk']['points'][0]['body'], 16384, 'bulk')
 
 
 @case
