@@ -57,6 +57,15 @@ struct tg_conn_info {
 typedef void tg_fill_fn(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n);
 #define TG_FILL_SPANS 64 /* pieces of one tx_fill at most */
 
+/* What a bad network or a broken peer does, on purpose: replaces what was asked for before. Chances
+ * are millionths of the segments that are sent from now on, retransmissions too. */
+struct tg_conn_fault {
+	uint32_t loss, duplicate, reorder; /* reorder: goes behind the next one */
+	uint64_t zero_window;              /* ns from now on in which the window is said to be 0 */
+	bool truncate; /* FIN behind what is written; over TLS, without close_notify */
+	uint8_t alert; /* over TLS: this fatal alert, and FIN; 0: none */
+};
+
 /* "Cheap" = a few loads. */
 struct tg_conn_ops {
 	/* Views of the unread bytes in order, at most cnt of them; returns how many it filled (0:
@@ -87,6 +96,8 @@ struct tg_conn_ops {
 	 * dead. */
 	void (*detach)(struct tg_conn *c);
 	void (*info)(const struct tg_conn *c, struct tg_conn_info *out);
+	/* 0; TG_ENOMEM: there are too many already; TG_EINVAL: it is not open. NULL: knows none. */
+	int (*fault)(struct tg_conn *c, const struct tg_conn_fault *f);
 };
 
 /* What a user of conns hands over; one static object a kind of user. */
@@ -106,6 +117,7 @@ struct tg_conn {
 				what the peer is writing */
 	uint8_t tx_more : 1; /* the user's word: more will be written at once. A last segment that
 				is not full may wait for it, two milliseconds at most */
+	uint8_t faulty : 1;  /* the implementation's: a fault is asked for */
 	uint8_t impl[6];     /* the implementation's, free to use */
 };
 _Static_assert(sizeof(struct tg_conn) == 40, "idle connections are counted in bytes");
@@ -143,6 +155,11 @@ static inline void tg_conn_abort(struct tg_conn *c, enum tg_why why)
 static inline void tg_conn_detach(struct tg_conn *c)
 {
 	c->ops->detach(c);
+}
+/* TG_ENOSUP: this kind of connection knows no faults. */
+static inline int tg_conn_fault(struct tg_conn *c, const struct tg_conn_fault *f)
+{
+	return c->ops->fault ? c->ops->fault(c, f) : TG_ENOSUP;
 }
 static inline void tg_conn_info(const struct tg_conn *c, struct tg_conn_info *out)
 {

@@ -39,10 +39,23 @@ struct tg_fault_rate {
 	uint32_t percentage;
 };
 
+/* What only a proxy with a TCP of its own can do. The network's faults stay with the connection
+ * until it ends, or another request has others. */
+enum tg_fault_end { TG_FAULT_END_NONE, TG_FAULT_END_RESET, TG_FAULT_END_FIN, TG_FAULT_END_ALERT };
+struct tg_fault_transport {
+	bool given;
+	uint32_t percentage;
+	struct tg_conn_fault network; /* truncate and alert unused */
+	enum tg_fault_end end;
+	uint64_t end_after; /* bytes of the response's content that the client gets first */
+	uint8_t alert;
+};
+
 struct tg_fault_in {
 	struct tg_fault_delay delay;
 	struct tg_fault_abort abort;
 	struct tg_fault_rate rate;
+	struct tg_fault_transport transport;
 	/* Requests of this configuration under way with a fault in them, over all workers: never
 	 * more. UINT32_MAX: any number. Those from before a reload are not counted. */
 	uint32_t max_active_faults;
@@ -50,12 +63,17 @@ struct tg_fault_in {
 	const struct tg_header_match *headers;
 	uint32_t n_headers;
 	const char *upstream_cluster;
+	/* Only of clients whose certificate has one of these URIs, or one that begins with what
+	 * stands in front of a star; n 0: of any. */
+	uint32_t n_principals;
+	const struct tg_view *principals;
 };
 
 enum tg_fault_counter {
 	TG_FAULT_DELAYS,
 	TG_FAULT_ABORTS,
 	TG_FAULT_RATES,
+	TG_FAULT_TRANSPORTS,
 	TG_FAULT_OVERFLOW,
 	TG_FAULT_ACTIVE,
 	TG_FAULT_COUNTERS

@@ -30,6 +30,7 @@
 
 #include <tidegate/addr.h>
 #include <tidegate/arena.h>
+#include <tidegate/conn.h>
 #include <tidegate/err.h>
 #include <tidegate/msg.h>
 #include <tidegate/rng.h>
@@ -60,12 +61,20 @@ struct tg_client {
 	bool tls;
 };
 
+/* How a connection is cut. */
+enum tg_cut {
+	TG_CUT_RESET,
+	TG_CUT_FIN,   /* an end that looks orderly; over TLS, without close_notify */
+	TG_CUT_ALERT, /* a fatal alert; without TLS a reset */
+};
+
 /* A filter's answer, or what it says of a cut. Views live as long as the exchange (in the arena, or
  * in conf); for on_conn, as long as conf. */
 struct tg_filter_reply {
 	uint16_t status;
 	uint32_t flags; /* TG_FLAG of log.h */
 	enum tg_why why;
+	uint8_t cut, alert;            /* TG_RESET: enum tg_cut, and which alert */
 	struct tg_view details;        /* response code details, in Envoy's words */
 	struct tg_view body;           /* text/plain */
 	const struct tg_field *fields; /* to add, such as retry-after */
@@ -104,9 +113,11 @@ struct tg_exchange {
 	struct tg_filter_reply reply; /* of who returns TG_REPLY or TG_RESET */
 	uint64_t wake_at;             /* ns; of who returns TG_WAIT; UINT64_MAX: until resumed */
 	void (*resume)(struct tg_exchange *); /* the proxy's: see tg_exchange_resume() */
-	uint8_t next;                         /* chain.c's: the request filter to be asked next */
-	bool local; /* on_response: Tidegate's own answer; only PASS and RESET are heard */
-	bool ended; /* chain.c's: on_end has been called */
+	/* The proxy's: as tg_conn_fault() of the client's connection. */
+	int (*spoil)(struct tg_exchange *, const struct tg_conn_fault *);
+	uint8_t next; /* chain.c's: the request filter to be asked next */
+	bool local;   /* on_response: Tidegate's own answer; only PASS and RESET are heard */
+	bool ended;   /* chain.c's: on_end has been called */
 	_Alignas(16) uint8_t state[]; /* chain->exch_bytes */
 };
 

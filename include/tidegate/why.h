@@ -76,6 +76,7 @@
 	X(tx_pending_full, TXP, "too many packets wait for the next hop's address") \
 	X(tx_too_big, TXP, "larger than the path MTU") \
 	X(tx_ring_full, TXP, "device took no more packets") \
+	X(tx_fault, TXP, "segment that a fault was asked to lose") \
 	/* connections */ \
 	X(conn_reset_by_peer, CONN, "the peer sent RST") \
 	X(conn_timeout, CONN, "retransmissions went unanswered (RFC 9293 section 3.8.3)") \

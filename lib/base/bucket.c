@@ -154,7 +154,7 @@ uint64_t tg_buckets_hash(const struct tg_buckets *t, uint64_t h, const void *par
 {
 	uint64_t both[2] = {h, tg_siphash24(t->secret, part, n)};
 
-	return tg_siphash24(t->secret, both, sizeof(both));
+	return h ? tg_siphash24(t->secret, both, sizeof(both)) : both[1];
 }
 
 static struct tg_buckets_set *set_of(const struct tg_buckets *t, uint64_t hash, uint32_t *tag)

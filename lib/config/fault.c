@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include <tidegate/fault.h>
+#include <tidegate/rbac.h>
 
 #include "keys.h"
 
@@ -26,8 +27,16 @@ struct raw_rate {
 	uint32_t percentage;
 };
 
+struct raw_transport {
+	struct raw_head h;
+	uint32_t percentage, loss, duplicate, reorder, end, alert;
+	uint64_t zero_window, end_after;
+};
+
 struct raw_fault {
 	struct raw_filter_head f;
+	struct raw_transport transport;
+	struct raw_list principals;
 	struct raw_delay delay;
 	struct raw_abort abort;
 	struct raw_rate rate;
@@ -77,6 +86,33 @@ static const struct cfg_refused refused_rate[] = {{"fixed_limit", "limit_kbps"},
 static const struct cfg_group rate_group = {
 	"response_rate_limit", sizeof(struct raw_rate), rate_keys, refused_rate};
 
+/* In the order of enum tg_fault_end. */
+static const char *const words_end[] = {"NONE", "RESET", "FIN", "TLS_ALERT", NULL};
+
+static const struct cfg_key transport_keys[] = {
+	KEY(raw_transport, percentage, "percentage", .type = CFG_PERCENT, .dflt = "100",
+		.example = "1", .doc = "of the requests, in steps of 0.0001"),
+	KEY(raw_transport, loss, "loss", .type = CFG_PERCENT, .dflt = "0", .example = "5",
+		.doc = "of the segments to the client are lost ..."),
+	KEY(raw_transport, duplicate, "duplicate", .type = CFG_PERCENT, .dflt = "0", .example = "5",
+		.doc = "... are sent twice ..."),
+	KEY(raw_transport, reorder, "reorder", .type = CFG_PERCENT, .dflt = "0", .example = "5",
+		.doc = "... go behind the next one"),
+	KEY(raw_transport, zero_window, "zero_window", .type = CFG_DURATION, .max = 3600 * SEC,
+		.dflt = "0s", .example = "\"2s\"",
+		.doc = "so long the client is told to send nothing"),
+	KEY(raw_transport, end, "end", .type = CFG_ENUM, .words = words_end, .dflt = "NONE",
+		.example = "\"RESET\"",
+		.doc = "the response ends early: by a reset, by a FIN (over TLS without "
+		       "close_notify), or by a fatal alert"),
+	KEY(raw_transport, end_after, "end_after", .type = CFG_SIZE, .max = 1024 * GIB,
+		.dflt = "0B", .example = "\"1KiB\"", .doc = "after so much of its content"),
+	KEY(raw_transport, alert, "tls_alert", .type = CFG_U32, .min = 1, .max = 255, .dflt = "80",
+		.example = "80", .doc = "which alert (RFC 8446 section 6.2); 80 is internal_error"),
+	END};
+static const struct cfg_group transport_group = {
+	"transport", sizeof(struct raw_transport), transport_keys, none};
+
 static const struct cfg_key fault_keys[] = {
 	KEY(raw_fault, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
 		.example = "\"fault\"", .doc = "which filter"),
@@ -92,6 +128,9 @@ static const struct cfg_key fault_keys[] = {
 		.doc = "requests are answered instead of sent on; those that were delayed too"),
 	KEY(raw_fault, rate, "response_rate_limit", .type = CFG_GROUP, .group = &rate_group,
 		.example = "{ limit_kbps = 64; }", .doc = "responses come slowly"),
+	KEY(raw_fault, transport, "transport", .type = CFG_GROUP, .group = &transport_group,
+		.example = "{ loss = 5; end = \"RESET\"; end_after = \"1KiB\"; }",
+		.doc = "the client's connection is spoilt, or cut in the response"),
 	KEY(raw_fault, max_active_faults, "max_active_faults", .type = CFG_U32, .max = UINT32_MAX,
 		.example = "100",
 		.doc = "requests that may have a fault at a time, over all workers; any number by "
@@ -99,6 +138,9 @@ static const struct cfg_key fault_keys[] = {
 	KEY(raw_fault, headers, "headers", .type = CFG_GROUPS, .flags = CFG_NOT_EMPTY,
 		.group = &cfg_header, .example = "( { name = \"x-chaos\"; present = true; } )",
 		.doc = "only requests whose fields match, all of these"),
+	KEY(raw_fault, principals, "principals", .type = CFG_NAMES, .max = 2048,
+		.flags = CFG_NOT_EMPTY, .example = "[\"spiffe://mesh.example/ns/shop/*\"]",
+		.doc = "only requests of clients whose certificate has one of these URIs"),
 	KEY(raw_fault, upstream_cluster, "upstream_cluster", .type = CFG_NAME, .example = "\"v1\"",
 		.doc = "only requests that go to this cluster"),
 	END};
@@ -143,6 +185,40 @@ static void check_cluster(struct cfg *c, const struct raw_fault *f)
 		"filter \"fault\": there is no cluster \"%s\"", f->upstream_cluster);
 }
 
+static void check_principals(struct cfg *c, const struct raw_list *l)
+{
+	const struct raw_item *p = l->items;
+
+	for (uint32_t i = 0; i < l->n; i++) {
+		const char *fault = p[i].ok ? tg_rbac_principal_fault(p[i].s) : NULL;
+
+		if (fault)
+			cfg_error(c, cfg_line_of(p[i].at),
+				"filter \"fault\": principal \"%.80s\" %s", p[i].s, fault);
+		else if (p[i].ok && !strstr(p[i].s, "://"))
+			cfg_error(c, cfg_line_of(p[i].at),
+				"filter \"fault\": principal \"%.80s\" is no URI", p[i].s);
+	}
+}
+
+static void check_transport(struct cfg *c, const struct raw_transport *t)
+{
+	if (!t->h.at)
+		return;
+	if (!t->loss && !t->duplicate && !t->reorder && !t->zero_window && !t->end && !t->h.meant)
+		cfg_error(c, cfg_line_of(t->h.at),
+			"filter \"fault\": \"transport\" does nothing: give \"loss\", "
+			"\"duplicate\", "
+			"\"reorder\", \"zero_window\" or \"end\"");
+	if (!t->end && cfg_given(&transport_group, &t->h, "end_after"))
+		cfg_error(c, cfg_key_line(&t->h, "end_after"),
+			"filter \"fault\": \"end_after\" without \"end\"");
+	if (t->end != TG_FAULT_END_ALERT && t->end != UINT32_MAX &&
+		cfg_given(&transport_group, &t->h, "tls_alert"))
+		cfg_error(c, cfg_key_line(&t->h, "tls_alert"),
+			"filter \"fault\": \"tls_alert\" without end = \"TLS_ALERT\"");
+}
+
 static void check(struct cfg *c, const struct raw_filter_head *raw, bool tcp)
 {
 	const struct raw_fault *f = (const struct raw_fault *)raw;
@@ -162,10 +238,13 @@ static void check(struct cfg *c, const struct raw_filter_head *raw, bool tcp)
 	for (uint32_t i = 0; i < f->headers.n; i++)
 		cfg_check_header(c, &headers[i]);
 	check_cluster(c, f);
-	if (!f->delay.h.at && !f->abort.h.at && !f->rate.h.at && !raw->disabled && !raw->h.meant)
+	check_principals(c, &f->principals);
+	check_transport(c, &f->transport);
+	if (!f->delay.h.at && !f->abort.h.at && !f->rate.h.at && !f->transport.h.at &&
+		!raw->disabled && !raw->h.meant)
 		cfg_error(c, cfg_line_of(raw->h.at),
-			"filter \"fault\": it does nothing: give \"delay\", \"abort\" or "
-			"\"response_rate_limit\"");
+			"filter \"fault\": it does nothing: give \"delay\", \"abort\", "
+			"\"response_rate_limit\" or \"transport\"");
 }
 
 /* --- into the snapshot -------------------------------------------------------------------------
@@ -176,8 +255,13 @@ static const void *input(struct cfg *c, const struct raw_filter_head *raw)
 	const struct raw_fault *f = (const struct raw_fault *)raw;
 	struct tg_fault_in *in = cfg_need(c, c->keep, sizeof(*in));
 
-	if (!in)
+	struct tg_view *principals =
+		cfg_need(c, c->keep, (f->principals.n + 1) * sizeof(*principals));
+
+	if (!in || !principals)
 		return NULL;
+	for (uint32_t i = 0; i < f->principals.n; i++)
+		principals[i] = tg_view_str(cfg_items(&f->principals, raw_item)[i].s);
 	*in = (struct tg_fault_in){
 		.delay = {f->delay.h.at, f->delay.header_delay, f->delay.fixed_delay,
 			f->delay.percentage},
@@ -185,6 +269,17 @@ static const void *input(struct cfg *c, const struct raw_filter_head *raw)
 			(uint8_t)f->abort.grpc_status, f->abort.percentage},
 		.rate = {f->rate.h.at, f->rate.header_limit, f->rate.limit_kbps,
 			f->rate.percentage},
+		.transport = {.given = f->transport.h.at,
+			.percentage = f->transport.percentage,
+			.network = {.loss = f->transport.loss,
+				.duplicate = f->transport.duplicate,
+				.reorder = f->transport.reorder,
+				.zero_window = f->transport.zero_window},
+			.end = (enum tg_fault_end)f->transport.end,
+			.end_after = f->transport.end_after,
+			.alert = (uint8_t)f->transport.alert},
+		.n_principals = f->principals.n,
+		.principals = principals,
 		.max_active_faults = cfg_given(&fault_group, &raw->h, "max_active_faults")
 					     ? f->max_active_faults
 					     : UINT32_MAX,

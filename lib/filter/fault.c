@@ -8,6 +8,11 @@
 /* A slow response gets its share in slices of this. */
 #define SLICE (SEC / 16)
 
+/* Who is to be cut after some bytes is looked at so often meanwhile, and gets these bytes before.
+ */
+#define END_LOOK (5 * MS)
+#define END_PAUSE MS
+
 #define HEADER_DELAY_MAX (UINT64_C(24) * 3600 * 1000) /* ms */
 #define HEADER_RATE_MAX (UINT64_C(4) << 20)           /* KiB/s */
 
@@ -15,11 +20,13 @@ enum step { STEP_NEW, STEP_DELAYED, STEP_DONE };
 
 struct fault_state {
 	uint8_t step;
-	bool active;    /* counted in max_active_faults */
-	uint32_t slice; /* bytes of a response in SLICE; 0: not limited */
-	uint64_t until; /* ns: end of the delay */
-	uint64_t next;  /* ns: when the next slice is due */
-	uint64_t allow; /* bytes of content that may have been moved so far */
+	bool active;     /* counted in max_active_faults */
+	uint32_t slice;  /* bytes of a response in SLICE; 0: not limited */
+	uint8_t end;     /* enum tg_fault_end */
+	uint64_t end_at; /* ns; 0: not yet */
+	uint64_t until;  /* ns: end of the delay */
+	uint64_t next;   /* ns: when the next slice is due */
+	uint64_t allow;  /* bytes of content that may have been moved so far */
 };
 
 /* What all workers share: in the first worker's line, written by atomics only. */
@@ -31,6 +38,8 @@ static const struct tg_stat_def counters[TG_FAULT_COUNTERS] = {
 	[TG_FAULT_DELAYS] = {"delays_injected", "requests that were delayed"},
 	[TG_FAULT_ABORTS] = {"aborts_injected", "requests that were aborted"},
 	[TG_FAULT_RATES] = {"response_rl_injected", "responses that were slowed down"},
+	[TG_FAULT_TRANSPORTS] = {"transport_injected",
+		"requests whose connection was spoilt, or cut in the response"},
 	[TG_FAULT_OVERFLOW] = {"faults_overflow", "faults left out for max_active_faults"},
 	[TG_FAULT_ACTIVE] = {"active_faults", "requests under way with a fault in them", true},
 };
@@ -141,12 +150,26 @@ static void on_end(const struct tg_filter *f, struct tg_exchange *ex, const stru
 /* --- the faults --------------------------------------------------------------------------------
  */
 
+static bool is_principal(const struct tg_fault_in *c, const struct tg_identity *id)
+{
+	for (uint32_t i = 0; i < c->n_principals && id; i++) {
+		struct tg_view p = c->principals[i];
+
+		if (p.n && p.p[p.n - 1] == '*'
+				? tg_view_has_prefix(id->uri, tg_view_of(p.p, p.n - 1))
+				: tg_view_eq(id->uri, p))
+			return true;
+	}
+	return !c->n_principals;
+}
+
 static bool concerned(
 	const struct tg_fault_in *c, const struct tg_exchange *ex, const struct tg_msg *m)
 {
 	if (c->upstream_cluster && (!ex->cluster || strcmp(ex->cluster, c->upstream_cluster) != 0))
 		return false;
-	return tg_headers_match(c->headers, c->n_headers, m, NULL);
+	return is_principal(c, ex->client.identity) &&
+	       tg_headers_match(c->headers, c->n_headers, m, NULL);
 }
 
 static void slow_down(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
@@ -165,6 +188,23 @@ static void slow_down(const struct tg_filter *f, struct tg_exchange *ex, const s
 		return;
 	s->slice = (uint32_t)(kbps * 1024 / (SEC / SLICE));
 	tg_filter_count(f, ex->worker, TG_FAULT_RATES);
+}
+
+static void spoil(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
+	struct fault_state *s)
+{
+	const struct tg_fault_transport *t = &((const struct tg_fault_in *)f->conf)->transport;
+	const struct tg_conn_fault *n = &t->network;
+
+	if (!t->given || !chance(ex, m, t->percentage, false, TG_VIEW_NONE) ||
+		!begin_fault(f, ex, s))
+		return;
+	if ((n->loss || n->duplicate || n->reorder || n->zero_window) && ex->spoil(ex, n)) {
+		tg_filter_count(f, ex->worker, TG_FAULT_OVERFLOW);
+		return;
+	}
+	s->end = (uint8_t)t->end;
+	tg_filter_count(f, ex->worker, TG_FAULT_TRANSPORTS);
 }
 
 /* True: the request waits. */
@@ -266,6 +306,7 @@ static enum tg_verdict on_request(
 		if (!concerned(f->conf, ex, m))
 			return TG_PASS;
 		slow_down(f, ex, m, s);
+		spoil(f, ex, m, s);
 		if (delay(f, ex, m, s))
 			s->step = STEP_DELAYED;
 	}
@@ -279,13 +320,15 @@ static enum tg_verdict on_request(
 	return abort_request(f, ex, m, s);
 }
 
-/* What is left of a slice is lost, so that no more than the rate ever gathers. */
-static enum tg_verdict on_body(const struct tg_filter *f, struct tg_exchange *ex, struct tg_body *b)
+static void wake_by(struct tg_exchange *ex, uint64_t at)
 {
-	struct fault_state *s = tg_filter_state(f, ex);
+	if (at < ex->wake_at)
+		ex->wake_at = at;
+}
 
-	if (!s->slice || !b->response)
-		return TG_PASS;
+/* What is left of a slice is lost, so that no more than the rate ever gathers. */
+static void next_slice(struct tg_exchange *ex, struct tg_body *b, struct fault_state *s)
+{
 	if (ex->now >= s->next) {
 		bool late = ex->now - s->next > SLICE;
 
@@ -294,8 +337,44 @@ static enum tg_verdict on_body(const struct tg_filter *f, struct tg_exchange *ex
 	}
 	if (b->allow > s->allow)
 		b->allow = s->allow;
-	ex->wake_at = s->next;
-	return TG_WAIT;
+	wake_by(ex, s->next);
+}
+
+/* True: the client has what it was to get. */
+static bool at_end(const struct tg_fault_transport *t, struct tg_exchange *ex, struct tg_body *b,
+	struct fault_state *s)
+{
+	if (b->allow > t->end_after)
+		b->allow = t->end_after > b->moved ? t->end_after : b->moved;
+	if (b->moved < t->end_after) {
+		wake_by(ex, ex->now + END_LOOK);
+		return false;
+	}
+	if (!s->end_at)
+		s->end_at = ex->now + END_PAUSE;
+	wake_by(ex, s->end_at);
+	return ex->now >= s->end_at;
+}
+
+static enum tg_verdict on_body(const struct tg_filter *f, struct tg_exchange *ex, struct tg_body *b)
+{
+	static const uint8_t cuts[] = {[TG_FAULT_END_RESET] = TG_CUT_RESET,
+		[TG_FAULT_END_FIN] = TG_CUT_FIN,
+		[TG_FAULT_END_ALERT] = TG_CUT_ALERT};
+	const struct tg_fault_transport *t = &((const struct tg_fault_in *)f->conf)->transport;
+	struct fault_state *s = tg_filter_state(f, ex);
+
+	if (!b->response || (!s->slice && !s->end))
+		return TG_PASS;
+	if (s->slice)
+		next_slice(ex, b, s);
+	if (!s->end || !at_end(t, ex, b, s))
+		return TG_WAIT;
+	ex->reply.flags = TG_FLAG(FI);
+	ex->reply.details = TG_VIEW("fault_filter_transport");
+	ex->reply.cut = cuts[s->end];
+	ex->reply.alert = t->alert;
+	return TG_RESET;
 }
 
 const struct tg_filter_ops tg_fault_http = {

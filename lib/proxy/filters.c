@@ -34,6 +34,11 @@ static const struct tg_filter_chain *chain_of(
 	return c && c->n ? c : NULL;
 }
 
+static int spoil(struct tg_exchange *fx, const struct tg_conn_fault *f)
+{
+	return tg_conn_fault(TG_CONTAINER(fx, struct px_fx, pub)->ex->down->conn, f);
+}
+
 /* A filter's word that whom it waited for is there. The timer fires in the next turn at latest: the
  * caller may be anywhere, and is not called back from here. */
 static void resume(struct tg_exchange *fx)
@@ -61,6 +66,7 @@ static bool begin(struct px_exch *ex, const struct tg_filter_chain *c)
 	fx->pub.worker = ex->proxy->conf.worker;
 	fx->pub.rng = &ex->proxy->rng;
 	fx->pub.resume = resume;
+	fx->pub.spoil = spoil;
 	ex->fx = &fx->pub;
 	return true;
 }
@@ -90,8 +96,26 @@ static void wait(struct px_exch *ex, uint64_t until)
 /* A cut that a filter wants: nothing of it may look like an answer. */
 static void cut(struct px_exch *ex)
 {
-	ex->filter_details = ex->fx->reply.details;
-	px_exch_cut(ex, ex->fx->reply.why, ex->fx->reply.flags, "filter_reset");
+	const struct tg_filter_reply *r = &ex->fx->reply;
+	const struct tg_conn_fault end = {
+		.truncate = r->cut == TG_CUT_FIN, .alert = r->cut == TG_CUT_ALERT ? r->alert : 0};
+	struct px_down *d = ex->down;
+
+	ex->filter_details = r->details;
+	if (r->cut == TG_CUT_RESET) {
+		px_exch_cut(ex, r->why, r->flags, "filter_reset");
+		return;
+	}
+	tg_conn_fault(d->conn, &end); /* who knows no alerts is reset */
+	if (r->cut == TG_CUT_ALERT) {
+		px_exch_cut(ex, r->why, r->flags, "filter_reset");
+		return;
+	}
+	ex->flags |= r->flags;
+	ex->why = r->why;
+	ex->details = "filter_reset";
+	px_exch_end(ex);
+	px_down_linger(d);
 }
 
 /* True: go on with the message. */

@@ -69,6 +69,8 @@ void put_header(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint32_t
 int give(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint8_t tos)
 {
 	t->stats->tcp_tx_segments++;
+	if (tg_unlikely(c->conn.faulty))
+		return fault_output(t, c, m, tos);
 	return tg_net_output(t->conf.net, m, &c->flow, tos, &c->dst);
 }
 

@@ -49,6 +49,8 @@ void tcb_close(struct tg_tcp *t, struct tg_tcb *c, bool in_table)
 	t->stats->tcp_connections--;
 	t->orphans -= !!(c->flags & F_ORPHAN);
 	c->flags &= ~F_ORPHAN;
+	if (tg_unlikely(c->conn.faulty))
+		fault_end(t, c);
 	tg_timer_stop(t->wheel, &c->timer);
 	c->dl_rexmt = c->dl_ack = c->dl_misc = 0;
 	/* What info() tells of the queue must outlive it. */
@@ -186,6 +188,7 @@ void conn_ops_init(struct tg_tcp *t)
 		.abort = conn_abort,
 		.detach = conn_detach,
 		.info = conn_info,
+		.fault = tcp_conn_fault,
 	};
 
 	tg_traced_init(&t->ops.traced, &ops, &t->stats->tax, TG_STAGE_tcp);

@@ -94,6 +94,9 @@ uint16_t rcv_select_window(struct tg_tcp *t, struct tg_tcb *c)
 		field = offered >> c->rcv_scale;
 	field = u32_min(field, UINT16_MAX);
 	c->rcv_adv = seq_max(c->rcv_adv, c->rcv_nxt + (field << c->rcv_scale));
+	/* What was offered before is still taken. */
+	if (tg_unlikely(c->conn.faulty) && fault_window_closed(t, c))
+		return 0;
 	return (uint16_t)field;
 }
 

@@ -73,6 +73,16 @@ struct tg_tcp_ops {
 	struct tg_tcp *stack;
 };
 
+/* fault.c: of one connection. */
+#define FAULTS_MAX 256
+struct tcp_fault {
+	uint32_t owner;                    /* index of the TCB + 1; 0: free */
+	uint32_t loss, duplicate, reorder; /* millionths */
+	uint64_t zero_until;               /* ns */
+	struct rte_mbuf *held;             /* goes behind the next one; NULL: none */
+	uint8_t held_tos;
+};
+
 struct tg_tcp {
 	struct tg_tcp_ops ops;
 	struct tg_tcp_conf conf; /* zeros replaced by the defaults */
@@ -104,6 +114,7 @@ struct tg_tcp {
 	struct tg_timer line_timer;
 	uint64_t cookies_until; /* ns: ACKs may carry our cookies until then */
 	struct no_port no_ports[64];
+	struct tcp_fault faults[FAULTS_MAX];
 	uint32_t n_listeners;
 	struct listener_slot listeners[LISTENER_BUCKETS]; /* by port, open addressing */
 };
@@ -207,6 +218,12 @@ uint32_t initial_rcv_wnd(uint32_t rcv_buf, uint32_t mss);
 uint16_t default_mss(const struct tg_ip *remote);
 uint16_t own_mss(struct tg_tcp *t, const struct tg_ip *remote);
 void send_syn(struct tg_tcp *t, struct tg_tcb *c, bool ack);
+
+/* --- fault.c: only of connections with conn.faulty --- */
+int tcp_conn_fault(struct tg_conn *conn, const struct tg_conn_fault *in);
+int fault_output(struct tg_tcp *t, struct tg_tcb *c, struct rte_mbuf *m, uint8_t tos);
+bool fault_window_closed(struct tg_tcp *t, const struct tg_tcb *c);
+void fault_end(struct tg_tcp *t, struct tg_tcb *c);
 
 /* --- cookie.c --- */
 void cookie_answer(struct tg_tcp *t, struct tg_tcp_listener *l, const struct tg_seg *s,

@@ -73,7 +73,7 @@ enum tg_tcp_state {
 #define F_BLACK_HOLE (1u << 27) /* mss was lowered because large segments vanish */
 #define F_TLP (1u << 28)        /* no block, but TXF_TLP_RETRANS: did the probe repair a loss? */
 #define F_RENO_HOLD (1u << 29)  /* no block, but TXF_RENO_HOLD */
-#define F_HELD (1u << 30)       /* the queue's last segment waits for tx_more; dl_ack ends it */
+#define F_HELD (1u << 31)       /* the queue's last segment waits for tx_more; dl_ack ends it */
 
 /* What dl_rexmt waits for */
 enum tg_rexmt { RX_NONE, RX_RTO, RX_TLP, RX_REO, RX_PERSIST, RX_STARVED };

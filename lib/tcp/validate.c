@@ -154,7 +154,7 @@ static bool ooo_line_ok(const struct tg_tcp *t)
 
 bool tg_tcp_validate(const struct tg_tcp *t)
 {
-	uint32_t used = 0, in_table = 0, blocks = 0, embs = 0;
+	uint32_t used = 0, in_table = 0, blocks = 0, embs = 0, orphans = 0;
 
 	for (uint32_t i = 0; i < t->tcbs.fresh; i++) {
 		const struct tg_tcb *c = tcb_at(t, i);
@@ -166,12 +166,13 @@ bool tg_tcp_validate(const struct tg_tcp *t)
 		used++;
 		in_table += tcb_state(c) > S_CLOSED;
 		blocks += !!c->tx;
+		orphans += !!(c->flags & F_ORPHAN);
 	}
 	for (uint32_t i = 0; i < t->embs.fresh; i++)
 		embs += ((const struct tg_emb *)tg_pool_at(&t->embs, i))->used;
 	return line_ok(t) && ooo_line_ok(t) && used == t->tcbs.in_use && blocks == t->txs.in_use &&
 	       embs == t->embs.in_use && in_table == t->stats->tcp_connections &&
-	       embs == t->stats->tcp_embryonic &&
+	       embs == t->stats->tcp_embryonic && orphans == t->orphans &&
 	       t->flows.count == in_table + embs + t->tws.in_use && tws_ok(t) &&
 	       tg_flow_validate(&t->flows) && tg_pool_validate(&t->tcbs) &&
 	       tg_pool_validate(&t->txs) && tg_pool_validate(&t->embs) && tg_pool_validate(&t->tws);

@@ -206,6 +206,7 @@ void tls_ops_init(struct tg_tls *t)
 		.abort = tls_abort,
 		.detach = tls_detach,
 		.info = info,
+		.fault = tls_conn_fault,
 	};
 
 	tg_traced_init(&t->ops, &ops, &t->conf.stats->tax, TG_STAGE_tls);

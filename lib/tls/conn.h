@@ -134,6 +134,8 @@ static inline void tls_count(struct tls_conn *c, enum tg_why why)
 
 /* conn.c */
 void tls_ops_init(struct tg_tls *t);
+/* fault.c */
+int tls_conn_fault(struct tg_conn *conn, const struct tg_conn_fault *f);
 extern const struct tg_conn_user tls_lower_user;
 /* Calls the user with ev, if any. c may be gone afterwards: the last thing a caller does. */
 void tls_deliver(struct tls_conn *c, uint32_t ev);

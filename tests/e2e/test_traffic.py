@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""Faults on purpose, and limits, on two workers. Where chance decides, the bounds are six standard deviations: a run in half a
-billion misses them."""
+"""Faults on purpose, from HTTP down to TCP, and limits, on two workers. Where chance decides, the bounds are six
+standard deviations: a run in half a billion misses them."""
 import math
 import re
 import socket
@@ -11,7 +11,7 @@ import time
 import certs
 from lab import GATE4, GATE6, Lab, Background, wait_for
 from tap import case, check, equal, main, note
-from wire import Client, request
+from wire import Client, Closed, request
 
 ROUTES = '''
 listeners: (
@@ -28,6 +28,8 @@ listeners: (
     filters: ( { name = "local_ratelimit"; rate_limits: ( { actions: ( { spiffe_id: { }; } ); } );
                  descriptors: ( { entries: ( { key = "spiffe_id"; } );
                                   token_bucket: { max_tokens = 2; fill_interval = "24h"; }; } ); } ); },
+  { name = "mesh2"; address = "10.77.1.1:444"; virtual_hosts = ["main"];
+    tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt"; }; },
   { name = "conns"; address = "10.77.1.1:82"; virtual_hosts = ["main"];
     connection_rate_limit: { token_bucket: { max_tokens = 5; fill_interval = "24h"; }; }; },
   { name = "conns4"; address = "10.77.1.1:9001"; protocol = "tcp"; cluster = "echo"; $clients },
@@ -42,6 +44,17 @@ virtual_hosts: (
       { match: { path = "/bytes/5"; }; route: { cluster = "py"; };
         filters: ( { name = "fault"; id = "slow"; delay: { fixed_delay = "400ms"; };
                      upstream_cluster = "py"; max_active_faults = 2; } ); },
+      { match: { prefix = "/"; headers: ( { name = "x-net"; exact = "lossy"; } ); }; route: { cluster = "py"; };
+        filters: ( { name = "fault"; id = "net"; transport: { loss = 10; duplicate = 10; reorder = 10; }; } ); },
+      { match: { prefix = "/"; headers: ( { name = "x-net"; exact = "shut"; } ); }; route: { cluster = "py"; };
+        filters: ( { name = "fault"; id = "net"; transport: { zero_window = "1s"; }; } ); },
+      { match: { prefix = "/"; headers: ( { name = "x-net"; exact = "reset"; } ); }; route: { cluster = "py"; };
+        filters: ( { name = "fault"; id = "net"; transport: { end = "RESET"; end_after = "1000B"; }; } ); },
+      { match: { prefix = "/"; headers: ( { name = "x-net"; exact = "fin"; } ); }; route: { cluster = "py"; };
+        filters: ( { name = "fault"; id = "net"; transport: { end = "FIN"; end_after = "1000B"; }; } ); },
+      { match: { prefix = "/"; headers: ( { name = "x-net"; exact = "alert"; } ); }; route: { cluster = "py"; };
+        filters: ( { name = "fault"; id = "net"; transport: { end = "TLS_ALERT"; end_after = "1000B"; tls_alert = 49; };
+                     principals = ["spiffe://mesh.example/web"]; } ); },
       { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); },
   { name = "limited"; domains = ["*"]; routes: (
       { match: { prefix = "/big"; }; route: { cluster = "py"; };
@@ -49,7 +62,8 @@ virtual_hosts: (
                    { name = "fault"; abort: { http_status = 204; }; } ); },
       { match: { prefix = "/tenants"; }; route: { cluster = "py"; };
         filters: ( { name = "local_ratelimit"; max_dynamic_descriptors = 1000;
-                     rate_limits: ( { actions: ( { request_headers: { header_name = "x-tenant"; descriptor_key = "tenant"; }; } ); } );
+                     rate_limits: ( { actions: (
+                       { request_headers: { header_name = "x-tenant"; descriptor_key = "tenant"; }; } ); } );
                      descriptors: ( { entries: ( { key = "tenant"; value = "gold"; } );
                                       token_bucket: { max_tokens = 20; fill_interval = "24h"; }; },
                                     { entries: ( { key = "tenant"; } );
@@ -61,7 +75,8 @@ virtual_hosts: (
         filters: ( { name = "local_ratelimit"; disabled = true; } ); },
       { match: { prefix = "/"; }; route: { cluster = "py"; }; } ); }
 );
-clusters: ( { name = "py"; circuit_breakers: { max_connections = 1000; max_pending_requests = 1000; max_requests = 1000; };
+clusters: ( { name = "py";
+              circuit_breakers: { max_connections = 1000; max_pending_requests = 1000; max_requests = 1000; };
               endpoints: ( { address = "10.77.2.2:8081"; } ); },
             { name = "echo"; endpoints: ( { address = "10.77.2.2:9001"; } ); } );
 '''
@@ -181,6 +196,77 @@ def fault_a_client_that_leaves_while_it_waits(lab):
     check(' 0 DC,DI ' in lab.wait_access('/see?gone')[0], lab.wait_access('/see?gone'))
 
 
+NET = 'http.web.fault.net.'
+
+
+@case
+def network_that_loses_doubles_and_reorders(lab):
+    """All arrives all the same, and TCP had work to do."""
+    n, before = Counted(lab, NET), lab.stats()
+    for _ in range(3):
+        r = get(lab, '/bytes/200000', x_net='lossy')
+        equal((r.status, len(r.body)), (200, 200000))
+    equal(n.grew(), {'transport_injected': 3})
+    now = lab.stats()
+    grew = {k: now[k] - before[k] for k in ('drop.tx_fault', 'server.tcp_retransmits')}
+    note(f'{grew}')
+    check(grew['drop.tx_fault'] > 10 and grew['server.tcp_retransmits'] >= grew['drop.tx_fault'] // 2, grew)
+
+
+@case
+def network_whose_window_is_shut(lab):
+    start = time.monotonic()
+    with Client(lab.connect(timeout=30)) as c:
+        r = c.ask(request('POST', '/see', 'x', body=b'x' * 3000000, fields=fields(x_net='shut')))
+        equal(r.status, 200)
+    check(time.monotonic() - start >= 1.0, 'the window was open')
+
+
+def cut_response(c):
+    """Content bytes that came of a response of 5000, and how it ended."""
+    c.send(request('GET', '/bytes/5000', 'x', fields=fields(x_net=c.how)))
+    r = c.head()
+    equal((r.status, r.get('content-length')), (200, '5000'))
+    try:
+        return len(c.exactly(5000)), 'whole'
+    except Closed as e:
+        return 'cut', e.how
+    except ssl.SSLError as e:
+        return 'cut', e.reason or type(e).__name__
+
+
+def cut_on(lab, how, cert=None, port=80):
+    sock = lab.connect((GATE4, port))
+    if cert:
+        ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        ctx.load_verify_locations(f'{lab.dir}/ca.crt')
+        ctx.load_cert_chain(f'{lab.dir}/{cert}.crt', f'{lab.dir}/{cert}.key')
+        sock = ctx.wrap_socket(sock, server_hostname='shop.test', suppress_ragged_eofs=False)
+    with Client(sock) as c:
+        c.how = how
+        return cut_response(c)
+
+
+@case
+def response_cut_by_a_reset_or_a_fin(lab):
+    n = Counted(lab, NET)
+    equal(cut_on(lab, 'reset'), ('cut', 'reset'))
+    equal(cut_on(lab, 'fin'), ('cut', 'closed'))
+    equal(n.grew(), {'transport_injected': 2})
+    for line in lab.wait_access('/bytes/5000', 2):
+        check(line.endswith(' 200 FI fault_filter_transport'), line)
+
+
+@case
+def response_cut_over_tls(lab):
+    equal(cut_on(lab, 'fin', 'web', 444)[1], 'UNEXPECTED_EOF_WHILE_READING')
+    equal(cut_on(lab, 'alert', 'web', 444)[1], 'TLSV1_ALERT_ACCESS_DENIED')
+    equal(cut_on(lab, 'alert', 'ops', 444), (5000, 'whole'))  # another identity
+    resets = lab.stat('server.tcp_resets_sent')
+    check(cut_on(lab, 'reset', 'web', 444)[1] in ('reset', 'SSLEOFError'), 'as the ssl module puts it')
+    check(lab.stat('server.tcp_resets_sent') > resets, 'no reset')
+
+
 def ask(c, path, **f):
     return c.ask(request('GET', path, 'x', fields=fields(**f)))
 
@@ -295,7 +381,8 @@ def make_lab():
     return Lab(routes=ROUTES, nginx=False, workers=2, before=make_certs, clients=CLIENTS,
                admin='access_log_format = "%REQ(:METHOD)% %REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% '
                      '%RESPONSE_CODE_DETAILS%";',
-               allowed=('req_filter', 'req_rate_limited', 'tcp_listener_rate', 'tcp_client_rate', 'tls_truncated', 'req_downstream_gone', 'conn_reset_by_peer'))
+               allowed=('req_filter', 'req_rate_limited', 'req_downstream_gone', 'conn_reset_by_peer',
+                        'tcp_listener_rate', 'tcp_client_rate', 'tx_fault', 'tls_truncated', 'tls_alert'))
 
 
 if __name__ == '__main__':

@@ -87,7 +87,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
-	"per_client.", "string_match.", "range.", "runtime_fraction.", "default_value."};
+	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",
+	"default_value."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

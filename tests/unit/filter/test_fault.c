@@ -31,6 +31,16 @@ static void start(struct tg_fault_in in)
 	CU_ASSERT_EQUAL_FATAL(tg_filter_chain_bind(&rig.chain, rig.stats, "web"), 0);
 }
 
+static struct tg_conn_fault spoilt;
+static int spoil_rc;
+
+static int spoil(struct tg_exchange *e, const struct tg_conn_fault *f)
+{
+	CU_ASSERT_PTR_EQUAL(e, ex);
+	spoilt = *f;
+	return spoil_rc;
+}
+
 /* A request that begins, with the fields. */
 static struct tg_exchange *begin(struct tg_field *fields, uint16_t n)
 {
@@ -40,6 +50,7 @@ static struct tg_exchange *begin(struct tg_field *fields, uint16_t n)
 	ex->worker = 1;
 	ex->rng = &rig.rng;
 	ex->cluster = "v1";
+	ex->spoil = spoil;
 	ex->now = 7 * SEC;
 	msg = (struct tg_msg){.is_request = true, .fields = fields, .n_fields = n, .field_cap = n};
 	return ex;
@@ -325,6 +336,77 @@ static void slow_responses(void)
 	rig_end(&rig);
 }
 
+static void spoilt_connections(void)
+{
+	struct tg_fault_in in = {.transport = {.given = true,
+					 .percentage = TG_MILLION,
+					 .network = {.loss = 5, .zero_window = SEC}}};
+
+	start(in);
+	spoil_rc = 0;
+	CU_ASSERT_EQUAL(ask(NULL, 0), TG_PASS);
+	CU_ASSERT(spoilt.loss == 5 && spoilt.zero_window == SEC && !spoilt.truncate);
+	CU_ASSERT_EQUAL(count(TG_FAULT_TRANSPORTS), 1);
+	CU_ASSERT_EQUAL(tg_chain_body(ex, &(struct tg_body){.response = true}), TG_PASS);
+	spoil_rc = TG_ENOMEM;
+	CU_ASSERT_EQUAL(ask(NULL, 0), TG_PASS);
+	CU_ASSERT_EQUAL(count(TG_FAULT_TRANSPORTS), 1);
+	CU_ASSERT_EQUAL(count(TG_FAULT_OVERFLOW), 1);
+	rig_end(&rig);
+	in.transport.percentage = 0;
+	spoilt.loss = 0;
+	start(in);
+	CU_ASSERT_EQUAL(ask(NULL, 0), TG_PASS);
+	CU_ASSERT_EQUAL(spoilt.loss, 0);
+	rig_end(&rig);
+}
+
+static void cut_responses(void)
+{
+	static const uint8_t cuts[] = {0, TG_CUT_RESET, TG_CUT_FIN, TG_CUT_ALERT};
+
+	for (enum tg_fault_end e = TG_FAULT_END_RESET; e <= TG_FAULT_END_ALERT; e++) {
+		struct tg_body b = {.response = true, .allow = UINT64_MAX};
+
+		start((struct tg_fault_in){.transport = {.given = true,
+						   .percentage = TG_MILLION,
+						   .end = e,
+						   .end_after = 100,
+						   .alert = 49}});
+		CU_ASSERT_EQUAL(ask(NULL, 0), TG_PASS);
+		CU_ASSERT_EQUAL(tg_chain_body(ex, &b), TG_WAIT);
+		CU_ASSERT_EQUAL(b.allow, 100);
+		CU_ASSERT(ex->wake_at > ex->now && ex->wake_at < ex->now + SEC);
+		b = (struct tg_body){.response = true, .moved = 100, .allow = UINT64_MAX};
+		CU_ASSERT_EQUAL(tg_chain_body(ex, &b), TG_WAIT); /* time for the client to get it */
+		CU_ASSERT_EQUAL(b.allow, 100);
+		ex->now = ex->wake_at;
+		CU_ASSERT_EQUAL(tg_chain_body(ex, &b), TG_RESET);
+		CU_ASSERT_EQUAL(ex->reply.cut, cuts[e]);
+		CU_ASSERT_EQUAL(ex->reply.alert, 49);
+		CU_ASSERT_EQUAL(ex->reply.flags, TG_FLAG(FI));
+		CU_ASSERT(tg_view_eq(ex->reply.details, TG_VIEW("fault_filter_transport")));
+		rig_end(&rig);
+	}
+}
+
+static void by_principal(void)
+{
+	static const struct tg_view list[] = {
+		TG_VIEW_OF("spiffe://a/web"), TG_VIEW_OF("spiffe://a/ops/*")};
+	const struct tg_identity ids[] = {{.uri = TG_VIEW_OF("spiffe://a/web")},
+		{.uri = TG_VIEW_OF("spiffe://a/ops/x")}, {.uri = TG_VIEW_OF("spiffe://a/webx")},
+		{.uri = TG_VIEW_OF("spiffe://a/ops")}, {.dns = TG_VIEW_OF("web")}};
+
+	start((struct tg_fault_in){.abort = all_500, .n_principals = 2, .principals = list});
+	for (size_t i = 0; i < TG_ARRAY_LEN(ids); i++) {
+		begin(NULL, 0)->client.identity = &ids[i];
+		CU_ASSERT_EQUAL(tg_chain_request(ex, &msg), i < 2 ? TG_REPLY : TG_PASS);
+	}
+	CU_ASSERT_EQUAL(ask(NULL, 0), TG_PASS);
+	rig_end(&rig);
+}
+
 static void no_memory(void)
 {
 	static uint8_t *taken;
@@ -343,4 +425,5 @@ TG_TEST_MAIN("fault", {"aborts", aborts}, {"grpc", grpc}, {"delays", delays},
 	{"by header", by_header}, {"fixed heeds no header", fixed_heeds_no_header},
 	{"percentage by header is capped", percentage_by_header_is_capped},
 	{"at most so many at a time", at_most_so_many_at_a_time},
-	{"slow responses", slow_responses}, {"no memory", no_memory})
+	{"slow responses", slow_responses}, {"spoilt connections", spoilt_connections},
+	{"cut responses", cut_responses}, {"by principal", by_principal}, {"no memory", no_memory})

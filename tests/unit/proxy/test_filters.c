@@ -13,6 +13,7 @@ static struct {
 	uint32_t waits;    /* so often, then it passes */
 	uint64_t per_wait; /* on_body: bytes more each time */
 	bool edit, limit;
+	uint8_t cut;
 	uint32_t requests, responses, bodies, ends, conns;
 	struct tg_exchange *ex;
 	struct tg_client client;
@@ -29,6 +30,7 @@ static enum tg_verdict act(struct tg_exchange *ex, enum tg_verdict v)
 	ex->reply = (struct tg_filter_reply){.status = 429,
 		.flags = TG_FLAG(RL),
 		.why = TG_WHY_req_filter,
+		.cut = puppet.cut,
 		.details = TG_VIEW("puppet_said_so"),
 		.body = TG_VIEW("no"),
 		.fields = &retry,
@@ -294,6 +296,19 @@ static void resets(void)
 	bench_send(c, "GET /nowhere HTTP/1.1\r\nHost: shop.example\r\n\r\n");
 	CU_ASSERT_TRUE(c->failed);
 	CU_ASSERT_EQUAL(puppet.ends, 3);
+	/* an end that looks orderly; an alert where there is no TLS */
+	puppet.cut = TG_CUT_FIN;
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(c->eof && !c->failed);
+	CU_ASSERT_STRING_EQUAL(bench_got(c), "");
+	puppet.cut = TG_CUT_ALERT;
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[2], OK5);
+	CU_ASSERT_TRUE(c->failed);
+	CU_ASSERT_EQUAL(puppet.ends, 5);
 	bench_end();
 }
 

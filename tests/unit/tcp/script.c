@@ -607,6 +607,25 @@ static void do_listen(const char *p)
 		script_fail("tg_tcp_listen");
 }
 
+static void do_fault(const char *p)
+{
+	struct tg_conn_fault f = {0};
+
+	if (script_word(&p, "loss"))
+		f.loss = script_number(&p);
+	else if (script_word(&p, "duplicate"))
+		f.duplicate = script_number(&p);
+	else if (script_word(&p, "reorder"))
+		f.reorder = script_number(&p);
+	else if (script_word(&p, "zero"))
+		f.zero_window = script_number(&p) * TG_MS;
+	else if (script_word(&p, "truncate"))
+		f.truncate = true;
+	if (tg_conn_fault(r.c, &f))
+		script_fail("tg_conn_fault");
+	turn();
+}
+
 static void do_connect(const char *p)
 {
 	struct tg_tcp_dial d = {.remote = {.ip = r.flow.local, .port = PEER_PORT}, .user = &user};
@@ -656,6 +675,8 @@ static bool user_command(const char *p)
 		tg_conn_abort(r.c, TG_WHY_conn_aborted);
 		r.c = NULL;
 		r.left = true;
+	} else if (script_word(&p, "fault")) {
+		do_fault(p);
 	} else if (script_word(&p, "keepalive")) {
 		tg_tcp_set_keepalive(r.c, script_word(&p, "on"));
 	} else if (script_word(&p, "more")) {

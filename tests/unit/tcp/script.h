@@ -26,7 +26,9 @@
  * abort keepalive on|off | rcvbuf N refused NAME [to IP]   a connect, which fails at once for this
  * reason other N   the segments after it are from the peer's port N; 0: the first one again again
  * the next SYN-ACK begins another connection, whose ISN counts from there on more on|off   what is
- * written next is not all (tg_conn.tx_more) unlisten buffers N   N percent of the packet buffers
+ * written next is not all (tg_conn.tx_more)
+ *   fault loss N | duplicate N | reorder N (millionths) | zero MS | truncate | none
+ *   unlisten buffers N   N percent of the packet buffers
  * are free, the rest is in use elsewhere icmp toobig MTU SEQ | icmp hard SEQ | icmp soft SEQ event
  * A|B   the events since the last such line are these; "event -": none why NAME, acked N, written
  * N, final 0|1, readable N, space N   what the conn says stat NAME N   the counter or reason has
