@@ -41,7 +41,7 @@ table() {
 
 	Instructions in user space, by \`perf/callgrind.py\`: Tidegate over memif with its own TCP and the driver, haproxy over
 	loopback, whose TCP is in the kernel and not counted. Keep-alive, 64 connections, GET with a head of some 350 bytes, 64
-	bytes of content; \`mtls\`: TLS 1.3 with certificates of both sides on both legs.
+	bytes of content; \`mtls\`: 16 connections, TLS 1.3 with certificates of both sides on both legs.
 
 	DOC
 	"$top/perf/callgrind.py" --markdown

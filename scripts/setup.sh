@@ -34,6 +34,7 @@ lab_pkgs=(
 test_pkgs=(
 	nginx-light haproxy
 	gnuplot-nox        # perf/'s plots
+	valgrind           # the benchmarks' instructions (callgrind)
 	nghttp2-client     # h2load
 	openssl gnutls-bin # TLS clients and servers, certificates
 	tcpdump tshark     # reading what dpdk-dumpcap wrote
