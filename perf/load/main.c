@@ -117,7 +117,7 @@ static bool hold(struct load *l)
 
 static void drain(struct load *l)
 {
-	uint64_t until = load_now() + DRAIN;
+	uint64_t until = load_now() + (l->conf.slow ? 5 * DRAIN : DRAIN);
 
 	/* Nothing new falls due; what waits is still sent. */
 	l->due = UINT64_MAX;
