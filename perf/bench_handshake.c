@@ -13,9 +13,11 @@
  * has had the caches for itself, as the engine finds them.
  *
  * ECDSA P-256 but where a line says RSA-2048; TLS_AES_128_GCM_SHA256; no tickets but where a line
- * says so. "new clients": 3000 certificates in turn, more than the engine remembers, so that each
- * one's chain is verified; "known": one certificate, whose chain was verified before, and whose
- * proof of possession is verified each time: its bound is without the chain's verification.
+ * says so. "by OpenSSL": the same servers where they leave it all to OpenSSL's state machine, as
+ *they do with ClientHellos that are not plain. "new clients": 3000 certificates in turn, more than
+ *the engine remembers, so that each one's chain is verified; "known": one certificate, whose chain
+ *was verified before, and whose proof of possession is verified each time: its bound is without the
+ *chain's verification.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -250,6 +252,7 @@ enum { MUTUAL_TICKETS, PLAIN, CLIENT, MUTUAL, RSA_MUTUAL }; /* configurations */
 struct run {
 	uint32_t conf;
 	bool serve, resume; /* serve: the engine's server, else its client, is timed */
+	bool openssl;       /* its server by OpenSSL's state machine, though it could do without */
 	uint32_t clients;
 	struct work work;
 	uint32_t n, resumed;
@@ -373,6 +376,7 @@ static void measure(const char *what, struct run r)
 		return;
 	us = calloc(1, sizeof(*us));
 	peer = calloc(1, sizeof(*peer));
+	lab.w[0]->serve->off = r.openssl;
 	ctx = r.serve ? lab_peer(false, &client[0], NULL, NULL)
 		      : lab_peer(true, &server, NULL, &ca);
 	SSL_CTX_set1_groups_list(ctx, "X25519");
@@ -479,23 +483,34 @@ static void measure_all(void)
 			  known = {.exchange = 1, .sign = 1, .verify = 1},
 			  one_sided = {.exchange = 1, .sign = 1}, resumed = {.exchange = 1},
 			  rsa_full = {.exchange = 1, .rsa_sign = 1, .verify = 2};
+	const struct {
+		const char *name[2];
+		struct run run;
+	} servers[] = {
+		{{"server, mTLS, new clients", "by OpenSSL, mTLS, new clients"},
+			{.conf = MUTUAL, .clients = CLIENTS, .work = full}},
+		{{"server, mTLS, known client", "by OpenSSL, mTLS, known client"},
+			{.conf = MUTUAL, .clients = 1, .work = known}},
+		{{"server, mTLS, known client, a ticket",
+			 "by OpenSSL, mTLS, known client, a ticket"},
+			{.conf = MUTUAL_TICKETS, .clients = 1, .work = known}},
+		{{"server of RSA-2048, mTLS, new clients",
+			 "by OpenSSL, RSA-2048, mTLS, new clients"},
+			{.conf = RSA_MUTUAL, .clients = CLIENTS, .work = rsa_full}},
+		{{"server, no client certificate", "by OpenSSL, no client certificate"},
+			{.conf = PLAIN, .clients = 1, .work = one_sided}},
+		{{"server, mTLS, resumed, a ticket", "by OpenSSL, mTLS, resumed, a ticket"},
+			{.conf = MUTUAL_TICKETS, .resume = true, .clients = 1, .work = resumed}},
+	};
 
-	measure("server, mTLS, new clients",
-		(struct run){.conf = MUTUAL, .serve = true, .clients = CLIENTS, .work = full});
-	measure("server, mTLS, known client",
-		(struct run){.conf = MUTUAL, .serve = true, .clients = 1, .work = known});
-	measure("server, mTLS, known client, a ticket",
-		(struct run){.conf = MUTUAL_TICKETS, .serve = true, .clients = 1, .work = known});
-	measure("server of RSA-2048, mTLS, new clients",
-		(struct run){
-			.conf = RSA_MUTUAL, .serve = true, .clients = CLIENTS, .work = rsa_full});
-	measure("server, no client certificate",
-		(struct run){.conf = PLAIN, .serve = true, .clients = 1, .work = one_sided});
-	measure("server, mTLS, resumed, a ticket", (struct run){.conf = MUTUAL_TICKETS,
-							   .serve = true,
-							   .resume = true,
-							   .clients = 1,
-							   .work = resumed});
+	for (int openssl = 0; openssl < 2; openssl++)
+		for (uint32_t i = 0; i < TG_ARRAY_LEN(servers); i++) {
+			struct run r = servers[i].run;
+
+			r.serve = true;
+			r.openssl = openssl;
+			measure(servers[i].name[openssl], r);
+		}
 	measure("client, mTLS, known server",
 		(struct run){.conf = CLIENT, .clients = 1, .work = known});
 }
