@@ -93,6 +93,8 @@ struct tg_listener_conf {
 	/* ns; 0 = off. Defaults of Envoy: 1 h, 5 min, off, off, off, 1 s */
 	uint64_t idle_timeout, stream_idle_timeout, request_timeout, request_headers_timeout,
 		max_connection_duration, delayed_close_timeout;
+	uint64_t max_stream_duration;         /* ns; 0 (default): off */
+	uint32_t max_requests_per_connection; /* 0 (default): no limit; at most 65535 */
 	/* What every connection and request here passes; NULL: nothing. overrides[route->filters]:
 	 * in its place, where virtual host or route say something else; NULL: this. */
 	struct tg_filter_chain *filters, **overrides;

@@ -41,6 +41,7 @@ struct tg_cluster {
 	uint32_t id;                            /* dense over the snapshot */
 	uint64_t connect_timeout, idle_timeout; /* ns; 0 = off. Defaults 5 s, 1 h */
 	uint32_t max_requests_per_connection;   /* 0: no limit */
+	uint64_t max_connection_duration;       /* ns; 0: no limit */
 	struct tg_thresholds thresholds[TG_PRIORITIES];
 	uint32_t buffer_limit;         /* per_connection_buffer_limit_bytes */
 	const struct tg_tls_conf *tls; /* tls.h; NULL: plain text */

@@ -105,6 +105,8 @@ struct tg_core_stats {
 	X(upstream_cx_destroy_remote_with_active_rq, "closed by the origin with a request on it") \
 	X(upstream_cx_destroy_local_with_active_rq, "closed by Tidegate with a request on it") \
 	X(upstream_cx_idle_timeout, "pooled connections closed for being idle") \
+	X(upstream_cx_max_requests, "connections closed after max_requests_per_connection") \
+	X(upstream_cx_max_duration_reached, "connections closed after max_connection_duration") \
 	X(upstream_cx_none_healthy, "no endpoint to choose") \
 	X(upstream_cx_overflow, "connection limit reached") \
 	X(upstream_cx_rx_bytes_total, "bytes received from origins") \
@@ -180,7 +182,9 @@ struct tg_cluster_stats {
 	X(downstream_rq_completed, "requests whose exchange ended") \
 	X(downstream_rq_rx_reset, "requests cut by the client") \
 	X(downstream_rq_idle_timeout, "requests ended by the stream idle timeout") \
-	X(downstream_rq_timeout, "requests not received in time")
+	X(downstream_rq_timeout, "requests not received in time") \
+	X(downstream_rq_max_duration_reached, "requests ended by max_stream_duration") \
+	X(downstream_cx_max_requests_reached, "ended after max_requests_per_connection")
 
 #define TG_LISTENER_GAUGES(X) \
 	X(downstream_cx_active, "connections open") \

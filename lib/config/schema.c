@@ -130,6 +130,12 @@ static const struct cfg_key listener_keys[] = {
 	KEY(raw_listener, c.max_connection_duration, "max_connection_duration",
 		.type = CFG_DURATION, .max = YEAR, .dflt = "0s", .example = "\"24h\"",
 		.doc = "longest life of a client's connection; 0s is off"),
+	KEY(raw_listener, c.max_stream_duration, "max_stream_duration", .type = CFG_DURATION,
+		.flags = CFG_HTTP, .max = YEAR, .dflt = "0s", .example = "\"1h\"",
+		.doc = "longest time of a request and its response, tunnels too; 0s is off"),
+	KEY(raw_listener, c.max_requests_per_connection, "max_requests_per_connection",
+		.type = CFG_U32, .flags = CFG_HTTP, .max = 65535, .dflt = "0", .example = "1000",
+		.doc = "then a client's connection is closed; 0 is no limit"),
 	KEY(raw_listener, c.delayed_close_timeout, "delayed_close_timeout", .type = CFG_DURATION,
 		.flags = CFG_HTTP, .max = YEAR, .dflt = "1s", .example = "\"1s\"",
 		.doc = "time for the client to read a last response before the close; 0s is off"),
@@ -425,6 +431,9 @@ static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, c.max_requests_per_connection, "max_requests_per_connection",
 		.type = CFG_U32, .max = UINT32_MAX, .dflt = "0", .example = "1000",
 		.doc = "then the connection is closed; 0 is no limit"),
+	KEY(raw_cluster, c.max_connection_duration, "max_connection_duration", .type = CFG_DURATION,
+		.max = YEAR, .dflt = "0s", .example = "\"1h\"",
+		.doc = "then a connection is closed behind the response under way; 0s is off"),
 	KEY(raw_cluster, c.buffer_limit, "per_connection_buffer_limit_bytes", .type = CFG_SIZE32,
 		.min = 16 * KIB, .max = 64 * MIB, .dflt = "256KiB", .example = "\"256KiB\"",
 		.doc = "bytes of an origin's connection that are held, each way"),
@@ -479,8 +488,7 @@ static const struct cfg_refused refused_port[] = {
 	{"filters"}, {"acl"}, {"gateway"}, {"dhcp"}, {"bond"}, {NULL}};
 static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"listener_filters"},
 	{"access_log"}, {"stat_prefix"}, {"codec_type"}, {"normalize_path"}, {"merge_slashes"},
-	{"path_with_escaped_slashes_action"}, {"max_stream_duration"},
-	{"max_requests_per_connection"}, {"drain_timeout"}, {"http2_protocol_options"},
+	{"path_with_escaped_slashes_action"}, {"drain_timeout"}, {"http2_protocol_options"},
 	{"http_protocol_options"}, {"upgrade_configs"}, {"connection_balance_config"},
 	{"tcp_backlog_size"}, {"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"},
 	{"tracing"}, {"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
@@ -515,8 +523,8 @@ static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"fil
 
 	{"round_robin_lb_config"}, {"common_lb_config"}, {"slow_start_config"},
 	{"load_balancing_policy"}, {"upstream_bind_config"}, {"upstream_connection_options"},
-	{"tcp_keepalive"}, {"preconnect_policy"}, {"max_connection_duration"}, {"cleanup_interval"},
-	{"track_cluster_stats"}, {"alt_stat_name"}, {"eds_cluster_config", "endpoints"},
+	{"tcp_keepalive"}, {"preconnect_policy"}, {"cleanup_interval"}, {"track_cluster_stats"},
+	{"alt_stat_name"}, {"eds_cluster_config", "endpoints"},
 	{"connection_pool_per_downstream_connection"}, {"close_connections_on_host_health_failure"},
 	{"ignore_health_on_host_removal"}, {NULL}};
 static const struct cfg_refused refused_breakers[] = {

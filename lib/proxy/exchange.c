@@ -157,6 +157,11 @@ struct px_exch *px_exch_begin(struct px_down *d)
 	d->ln->stats->downstream_rq_total++;
 	d->ln->stats->downstream_rq_active++;
 	d->ex = ex;
+	if (tg_unlikely(ex->lc->max_requests_per_connection != 0) &&
+		++d->requests == ex->lc->max_requests_per_connection) {
+		d->close_soon = true;
+		d->ln->stats->downstream_cx_max_requests_reached++;
+	}
 	px_down_set(d, PX_DOWN_BUSY);
 	px_down_arm(d);
 	return ex;
@@ -293,6 +298,7 @@ uint64_t px_exch_next_deadline(const struct px_exch *ex)
 {
 	uint64_t due = earlier(at(ex->last_activity, idle_limit(ex)), ex->wake_at);
 
+	due = earlier(due, at(ex->start, ex->lc->max_stream_duration));
 	if (ex->state == PX_EX_TUNNEL)
 		return earlier(due, tunnel_expires(ex));
 	if (!ex->req_ready)
@@ -340,6 +346,12 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 	if (now >= ex->wake_at) { /* what comes next is the filters' to say; see on_exch_timer() */
 		ex->wake_at = UINT64_MAX;
 		ex->waiting = false;
+		return;
+	}
+	if (now >= at(ex->start, ex->lc->max_stream_duration)) {
+		ls->downstream_rq_max_duration_reached++;
+		timed_out(ex, PX_REPLY_MAX_DURATION, TG_WHY_req_cut_timeout, TG_FLAG(DT),
+			"max_duration_timeout");
 		return;
 	}
 	/* A 408 could be taken for the answer to what the client is about to ask. */

@@ -89,7 +89,8 @@ struct px_down {
 	uint64_t eof : 1;        /* the client's FIN came */
 	uint64_t close_soon : 1; /* no other request after this one */
 	uint64_t used : 1;
-	uint64_t since : 48; /* when this state began */
+	uint64_t since : 48;    /* when this state began */
+	uint64_t requests : 16; /* begun; counted only if there is a limit */
 };
 _Static_assert(sizeof(struct px_down) == 64, "idle connections are counted in bytes");
 
@@ -115,6 +116,7 @@ struct px_up {
 	uint64_t base;         /* tx_written when the exchange began */
 	uint64_t opened;       /* ns */
 	uint64_t idle_timeout; /* ns, from its cluster */
+	uint64_t max_duration; /* ns; 0: no limit */
 	uint32_t requests, max_requests;
 	uint8_t state;
 	uint8_t priority; /* of the request that it was opened for: whose limit it counts for */
@@ -359,6 +361,7 @@ enum px_reply {
 	PX_REPLY_NO_TRACE, /* the same for TRACE */
 	PX_REPLY_TIMEOUT,
 	PX_REPLY_IDLE_TIMEOUT,
+	PX_REPLY_MAX_DURATION,
 	PX_REPLY_HEADERS_TIMEOUT,
 	PX_REPLY_NO_ROUTE,
 	PX_REPLY_NO_HOST,

@@ -26,6 +26,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"request_header_timeout", "request header timeout"},
 	[PX_REPLY_IDLE_TIMEOUT] = {TG_WHY_req_timeout, 408, TG_FLAG(SI), "stream_idle_timeout",
 		"stream timeout"},
+	[PX_REPLY_MAX_DURATION] = {TG_WHY_req_timeout, 408, TG_FLAG(DT), "max_duration_timeout",
+		"downstream duration timeout"},
 	[PX_REPLY_NO_ROUTE] = {TG_WHY_req_no_route, 404, TG_FLAG(NR), "route_not_found", ""},
 	[PX_REPLY_NO_HOST] = {TG_WHY_req_no_host, 503, TG_FLAG(UH), "no_healthy_upstream",
 		"no healthy upstream"},

@@ -79,9 +79,19 @@ static void close_up(struct px_up *u)
 	px_endpoint_put(ep);
 }
 
+static uint64_t end_of_life(const struct px_up *u)
+{
+	return u->max_duration ? u->opened + u->max_duration : UINT64_MAX;
+}
+
 /* What authenticated the connection is at its end: counted once, when it is closed for that. */
 static bool is_expired(const struct px_up *u)
 {
+	if (px_now(u->ep->proxy) >= end_of_life(u)) {
+		px_why(u->ep->proxy, TG_WHY_conn_max_duration);
+		u->ep->stats->upstream_cx_max_duration_reached++;
+		return true;
+	}
 	if (px_now(u->ep->proxy) < tg_tls_expires(u->conn))
 		return false;
 	px_why(u->ep->proxy, tg_tls_expires_why(u->conn));
@@ -94,6 +104,8 @@ static void arm_idle(struct px_up *u)
 	struct tg_proxy *p = u->ep->proxy;
 	uint64_t expires = tg_tls_expires(u->conn), now = px_now(p), left = u->idle_timeout;
 
+	if (end_of_life(u) < expires)
+		expires = end_of_life(u);
 	if (expires != UINT64_MAX && (!left || expires < now + left))
 		left = expires > now ? expires - now : 1;
 	if (left)
@@ -123,9 +135,10 @@ void px_up_release(struct px_up *u, enum px_release how)
 {
 	struct tg_tax *tax = &u->ep->proxy->stats->tax;
 	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_upstream);
-	bool wanted = u->ep->wanted && !u->ep->proxy->draining &&
-		      (!u->max_requests || u->requests < u->max_requests);
+	bool spent = u->max_requests && u->requests >= u->max_requests;
+	bool wanted = u->ep->wanted && !u->ep->proxy->draining && !spent;
 
+	u->ep->stats->upstream_cx_max_requests += spent;
 	end_exchange_of(u);
 	if (how == PX_RELEASE_ABORT) {
 		px_up_abort(u, TG_WHY_conn_aborted);
@@ -230,6 +243,7 @@ struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
 	u->opened = px_now(p);
 	u->idle_timeout = c->idle_timeout;
 	u->max_requests = c->max_requests_per_connection;
+	u->max_duration = c->max_connection_duration;
 	ep->refs++;
 	ep->n_conns++;
 	ep->n_connecting++;

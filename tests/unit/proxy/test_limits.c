@@ -154,6 +154,80 @@ static void an_idle_connection_makes_room(void)
 	bench_end();
 }
 
+static void so_many_requests_a_connection(void)
+{
+	struct bench_peer *c;
+	const char *got;
+
+	bench_start(4096);
+	bench_web()->max_requests_per_connection = 2;
+	c = bench_client(0);
+	bench_send(c, GET GET GET);
+	bench_send(b.origin[0], OK5);
+	got = bench_got(c);
+	CU_ASSERT(has(got, "hello"));
+	CU_ASSERT_PTR_NULL(strstr(got, "connection: close"));
+	bench_send(b.origin[0], OK5);
+	got = bench_got(c);
+	CU_ASSERT(has(got, "connection: close\r\n"));
+	CU_ASSERT(has(got, "hello"));
+	CU_ASSERT_TRUE(c->eof);
+	CU_ASSERT_EQUAL(bench_web()->stats->downstream_cx_max_requests_reached, 1);
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_rq_total, 2);
+	bench_end();
+}
+
+static void a_request_has_its_time(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	bench_web()->max_stream_duration = 2 * TG_SEC;
+	bench_route()->timeout = 0;
+	c = bench_client(0);
+	bench_advance(3 * TG_SEC); /* it is a request's, not a connection's */
+	bench_send(c, GET);
+	bench_advance(1900 * TG_MS);
+	CU_ASSERT_STRING_EQUAL(bench_got(c), "");
+	bench_advance(200 * TG_MS);
+	CU_ASSERT(has(bench_got(c), "HTTP/1.1 408 "));
+	CU_ASSERT_STRING_EQUAL(bench_log()->details, "max_duration_timeout");
+	/* a response that is on its way is cut */
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[1], "HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello");
+	bench_advance(2100 * TG_MS);
+	CU_ASSERT_TRUE(c->failed);
+	CU_ASSERT_EQUAL(bench_web()->stats->downstream_rq_max_duration_reached, 2);
+	bench_end();
+}
+
+static void an_origins_connection_has_its_time(void)
+{
+	struct bench_peer *c;
+
+	bench_start(4096);
+	bench_cluster()->max_connection_duration = 2 * TG_SEC;
+	c = bench_client(0);
+	bench_send(c, GET);
+	bench_send(b.origin[0], OK5);
+	bench_advance(1900 * TG_MS);
+	CU_ASSERT_FALSE(b.origin[0]->eof);
+	bench_send(c, GET); /* one that is under way is not cut */
+	bench_advance(TG_SEC);
+	CU_ASSERT_FALSE(b.origin[0]->eof);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT_TRUE(b.origin[0]->eof);
+	bench_send(c, GET);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	bench_send(b.origin[1], OK5);
+	bench_advance(2100 * TG_MS); /* nor does one that idles live on */
+	CU_ASSERT_TRUE(b.origin[1]->eof);
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_max_duration_reached, 2);
+	CU_ASSERT_EQUAL(b.core.why[TG_WHY_conn_max_duration], 2);
+	bench_end();
+}
+
 /* All exchanges wait for an origin: the next request is told 503, not just cut off. */
 static void no_exchange_left(void)
 {
@@ -267,6 +341,9 @@ TG_TEST_MAIN("limits", {"overflow says so", overflow_says_so},
 	{"the limit is met behind the queue", the_limit_is_met_behind_the_queue},
 	{"a scarce connection goes round", a_scarce_connection_goes_round},
 	{"an idle connection makes room", an_idle_connection_makes_room},
+	{"so many requests a connection", so_many_requests_a_connection},
+	{"a request has its time", a_request_has_its_time},
+	{"an origin's connection has its time", an_origins_connection_has_its_time},
 	{"no exchange left", no_exchange_left},
 	{"slow heads do not keep others out", slow_heads_do_not_keep_others_out},
 	{"no memory for a head", no_memory_for_a_head},
