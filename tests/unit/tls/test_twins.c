@@ -26,7 +26,7 @@ static void make_pki(void)
 			.key = "RSA"},
 		{.cn = "gate", .san = "DNS:gate.example", .key = "P-384"},
 		{.cn = "alpha", .san = "DNS:alpha.example"}};
-	struct pki_cert server[SERVERS];
+	static struct pki_cert server[SERVERS];
 
 	if (ca_file)
 		return;
