@@ -69,7 +69,8 @@ struct tg_conn_fault {
 /* "Cheap" = a few loads. */
 struct tg_conn_ops {
 	/* Views of the unread bytes in order, at most cnt of them; returns how many it filled (0:
-	 * none now). They stay valid until the next rx_consume, detach or abort. Cheap. */
+	 * none now). They stay valid until the next rx_consume, detach or abort, and where TLS
+	 * stands upon it until they themselves are consumed. Cheap. */
 	uint32_t (*rx_peek)(struct tg_conn *c, struct tg_view *v, uint32_t cnt);
 	/* Drops n bytes (at most what is readable) from the front. The only call that opens the
 	 * receive window. n = 0 says that the user needs more before it can answer: an ACK that

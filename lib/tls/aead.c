@@ -3,8 +3,7 @@
 
 #include "aead.h"
 
-/* Set once at start, before any worker runs. */
-static const struct tg_aead_ops *in_use;
+const struct tg_aead_ops *tg_aead_in_use;
 
 /* The table of that name, or the best one for "auto". */
 static const struct tg_aead_ops *find(const char *impl, const char **detail)
@@ -25,7 +24,7 @@ const char *tg_aead_init(const char *impl)
 
 	if (!found)
 		return NULL;
-	in_use = found;
+	tg_aead_in_use = found;
 	if (found == tg_aead_evp())
 		return found->name;
 	snprintf(name, sizeof(name), "%s (%s)", found->name, detail);
@@ -34,13 +33,8 @@ const char *tg_aead_init(const char *impl)
 
 void tg_aead_thread(void)
 {
-	if (in_use && in_use != tg_aead_evp())
+	if (tg_aead_in_use && tg_aead_in_use != tg_aead_evp())
 		tg_aead_ipsecmb_thread();
-}
-
-const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id)
-{
-	return &in_use[id];
 }
 
 const struct tg_aead_ops *tg_aead_named(const char *impl, enum tg_aead_id id)

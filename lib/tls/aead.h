@@ -71,8 +71,12 @@ struct tg_aead_ops {
  * worker runs. Returns what is in use, for people: "ipsec-mb (vaes_avx512)"; NULL: not built in, or
  * not for this CPU. */
 const char *tg_aead_init(const char *impl);
-/* The implementation in use; after tg_aead_init(). */
-const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id);
+/* The implementation in use; set by tg_aead_init(), constant afterwards. */
+extern const struct tg_aead_ops *tg_aead_in_use;
+static inline const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id)
+{
+	return &tg_aead_in_use[id];
+}
 /* On a worker's thread, before it expands keys: gives it an instance of the implementation's
  * library that no other thread uses, as far as there are (the memory and symbols of one, kept to
  * the end of the process). Whoever never calls it shares the first. */

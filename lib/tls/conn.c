@@ -42,7 +42,7 @@ static void release(struct tls_conn *c)
 		tg_rec_rest(&c->rx);
 		tg_rec_rest(&c->tx);
 		if (c->act) {
-			tg_list_del(&c->act->lru);
+			t->pinned -= c->act->n_regions > 0;
 			tg_pool_put(&t->acts, c->act);
 		}
 	}

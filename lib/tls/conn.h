@@ -51,15 +51,16 @@ enum { I_MODE, I_WHY };
 /* What a connection needs while it moves data. The keys keep what the implementation of AEAD put
  * into them from one owner to the next: the pool's own link in a free one must not stand there. */
 struct tls_act {
-	struct tg_link lru; /* when nothing is opened: tls->resting, longest first */
-	struct tg_aead_key rx_key, tx_key;
-	struct tls_conn *owner;
-	uint32_t n_regions;
+	uint32_t n_regions; /* above 0: the keys stay (pinned) */
 	uint32_t plain;     /* bytes of content opened and not consumed */
 	uint32_t tail_skip; /* behind the last region */
+	bool used;          /* since the hand last came by */
+	struct tls_conn *owner;
 	struct {
+		const uint8_t *p; /* where its content begins, if that is in one piece; else NULL */
 		uint32_t skip, plain;
 	} region[REGIONS];
+	struct tg_aead_key rx_key, tx_key;
 };
 
 /* A handshake under way. */
@@ -96,11 +97,11 @@ struct tg_tls {
 	struct tg_tls_worker_conf conf;
 	struct tg_hs_worker *handshakes;
 	struct tg_pool conns, hs, acts;
-	struct tg_link work;  /* struct tls_hs */
-	struct tg_link begun; /* struct tls_hs of servers, oldest first */
-	struct tg_link
-		resting; /* struct tls_act: keys that may be taken away, longest unused first */
+	struct tg_link work;    /* struct tls_hs */
+	struct tg_link begun;   /* struct tls_hs of servers, oldest first */
 	struct tg_link starved; /* struct tls_conn */
+	uint32_t hand;          /* the act that is looked at next for keys to take away */
+	uint32_t pinned;        /* acts with content opened */
 	uint8_t hs_timer;
 	struct tls_log *log;
 	struct tg_traced_ops ops; /* of its connections */
@@ -145,8 +146,6 @@ void tls_linger_end(struct tls_conn *c);
 
 /* worker.c: keys of a connection that moves data. NULL: all are in use; c is called back. */
 struct tls_act *tls_wake(struct tls_conn *c);
-void tls_pin(struct tls_act *a);   /* content is opened: keys stay */
-void tls_unpin(struct tls_act *a); /* nothing is opened: others may take it */
 /* One line for the log. Formats: only where a handshake or connection has failed. */
 void tls_log_failure(struct tls_conn *c, const char *who_why);
 

@@ -30,7 +30,7 @@ static const enum tg_aead_id aead_of[] = {
 	[TG_SUITE12_CHACHA20_POLY1305_SHA256] = TG_AEAD_CHACHA20_POLY1305,
 };
 
-static const struct tg_aead_ops *ops_of(const struct tg_rec *r)
+static inline const struct tg_aead_ops *ops_of(const struct tg_rec *r)
 {
 	return tg_aead_get(aead_of[r->suite]);
 }
@@ -118,11 +118,9 @@ bool tg_rec_next_key(struct tg_rec *r)
 	return !r->key || ops_of(r)->expand(r->key, r->traffic_key);
 }
 
-bool tg_rec_worn(const struct tg_rec *r)
+bool tg_rec_is_worn(const struct tg_rec *r)
 {
-	uint64_t max = ops_of(r)->max_records;
-
-	return r->seq >= max - max / 8;
+	return r->seq >= TG_REC_WORN(ops_of(r)->max_records);
 }
 
 /* Section 5.3, and RFC 7905. */
@@ -167,7 +165,7 @@ struct place {
 };
 
 /* On to the next piece if this one is used up; the list goes on. */
-static void settle(struct place *at)
+static inline void settle(struct place *at)
 {
 	while (at->off == at->v->n) {
 		at->v++;
@@ -188,7 +186,7 @@ static struct tg_span take(struct place *at, uint32_t n)
 	return run;
 }
 
-static void put(struct place *at, const uint8_t *p, uint32_t n)
+static void put_cut(struct place *at, const uint8_t *p, uint32_t n)
 {
 	while (n) {
 		struct tg_span run = take(at, n);
@@ -199,7 +197,7 @@ static void put(struct place *at, const uint8_t *p, uint32_t n)
 	}
 }
 
-static void get(struct place *at, uint8_t *p, uint32_t n)
+static void get_cut(struct place *at, uint8_t *p, uint32_t n)
 {
 	while (n) {
 		struct tg_span run = take(at, n);
@@ -208,6 +206,27 @@ static void get(struct place *at, uint8_t *p, uint32_t n)
 		p += run.n;
 		n -= run.n;
 	}
+}
+
+/* n is mostly a constant, and its bytes stand in one piece. */
+static inline void put(struct place *at, const uint8_t *p, uint32_t n)
+{
+	if (tg_unlikely(at->v->n - at->off < n)) {
+		put_cut(at, p, n);
+		return;
+	}
+	memcpy(at->v->p + at->off, p, n);
+	at->off += n;
+}
+
+static inline void get(struct place *at, uint8_t *p, uint32_t n)
+{
+	if (tg_unlikely(at->v->n - at->off < n)) {
+		get_cut(at, p, n);
+		return;
+	}
+	memcpy(p, at->v->p + at->off, n);
+	at->off += n;
 }
 
 /* What stands before a record's content, and what goes into its tag. */
@@ -344,6 +363,12 @@ static void frame_read(const struct tg_rec *r, struct place *at, uint32_t n, str
 	get(at, f->nonce + SALT, TG_REC_NONCE12);
 }
 
+/* Content and tag stand in one piece. */
+static bool open_whole(const struct tg_rec *r, uint8_t *body, uint32_t n, const struct frame *f)
+{
+	return ops_of(r)->open(r->key, f->nonce, f->aad, body, n, body + n);
+}
+
 static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, const struct frame *f)
 {
 	const struct tg_aead_ops *ops = ops_of(r);
@@ -383,6 +408,11 @@ static uint8_t inner_type(struct place first, uint32_t n, uint32_t *len)
 	struct place end = first;
 	uint32_t left = n, from, size, used;
 
+	/* Without padding, and in one piece. */
+	if (tg_likely(first.v->n - first.off >= n && first.v->p[first.off + n - 1])) {
+		*len = n - 1;
+		return first.v->p[first.off + n - 1];
+	}
 	while (left)
 		left -= take(&end, left).n;
 	while (n) {
@@ -429,7 +459,6 @@ int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, u
 	struct place at = {rec, 0};
 	struct frame f;
 	uint32_t n, len;
-	bool ok;
 
 	get(&at, f.front, TG_REC_HEADER);
 	n = tg_load_be16(f.front + 3) + TG_REC_HEADER;
@@ -439,14 +468,8 @@ int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, u
 	n -= r->front + TG_AEAD_TAG;
 	frame_read(r, &at, n, &f);
 	settle(&at);
-	if (at.v->n - at.off >= n + TG_AEAD_TAG) {
-		uint8_t *body = at.v->p + at.off;
-
-		ok = ops_of(r)->open(r->key, f.nonce, f.aad, body, n, body + n);
-	} else {
-		ok = open_pieces(r, at, n, &f);
-	}
-	if (!ok)
+	if (!(at.v->n - at.off >= n + TG_AEAD_TAG ? open_whole(r, at.v->p + at.off, n, &f)
+						  : open_pieces(r, at, n, &f)))
 		return -TG_ALERT_BAD_RECORD_MAC;
 	r->seq++;
 	if (tg_rec_is12(r)) {

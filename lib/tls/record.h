@@ -88,8 +88,14 @@ void tg_rec_wipe(struct tg_rec *r);
 /* TLS 1.3, KeyUpdate (section 7.2): the next generation of the secret; seq = 0. Awake stays awake.
  * False: the library refuses to expand the key; r must not be used again. */
 bool tg_rec_next_key(struct tg_rec *r);
-/* Whether the key-use limit of section 5.5 is near: a KeyUpdate should be sent. */
-bool tg_rec_worn(const struct tg_rec *r);
+/* Whether the key-use limit of section 5.5 is near: a KeyUpdate should be sent. No suite has a
+ * lower limit than GCM's. */
+#define TG_REC_WORN(max) ((max) - (max) / 8)
+bool tg_rec_is_worn(const struct tg_rec *r);
+static inline bool tg_rec_worn(const struct tg_rec *r)
+{
+	return tg_unlikely(r->seq >= TG_REC_WORN(TG_AEAD_GCM_RECORDS)) && tg_rec_is_worn(r);
+}
 
 /* Seals n bytes of content (<= tg_rec_content_max(), the total of `in`) as one record of n +
  * tg_rec_overhead() bytes into the front of `out`, which has room for them, in pieces of any size.

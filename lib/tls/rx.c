@@ -3,44 +3,46 @@
 
 #include "conn.h"
 
-/* A place in lower's pieces. */
+/* A place in lower's pieces: v == end behind them all, else *v has something from off on. */
 struct cursor {
-	const struct tg_view *v;
-	uint32_t cnt, i, off;
+	const struct tg_view *v, *end;
+	uint32_t off;
 };
 
-static void skip(struct cursor *c, uint32_t n)
+static inline void skip(struct cursor *c, uint32_t n)
 {
-	while (n) {
-		uint32_t here = c->v[c->i].n - c->off;
-
-		if (n < here) {
-			c->off += n;
-			return;
-		}
-		n -= here;
-		c->i++;
-		c->off = 0;
+	c->off += n;
+	while (c->v < c->end && c->off >= c->v->n) {
+		c->off -= c->v->n;
+		c->v++;
 	}
 }
 
-/* Up to n bytes from the cursor in one piece; advances. */
-static struct tg_span piece(struct cursor *c, uint32_t n)
+static inline struct cursor cursor_at(const struct tg_view *v, uint32_t cnt)
 {
-	uint32_t here;
-	struct tg_span s;
+	struct cursor c = {v, v + cnt, 0};
 
-	while (c->i < c->cnt && c->off == c->v[c->i].n) {
-		c->i++;
-		c->off = 0;
-	}
-	if (c->i == c->cnt)
-		return (struct tg_span){NULL, 0};
-	here = c->v[c->i].n - c->off;
+	skip(&c, 0);
+	return c;
+}
+
+/* Bytes from here on in one piece. */
+static inline uint32_t run_of(const struct cursor *c)
+{
+	return c->v < c->end ? c->v->n - c->off : 0;
+}
+
+/* Up to n bytes from the cursor in one piece; advances. .n = 0: behind the last. */
+static inline struct tg_span piece(struct cursor *c, uint32_t n)
+{
+	uint32_t here = run_of(c);
+	struct tg_span s = {NULL, n < here ? n : here};
+
+	if (!here)
+		return s;
 	/* Received packets are ours to write to: nobody else holds them. */
-	s.p = (uint8_t *)(uintptr_t)c->v[c->i].p + c->off;
-	s.n = n < here ? n : here;
-	c->off += s.n;
+	s.p = (uint8_t *)(uintptr_t)c->v->p + c->off;
+	skip(c, s.n);
 	return s;
 }
 
@@ -114,8 +116,7 @@ static void look_at(struct look *k, uint32_t cnt)
 {
 	uint32_t opened = raw_opened(k->a);
 
-	k->next = (struct cursor){.v = k->raw, .cnt = cnt};
-	k->end = k->next;
+	k->next = k->end = cursor_at(k->raw, cnt);
 	skip(&k->end, opened - k->a->tail_skip);
 	skip(&k->next, opened);
 }
@@ -145,6 +146,18 @@ static void refuse(struct look *k, int32_t alert)
 	k->events |= TG_EV_FAILED;
 }
 
+/* Moves n bytes of content from `from` up behind the last region's. */
+static void append(struct look *k, struct cursor from, uint32_t n)
+{
+	uint32_t last = k->a->n_regions - 1;
+	const uint8_t *p = k->a->region[last].p;
+
+	if (p && (run_of(&k->end) < n || k->end.v->p + k->end.off != p + k->a->region[last].plain))
+		k->a->region[last].p = NULL;
+	move_up(&k->end, from, n);
+	k->a->region[last].plain += n;
+}
+
 /* A record of `all` bytes with n bytes of application data was opened; `at` stands at its content.
  */
 static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n)
@@ -161,13 +174,12 @@ static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n
 		a->tail_skip += all;
 		return;
 	}
-	if (!a->n_regions)
-		tls_pin(a);
 	if (a->n_regions && (n <= SMALL_RECORD || a->n_regions == REGIONS)) {
-		move_up(&k->end, at, n);
-		a->region[a->n_regions - 1].plain += n;
+		append(k, at, n);
 		a->tail_skip += all - n;
 	} else {
+		k->c->tls->pinned += !a->n_regions;
+		a->region[a->n_regions].p = run_of(&at) >= n ? at.v->p + at.off : NULL;
 		a->region[a->n_regions].skip = a->tail_skip + front;
 		a->region[a->n_regions++].plain = n;
 		a->tail_skip = all - front - n;
@@ -313,7 +325,7 @@ uint32_t tls_rx_open(struct tls_conn *c)
 		more = open_next(&k);
 	}
 	/* What lies beyond the pieces that were looked at is for the next time. */
-	if (k.next.cnt == RAW_VIEWS)
+	if (cnt == RAW_VIEWS)
 		c->flags |= F_STOPPED;
 	drop_skipped(c, k.a);
 	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
@@ -334,30 +346,20 @@ static void open_more(struct tls_conn *c)
 	}
 }
 
-uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
+/* Content from region i on, found in lower's pieces. */
+static uint32_t walk(struct tls_conn *c, uint32_t i, struct tg_view *v, uint32_t cnt)
 {
-	struct tls_conn *c = tls_of(conn);
+	const struct tls_act *a = c->act;
 	struct tg_view raw[RAW_VIEWS];
-	struct cursor at = {.v = raw};
+	struct cursor at = cursor_at(raw, tg_conn_peek(c->lower, raw, RAW_VIEWS));
 	uint32_t n = 0;
 
-	if (tls_mode(c) != TLS_OPEN)
-		return 0;
-	if (c->flags & F_STOPPED && (!c->act || c->act->plain < OPEN_MAX))
-		open_more(c);
-	if (!c->act || !c->act->n_regions)
-		return 0;
-	at.cnt = tg_conn_peek(c->lower, raw, cnt < 4 ? 8 : RAW_VIEWS);
-	for (uint32_t i = 0; i < c->act->n_regions && n < cnt; i++) {
-		uint32_t left = c->act->region[i].plain, gap = c->act->region[i].skip;
+	for (uint32_t before = 0; before < i; before++)
+		skip(&at, a->region[before].skip + a->region[before].plain);
+	for (; i < a->n_regions && n < cnt; i++) {
+		uint32_t left = a->region[i].plain;
 
-		while (gap) {
-			struct tg_span s = piece(&at, gap);
-
-			if (!s.n)
-				return n;
-			gap -= s.n;
-		}
+		skip(&at, a->region[i].skip);
 		while (left && n < cnt) {
 			struct tg_span s = piece(&at, left);
 
@@ -366,6 +368,27 @@ uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
 			v[n++] = tg_view_of(s.p, s.n);
 			left -= s.n;
 		}
+	}
+	return n;
+}
+
+uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
+{
+	struct tls_conn *c = tls_of(conn);
+	const struct tls_act *a;
+	uint32_t n = 0;
+
+	if (tls_mode(c) != TLS_OPEN)
+		return 0;
+	if (c->flags & F_STOPPED && (!c->act || c->act->plain < OPEN_MAX))
+		open_more(c);
+	a = c->act;
+	if (!a)
+		return 0;
+	for (; n < a->n_regions && n < cnt; n++) {
+		if (!a->region[n].p)
+			return n + walk(c, n, v + n, cnt - n);
+		v[n] = tg_view_of(a->region[n].p, a->region[n].plain);
 	}
 	return n;
 }
@@ -387,6 +410,8 @@ void tls_rx_consume(struct tg_conn *conn, uint32_t n)
 		raw += a->region[gone].skip + part;
 		a->region[gone].skip = 0;
 		a->region[gone].plain -= part;
+		if (a->region[gone].p)
+			a->region[gone].p += part;
 		n -= part;
 		if (!a->region[gone].plain)
 			gone++;
@@ -402,7 +427,7 @@ void tls_rx_consume(struct tg_conn *conn, uint32_t n)
 	} else {
 		raw += a->tail_skip;
 		a->tail_skip = 0;
-		tls_unpin(a);
+		c->tls->pinned--;
 	}
 	tg_conn_consume(c->lower, raw);
 }

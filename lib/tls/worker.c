@@ -9,6 +9,8 @@
 #define HANDSHAKE_TIMEOUT (15 * TG_SEC)
 #define RESUMES 64   /* each keeps OpenSSL's object until its first ticket */
 #define LOG_LINES 64 /* a power of two */
+#define VICTIM_LOOK 64
+#define FEED_MAX 16 /* starved connections that are called in a turn */
 
 /* Lines for the control core: one writer, one reader. */
 struct tls_log {
@@ -36,8 +38,29 @@ static void rest(struct tls_act *a)
 
 	tg_rec_rest(&c->rx);
 	tg_rec_rest(&c->tx);
-	tg_list_del(&a->lru);
 	c->act = NULL;
+}
+
+/* Whose keys are taken away: the hand goes round, and those used since it last came by get another
+ * round. A list by age would be exact, and touch two cold neighbours with every record. NULL: of
+ * those looked at, all have content opened; the next call looks at others. */
+static struct tls_act *victim(struct tg_tls *t)
+{
+	struct tls_act *found = NULL;
+
+	for (uint32_t i = 0; i < VICTIM_LOOK && i < t->acts.count; i++) {
+		struct tls_act *a = tg_pool_at(&t->acts, t->hand);
+
+		t->hand = t->hand + 1 < t->acts.count ? t->hand + 1 : 0;
+		if (a->n_regions)
+			continue;
+		if (!a->used)
+			return a;
+		a->used = false;
+		if (!found)
+			found = a;
+	}
+	return found;
 }
 
 static void starve(struct tls_conn *c)
@@ -52,25 +75,21 @@ struct tls_act *tls_wake(struct tls_conn *c)
 	struct tls_act *a = c->act;
 
 	if (a) {
-		if (!a->n_regions) { /* used: to the end of the list */
-			tg_list_del(&a->lru);
-			tg_list_push(&t->resting, &a->lru);
-		}
+		a->used = true;
 		return a;
 	}
-	if (t->acts.in_use == t->acts.count && !tg_list_empty(&t->resting)) {
-		a = TG_CONTAINER(t->resting.next, struct tls_act, lru);
+	a = t->acts.in_use == t->acts.count ? victim(t) : NULL;
+	if (a)
 		rest(a);
-	} else {
+	else
 		a = tg_pool_take(&t->acts);
-	}
 	if (!a) {
 		starve(c);
 		return NULL;
 	}
 	a->owner = c;
 	a->n_regions = a->plain = a->tail_skip = 0;
-	tg_list_init(&a->lru);
+	a->used = true;
 	if (!tg_rec_wake(&c->rx, &a->rx_key) || !tg_rec_wake(&c->tx, &a->tx_key)) {
 		tg_rec_rest(&c->rx);
 		tg_rec_rest(&c->tx);
@@ -78,19 +97,8 @@ struct tls_act *tls_wake(struct tls_conn *c)
 		starve(c);
 		return NULL;
 	}
-	tg_list_push(&t->resting, &a->lru);
 	c->act = a;
 	return a;
-}
-
-void tls_pin(struct tls_act *a)
-{
-	tg_list_del(&a->lru);
-}
-
-void tls_unpin(struct tls_act *a)
-{
-	tg_list_push(&a->owner->tls->resting, &a->lru);
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -130,7 +138,6 @@ struct tg_tls *tg_tls_create(const struct tg_tls_worker_conf *conf, struct tg_er
 		t->conf.handshake_timeout = HANDSHAKE_TIMEOUT;
 	tg_list_init(&t->work);
 	tg_list_init(&t->begun);
-	tg_list_init(&t->resting);
 	tg_list_init(&t->starved);
 	kind = tg_wheel_kind(conf->wheel, tls_hs_timeout, t);
 	t->hs_timer = (uint8_t)kind;
@@ -200,10 +207,10 @@ uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32
 
 static void feed_starved(struct tg_tls *t)
 {
-	uint32_t room = t->acts.count - t->acts.in_use;
+	uint32_t room = t->acts.count - t->pinned;
 
-	for (struct tg_link *l = t->resting.next; l != &t->resting && room < 16; l = l->next)
-		room++;
+	if (room > FEED_MAX)
+		room = FEED_MAX;
 	while (room-- && !tg_list_empty(&t->starved)) {
 		struct tls_conn *c = TG_CONTAINER(t->starved.next, struct tls_conn, starved);
 

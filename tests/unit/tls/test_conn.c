@@ -2,13 +2,13 @@
 #include <stdlib.h>
 
 #include <tidegate/memconn.h>
+#include <tidegate/rng.h>
 #include <tidegate/stats.h>
 
 #include "../tgtest.h"
 #include "conn.h"
 #include "lab.h"
 
-#define PIECE 1000 /* bytes in one piece of the server's receive queue, as packets bring them */
 #define QUEUE 65536
 
 static struct lab lab;
@@ -36,6 +36,7 @@ static const struct tg_conn_user client_user = {on_client}, server_user = {on_se
  */
 
 static const struct tg_conn_ops *whole;
+static uint32_t piece_size = 1000; /* as packets bring them */
 
 static uint32_t peek_pieces(struct tg_conn *c, struct tg_view *v, uint32_t cnt)
 {
@@ -43,8 +44,10 @@ static uint32_t peek_pieces(struct tg_conn *c, struct tg_view *v, uint32_t cnt)
 	uint32_t n = whole->rx_peek(c, w, 2), k = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		for (uint32_t at = 0; at < w[i].n && k < cnt; at += PIECE)
-			v[k++] = tg_view_of(w[i].p + at, w[i].n - at < PIECE ? w[i].n - at : PIECE);
+		for (uint32_t at = 0, m; at < w[i].n && k < cnt; at += m) {
+			m = w[i].n - at < piece_size ? w[i].n - at : piece_size;
+			v[k++] = tg_view_of(w[i].p + at, m);
+		}
 	return k;
 }
 
@@ -221,6 +224,132 @@ static void content_is_found_behind_padding(void)
 	CU_ASSERT(reads(server, "defghi"));
 }
 
+/* Reads what is there as a user may: some of the pieces, some of their bytes. Returns how many, all
+ * of which are the ones that come after *at. */
+static uint32_t read_some(struct tg_conn *c, struct tg_rng *r, uint32_t *at)
+{
+	struct tg_view v[16];
+	uint32_t cnt = tg_conn_peek(c, v, 1 + tg_rng_below(r, TG_ARRAY_LEN(v))), n = 0, all = 0;
+
+	for (uint32_t i = 0; i < cnt; i++)
+		all += v[i].n;
+	all = all ? 1 + tg_rng_below(r, all) : 0;
+	for (uint32_t i = 0; i < cnt && n < all; i++)
+		for (uint32_t k = 0; k < v[i].n && n < all; k++, n++)
+			if (v[i].p[k] != (uint8_t)((*at + n) * 7 + ((*at + n) >> 8)))
+				return 0;
+	tg_conn_consume(c, n);
+	*at += n;
+	return n;
+}
+
+/* Content that stands in one piece is found without a look below, any other with one: both read the
+ * same stream, whatever the sizes of records, pieces and reads. */
+static void content_is_the_same_in_any_pieces(void)
+{
+	static const uint32_t size[] = {150, 999, 4096, QUEUE};
+	struct tg_rng r;
+	uint8_t b[6000];
+
+	tg_rng_seed(&r, 1);
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(size); i++) {
+		uint32_t sent = 0, seen = 0, rounds = 0;
+
+		piece_size = size[i];
+		while (seen < 300000 && rounds++ < 100000) {
+			uint32_t n = tg_rng_below(&r, 4) ? tg_rng_below(&r, 1500)
+							 : tg_rng_below(&r, sizeof(b));
+
+			for (uint32_t k = 0; k < n; k++)
+				b[k] = (uint8_t)((sent + k) * 7 + ((sent + k) >> 8));
+			if (sent - seen < 20000)
+				sent += tg_conn_write(client, &(struct tg_view){b, n}, 1);
+			if (tg_rng_below(&r, 3))
+				run();
+			if (tg_rng_below(&r, 2) && !read_some(server, &r, &seen))
+				CU_ASSERT_FATAL(!tg_conn_peek(server, &(struct tg_view){0}, 1));
+		}
+		run();
+		while (read_some(server, &r, &seen))
+			;
+		CU_ASSERT_EQUAL(seen, sent);
+		CU_ASSERT(seen >= 300000);
+	}
+	piece_size = 1000;
+}
+
+/* More connections than keys: whoever has nothing opened gives them up, whoever has keeps them. */
+static void keys_go_round(void)
+{
+	struct tg_conn *c[3], *s[3];
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+		if (i)
+			open_pair();
+		c[i] = client;
+		s[i] = server;
+	}
+	for (uint32_t round = 0; round < 20; round++) {
+		for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+			struct tg_view v = TG_VIEW("ping");
+
+			CU_ASSERT_EQUAL(tg_conn_write(c[i], &v, 1), v.n);
+		}
+		run();
+		/* All three have content opened: one set of keys is left for the clients. */
+		CU_ASSERT_EQUAL(tls->pinned, 3);
+		for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+			server = s[i];
+			CU_ASSERT(reads(s[i], "ping"));
+			server_writes("pong");
+			run();
+			CU_ASSERT(reads(c[i], "pong"));
+		}
+		CU_ASSERT_EQUAL(tls->pinned, 0);
+		CU_ASSERT_EQUAL(tls->acts.in_use, 4);
+	}
+	for (uint32_t i = TG_ARRAY_LEN(c); i-- > 1;) {
+		tg_conn_detach(c[i]);
+		tg_conn_detach(s[i]);
+	}
+	client = c[0];
+	server = s[0];
+}
+
+/* Where all keys have content opened, a writer gets none, and is told when there are some. */
+static void who_gets_no_keys_is_called(void)
+{
+	struct tg_conn *c[4], *s[4];
+	struct tg_view v = TG_VIEW("more");
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+		if (i)
+			open_pair();
+		c[i] = client;
+		s[i] = server;
+	}
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+		CU_ASSERT_EQUAL(tg_conn_write(c[i], &v, 1), v.n);
+		run();
+	}
+	CU_ASSERT_EQUAL(tls->pinned, 4);
+	CU_ASSERT_EQUAL(tg_conn_write(c[0], &v, 1), 0);
+	CU_ASSERT(reads(s[3], "more"));
+	client_events = 0;
+	run();
+	CU_ASSERT((client_events & TG_EV_WRITABLE) != 0);
+	CU_ASSERT_EQUAL(tg_conn_write(c[0], &v, 1), v.n);
+	run();
+	CU_ASSERT(reads(s[0], "moremore"));
+	for (uint32_t i = TG_ARRAY_LEN(c); i-- > 1;) {
+		tg_conn_detach(c[i]);
+		tg_conn_detach(s[i]);
+	}
+	CU_ASSERT_EQUAL(tls->pinned, 0);
+	client = c[0];
+	server = s[0];
+}
+
 static void begin(void)
 {
 	struct tg_errbuf e;
@@ -270,8 +399,14 @@ static void in_lab(void (*fn)(void))
 LAB_TEST(key_update_is_answered_before_data)
 LAB_TEST(worn_keys_are_changed_before_data)
 LAB_TEST(content_is_found_behind_padding)
+LAB_TEST(content_is_the_same_in_any_pieces)
+LAB_TEST(keys_go_round)
+LAB_TEST(who_gets_no_keys_is_called)
 
 TG_TEST_MAIN("tls_conn",
 	{"KeyUpdate is answered before data", key_update_is_answered_before_data_in_lab},
 	{"worn keys are changed before data", worn_keys_are_changed_before_data_in_lab},
-	{"content is found behind padding", content_is_found_behind_padding_in_lab})
+	{"content is found behind padding", content_is_found_behind_padding_in_lab},
+	{"content is the same in any pieces", content_is_the_same_in_any_pieces_in_lab},
+	{"keys go round", keys_go_round_in_lab},
+	{"who gets no keys is called", who_gets_no_keys_is_called_in_lab})
