@@ -107,6 +107,9 @@ struct tg_msg {
 	/* fields in the order received, then those added */
 	struct tg_field *fields;
 	uint16_t n_fields, field_cap;
+	/* Ids (a bit each) that certainly no field has but removed ones, so that nobody need look.
+	 * The codec and the functions below keep it; who brings a field back by hand clears it. */
+	uint32_t absent;
 };
 
 /* The first field with that id; NULL: none. */

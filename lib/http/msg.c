@@ -8,6 +8,8 @@ _Static_assert(TG_FIELD_MAX <= 32, "a set of ids is a word");
 
 struct tg_field *tg_msg_find(const struct tg_msg *m, enum tg_field_id id)
 {
+	if (m->absent >> id & 1)
+		return NULL;
 	for (uint32_t i = 0; i < m->n_fields; i++)
 		if (m->fields[i].id == id && !m->fields[i].removed)
 			return &m->fields[i];
@@ -27,6 +29,7 @@ int tg_msg_add(struct tg_msg *m, enum tg_field_id id, struct tg_view name, struc
 {
 	if (m->n_fields >= m->field_cap)
 		return TG_ENOMEM;
+	m->absent &= ~(1u << id);
 	m->fields[m->n_fields++] =
 		(struct tg_field){.name = name, .value = value, .id = (uint16_t)id};
 	return 0;
@@ -37,6 +40,9 @@ static uint32_t remove_ids(struct tg_msg *m, uint32_t set)
 {
 	uint32_t n = 0;
 
+	if (!(set & ~m->absent))
+		return 0;
+	m->absent |= set;
 	for (uint32_t i = 0; i < m->n_fields; i++) {
 		struct tg_field *f = &m->fields[i];
 		bool gone = (set >> f->id & 1) > f->removed;
