@@ -33,7 +33,7 @@ static inline void tg_csum_add16(tg_csum_pair s[static 2], const uint8_t *p)
 	s[1] += w >> 32;
 }
 
-/* The words of a buffer; less than 2^35 for less than 2^32 bytes. rte_raw_cksum() of 22.11 adds 16
+/* The words of a buffer; less than 2^62. rte_raw_cksum() of 22.11 adds 16
  * bits at a time: 283 ns for 1460 bytes where this takes 40 (gcc 12 -O2, x86-64-v2), and devices
  * without offload have every byte summed. */
 static inline uint64_t tg_csum_raw(const void *buf, uint32_t len)
