@@ -42,7 +42,7 @@ OWNER = {
     'conn': 'io', 'ready': 'io', 'memconn': 'io', 'traced': 'io',
     'stats': 'telem', 'log': 'telem', 'hist': 'telem',
     'steer': 'net',
-    'http1': 'http', 'match': 'http', 'msg': 'http', 'regex': 'http',
+    'edit': 'http', 'http1': 'http', 'match': 'http', 'msg': 'http', 'regex': 'http',
     'rbac': 'filter',
     'fault': 'filter',
     'ratelimit': 'filter',

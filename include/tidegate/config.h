@@ -108,7 +108,8 @@ struct tg_listener_conf {
 	uint8_t xfcc_set;                  /* TG_XFCC_SUBJECT ... */
 	const char *server_name;           /* "tidegate" */
 	const struct tg_host_table *hosts;
-	struct tg_connlimit *connlimit; /* of new connections; NULL: none */
+	struct tg_connlimit *connlimit;                        /* of new connections; NULL: none */
+	const struct tg_edits *request_edits, *response_edits; /* NULL: none */
 	const struct tg_tls_conf *tls;  /* in the snapshot's tls[]; NULL: plain text */
 	uint64_t tls_handshake_timeout; /* ns */
 	/* tcp */
@@ -129,6 +130,7 @@ struct tg_snapshot {
 	struct tg_listener_conf *listeners;
 	struct tg_vhost *vhosts;
 	struct tg_cluster *clusters;
+	const struct tg_cluster_names *cluster_names;
 	uint32_t n_chains; /* of all listeners */
 	struct {
 		struct tg_filter_chain *chain;

@@ -105,7 +105,7 @@ struct tg_exchange {
 	struct tg_client client;
 	struct tg_arena *arena; /* memory until the end of the exchange */
 	const char *route;      /* its name, may be ""; NULL: no route matches */
-	const char *cluster;    /* NULL: no route matches */
+	const char *cluster;    /* NULL: no route matches, or it leads to none */
 	uint64_t now;           /* ns, of this turn; set before each call */
 	uint32_t worker;
 	struct tg_rng *rng;           /* the worker's: seeded, so that a run can be repeated */

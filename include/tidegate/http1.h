@@ -146,6 +146,9 @@ int32_t tg_h1_write_head(const struct tg_msg *m, uint8_t *out, uint32_t cap);
 int tg_h1_frame(struct tg_msg *m, enum tg_body_kind body, uint64_t content_length, bool close,
 	bool upgrade, uint8_t scratch[static 24]);
 
+/* uri-host [ ":" port ], not empty, no userinfo (RFC 3986 section 3.2). */
+bool tg_is_authority(struct tg_view v);
+
 /* Path normalisation for matching and forwarding, as Envoy's normalize_path with merge_slashes off
  * (RFC 3986 6.2.2): decodes percent-encoded unreserved characters, upper-cases hex digits, removes
  * dot segments. out needs path.n bytes. Returns the length; TG_EINVAL: bad escape, escaped NUL or

@@ -15,6 +15,7 @@
 
 #include <tidegate/addr.h>
 #include <tidegate/breaker.h>
+#include <tidegate/edit.h>
 #include <tidegate/lb.h>
 #include <tidegate/match.h>
 #include <tidegate/retry.h>
@@ -78,6 +79,65 @@ struct tg_route_match {
 	uint32_t fraction;             /* of TG_FRACTION_WHOLE such requests; by chance */
 };
 
+enum tg_action_kind {
+	TG_ACTION_CLUSTER,  /* the route's cluster */
+	TG_ACTION_WEIGHTED, /* one of several, by chance */
+	TG_ACTION_FIELD,    /* the one that a field of the request names */
+	TG_ACTION_REDIRECT,
+	TG_ACTION_DIRECT, /* an answer of Tidegate's own */
+};
+
+struct tg_weighted {
+	const struct tg_cluster *cluster;
+	uint32_t upto; /* weights up to and with this one; the last has their sum */
+	const struct tg_edits *request, *response; /* NULL: none */
+};
+
+/* Every match of the expression, replaced (regex.h). */
+struct tg_rewrite {
+	const struct tg_regex *regex; /* NULL: nothing is rewritten; TG_REGEX_SEARCH */
+	struct tg_view substitution;
+};
+
+/* Empty views and port 0: as the request has it. */
+struct tg_redirect {
+	struct tg_view scheme, host;
+	struct tg_view path; /* of whole cloth; with its own query, the request's is not kept */
+	uint16_t port;
+	bool strip_query;
+};
+
+/* A copy of a request to another cluster, whose answer nobody gets. */
+struct tg_mirror {
+	const struct tg_cluster *cluster;
+	uint32_t fraction; /* of TG_FRACTION_WHOLE */
+};
+
+#define TG_MIRRORS_MAX 4
+#define TG_DIRECT_BODY_MAX 4096
+
+/* What is done with a request besides sending it to one cluster as it is. */
+struct tg_route_action {
+	enum tg_action_kind kind;
+	uint16_t status; /* REDIRECT and DIRECT; else where there is no such cluster (503) */
+	uint32_t n_weighted;
+	const struct tg_weighted *weighted;
+	struct tg_view cluster_header; /* FIELD */
+	struct tg_redirect redirect;
+	struct tg_view body; /* DIRECT */
+	/* Of the path: one of the two. x-envoy-original-path then has what it was. */
+	struct tg_view prefix; /* .p NULL: none. Stands for what the route matched */
+	struct tg_rewrite path;
+	/* Of the host: one of the three. */
+	struct tg_view host;         /* .n 0: none */
+	struct tg_view host_field;   /* the name of a field that has it; .n 0: none */
+	struct tg_rewrite host_path; /* made of the path */
+	bool append_x_forwarded_host;
+	const struct tg_edits *request, *response; /* NULL: none */
+	uint32_t n_mirrors;
+	const struct tg_mirror *mirrors;
+};
+
 struct tg_route {
 	const char *name; /* may be "" */
 	enum tg_match_kind kind;
@@ -88,8 +148,9 @@ struct tg_route {
 	const struct tg_route_match *more; /* NULL: nothing */
 	bool ignore_case; /* of the path; match is in lower case, its segments at most
 			   TG_SEGMENT_MAX bytes. Not with TG_MATCH_REGEX */
-	const struct tg_cluster *cluster;
-	uint64_t timeout; /* ns; 0 = off. Default 15 s */
+	const struct tg_route_action *action; /* NULL: to cluster, as it is */
+	const struct tg_cluster *cluster;     /* NULL: action says which, if any */
+	uint64_t timeout;                     /* ns; 0 = off. Default 15 s */
 	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
 	uint64_t idle_timeout;
 	enum tg_priority priority;
@@ -111,6 +172,8 @@ struct tg_vhost {
 	struct tg_route *routes;
 	/* Private to lib/route; NULL: there are no routes of that kind. */
 	struct tg_route_trie *trie, *ignore_case;
+	bool require_tls;                          /* plain requests are redirected to https */
+	const struct tg_edits *request, *response; /* NULL: none */
 };
 
 struct tg_host_table; /* private */
@@ -127,6 +190,12 @@ int tg_cluster_compile(struct tg_cluster *c);
 /* The balancer's tables, behind tg_cluster_compile(). Memory as with tg_vhost_compile(). TG_ENOMEM.
  */
 int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
+
+/* Clusters by their names. NULL: no memory. */
+struct tg_cluster_names;
+struct tg_cluster_names *tg_cluster_names_build(
+	const struct tg_cluster *clusters, uint32_t n, tg_alloc_fn *alloc, void *ctx);
+const struct tg_cluster *tg_cluster_find(const struct tg_cluster_names *t, struct tg_view name);
 
 /* Exact, then the longest `*.suffix`, then `*`; NULL: none. authority is host[:port]; the port is
  * ignored, case folded. An authority that is not one (RFC 3986 section 3.2, without userinfo), or

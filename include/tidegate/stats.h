@@ -128,6 +128,9 @@ struct tg_core_stats {
 	X(upstream_rq_retry_limit_exceeded, "requests that failed after all their retries") \
 	X(upstream_rq_per_try_timeout, "tries that met the per_try_timeout") \
 	X(retry_or_shadow_abandoned, "requests not sent again: the body was too large to keep") \
+	X(mirror_rq_total, "copies of requests that were to be sent here") \
+	X(mirror_rq_dropped, "of them, given up: no memory, a mirror that could not follow, or " \
+			     "the request was cut") \
 	X(upstream_rq_pending_overflow, \
 		"requests refused because too many were waiting or under way")
 

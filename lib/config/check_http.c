@@ -238,9 +238,7 @@ static void check_route(struct http *p, const struct raw_route *r)
 
 	if (r->match.h.at)
 		cfg_check_match(p->c, &r->match);
-	if (a->cluster)
-		cfg_index_refer(p->c, &p->clusters, a->cluster, cfg_key_line(&a->h, "cluster"),
-			cfg_who(p->c, r->h.at, &cfg_route), "cluster");
+	cfg_check_action(p->c, r, &p->clusters);
 	cfg_check_hash(p->c, &a->hash, cfg_who(p->c, r->h.at, &cfg_route));
 	cfg_check_retry(p->c, &a->retry, cfg_who(p->c, r->h.at, &cfg_route));
 	cfg_check_filters(p->c, &r->filters, cfg_who(p->c, r->h.at, &cfg_route), false, true);
@@ -310,6 +308,7 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 			"cluster");
 	if (l->protocol == TG_PROTOCOL_HTTP)
 		check_hosts(p, l, scratch);
+	cfg_check_edits(c, &l->request, &l->response, who);
 	cfg_check_tls(c, &l->tls, &cfg_listener_tls, l->h.at, &cfg_listeners);
 	cfg_check_connlimit(c, &l->connlimit, who);
 	cfg_check_filters(c, &l->filters, who, l->protocol == TG_PROTOCOL_TCP,
@@ -368,6 +367,8 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 		domains += v[i].domains.n;
 		check_domains(c, &v[i]);
 		cfg_check_retry(c, &v[i].retry, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
+		cfg_check_edits(c, &v[i].request, &v[i].response,
+			cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
 		cfg_check_filters(
 			c, &v[i].filters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts), false, true);
 		for (uint32_t k = 0; k < v[i].routes.n; k++)

@@ -114,7 +114,8 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)
 {
 	r->name = raw->name ? raw->name : "";
-	r->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->action.cluster)];
+	if (!cfg_compile_action(k->c, raw, &k->clusters, k->s->clusters, r))
+		return false;
 	r->timeout = raw->action.timeout;
 	r->priority = raw->action.priority;
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
@@ -134,6 +135,9 @@ static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct
 				  (raw->count_in_response ? TG_ATTEMPT_COUNT_RESPONSE : 0));
 
 	v->name = raw->name;
+	v->require_tls = raw->require_tls != 0;
+	v->request = cfg_compile_edits(k->c, &raw->request);
+	v->response = cfg_compile_edits(k->c, &raw->response);
 	v->n_domains = raw->domains.n;
 	v->domains = keep(k, v->n_domains, sizeof(*v->domains));
 	v->n_routes = raw->routes.n;
@@ -220,6 +224,8 @@ static bool compile_listener(struct compile *k, uint32_t number)
 		l->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->cluster)];
 		return true;
 	}
+	l->request_edits = cfg_compile_edits(k->c, &raw->request);
+	l->response_edits = cfg_compile_edits(k->c, &raw->response);
 	l->hosts = host_table(k, number);
 	return l->hosts != NULL;
 }
@@ -246,6 +252,9 @@ bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot
 	for (uint32_t i = 0; i < s->n_clusters; i++)
 		if (!compile_cluster(&k, &clusters[i], &s->clusters[i]))
 			return false;
+	s->cluster_names = tg_cluster_names_build(s->clusters, s->n_clusters, cfg_alloc, c->keep);
+	if (!s->cluster_names)
+		return false;
 	for (uint32_t i = 0; i < s->n_vhosts; i++)
 		if (!compile_vhost(&k, &vhosts[i], &s->vhosts[i]))
 			return false;

@@ -13,6 +13,25 @@
 		.name = NULL \
 	}
 
+/* Fields that are added and removed; of structures with `request` and `response`. */
+#define EDIT_KEYS_WITH(of, flags_) \
+	KEY(of, request.add, "request_headers_to_add", .type = CFG_GROUPS, .flags = (flags_), \
+		.group = &cfg_field_add, \
+		.example = "( { header: { key = \"x-a\"; value = \"1\"; }; } )", \
+		.doc = "fields to add to requests, or to change"), \
+		KEY(of, request.remove, "request_headers_to_remove", .type = CFG_NAMES, \
+			.flags = (flags_), .max = 128, .example = "[\"x-debug\"]", \
+			.doc = "fields that are taken out of requests, before any is added"), \
+		KEY(of, response.add, "response_headers_to_add", .type = CFG_GROUPS, \
+			.flags = (flags_), .group = &cfg_field_add, \
+			.example = "( { header: { key = \"x-a\"; value = \"1\"; }; } )", \
+			.doc = "fields to add to responses, or to change"), \
+		KEY(of, response.remove, "response_headers_to_remove", .type = CFG_NAMES, \
+			.flags = (flags_), .max = 128, .example = "[\"x-powered-by\"]", \
+			.doc = "fields that are taken out of responses, before any is added")
+/* Told where routes have them. */
+#define EDIT_KEYS(of) EDIT_KEYS_WITH(of, CFG_TOLD)
+
 #define SEC UINT64_C(1000000000)
 #define YEAR (UINT64_C(8760) * 3600 * SEC)
 #define KIB UINT64_C(1024)

@@ -11,6 +11,8 @@ static const char *const words_lb[] = {
 	"round_robin", "least_request", "random", "ring_hash", "maglev", NULL};
 static const char *const refused_lb[] = {"cluster_provided", NULL};
 
+static const char *const words_require_tls[] = {"NONE", "EXTERNAL_ONLY", "ALL", NULL};
+
 static const struct cfg_key dataplane_keys[] = {
 	KEY(raw_dataplane, c.workers, "workers", .type = CFG_U32, .min = 1, .max = TG_MAX_WORKERS,
 		.dflt = "1", .example = "2", .doc = "poll-mode workers, each on a core of its own"),
@@ -170,6 +172,7 @@ static const struct cfg_key listener_keys[] = {
 	KEY(raw_listener, xfcc_set, "set_current_client_cert_details", .type = CFG_GROUP,
 		.flags = CFG_HTTP, .group = &cfg_xfcc_set, .example = "{ uri = true; }",
 		.doc = "what is said there of the client's certificate besides its hash"),
+	EDIT_KEYS_WITH(raw_listener, CFG_HTTP | CFG_TOLD),
 	KEY(raw_listener, c.server_name, "server_name", .type = CFG_NAME, .flags = CFG_HTTP,
 		.max = 128, .dflt = "tidegate", .example = "\"tidegate\"",
 		.doc = "value of the server field"),
@@ -279,8 +282,39 @@ static const struct cfg_key retry_keys[] = {
 	END};
 
 static const struct cfg_key action_keys[] = {
-	KEY(raw_action, cluster, "cluster", .type = CFG_NAME, .flags = CFG_REQUIRED,
-		.example = "\"v1\"", .doc = "where the request goes"),
+	KEY(raw_action, cluster, "cluster", .type = CFG_NAME, .example = "\"v1\"",
+		.doc = "where the request goes"),
+	KEY(raw_action, cluster_header, "cluster_header", .type = CFG_NAME, .max = 128,
+		.example = "\"x-cluster\"", .doc = "the request's field that names the cluster"),
+	KEY(raw_action, weighted, "weighted_clusters", .type = CFG_GROUPS, .flags = CFG_NOT_EMPTY,
+		.group = &cfg_weighted,
+		.example = "( { cluster = \"v1\"; weight = 90; }, { cluster = \"v2\"; weight = 10; "
+			   "} )",
+		.doc = "one of these, by chance for each request"),
+	KEY(raw_action, total_weight, "total_weight", .type = CFG_U32, .min = 1, .max = UINT32_MAX,
+		.example = "100", .doc = "must be the sum of the weights, where it is given"),
+	KEY(raw_action, not_found, "cluster_not_found_response_code", .type = CFG_U32, .min = 400,
+		.max = 599, .dflt = "503", .example = "404",
+		.doc = "status where there is no cluster of that name (cluster_header)"),
+	KEY(raw_action, prefix, "prefix_rewrite", .type = CFG_STRING, .example = "\"/v2\"",
+		.doc = "this in the place of what the route matched of the path"),
+	KEY(raw_action, path, "regex_rewrite", .type = CFG_GROUP, .group = &cfg_regex_rewrite,
+		.example = "{ pattern = \"^/a\"; substitution = \"/b\"; }",
+		.doc = "the path with every match replaced"),
+	KEY(raw_action, host, "host_rewrite_literal", .type = CFG_NAME, .max = 260,
+		.example = "\"shop.internal\"", .doc = "the host that the origin sees"),
+	KEY(raw_action, host_field, "host_rewrite_header", .type = CFG_NAME, .max = 128,
+		.example = "\"x-host\"", .doc = "a field that has it"),
+	KEY(raw_action, host_path, "host_rewrite_path_regex", .type = CFG_GROUP,
+		.group = &cfg_regex_rewrite,
+		.example = "{ pattern = \"^/([^/]+)/.*$\"; substitution = \"\\\\1.internal\"; }",
+		.doc = "it is made of the path"),
+	KEY(raw_action, append_x_forwarded_host, "append_x_forwarded_host", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "the host before it was rewritten goes to x-forwarded-host"),
+	KEY(raw_action, mirrors, "request_mirror_policies", .type = CFG_GROUPS,
+		.group = &cfg_mirror, .example = "( { cluster = \"v2\"; } )",
+		.doc = "clusters that get a copy, without waiting for them"),
 	KEY(raw_action, timeout, "timeout", .type = CFG_DURATION, .max = YEAR, .dflt = "15s",
 		.example = "\"15s\"",
 		.doc = "from the whole request received to the whole response; 0s is off"),
@@ -310,10 +344,13 @@ static const struct cfg_key route_keys[] = {
 	KEY(raw_route, buffer_limit, "per_request_buffer_limit_bytes", .type = CFG_SIZE32,
 		.max = 64 * KIB, .dflt = "64KiB", .example = "\"16KiB\"",
 		.doc = "in place of the virtual host's"),
-	KEY(raw_route, action, "route", .type = CFG_GROUP, .flags = CFG_REQUIRED,
-		.group = &cfg_action, .example = "{ cluster = \"v1\"; }",
-		.doc = "what is done with them"),
-	END};
+	KEY(raw_route, action, "route", .type = CFG_GROUP, .group = &cfg_action,
+		.example = "{ cluster = \"v1\"; }", .doc = "which cluster they go to, and how"),
+	KEY(raw_route, redirect, "redirect", .type = CFG_GROUP, .group = &cfg_redirect,
+		.example = "{ https_redirect = true; }", .doc = "or elsewhere, by a redirect"),
+	KEY(raw_route, direct, "direct_response", .type = CFG_GROUP, .group = &cfg_direct,
+		.example = "{ status = 403; }", .doc = "or an answer of Tidegate's own"),
+	EDIT_KEYS_WITH(raw_route, 0), END};
 
 static const struct cfg_key vhost_keys[] = {
 	KEY(raw_vhost, name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED, .example = "\"shop\"",
@@ -337,6 +374,10 @@ static const struct cfg_key vhost_keys[] = {
 	KEY(raw_vhost, buffer_limit, "per_request_buffer_limit_bytes", .type = CFG_SIZE32,
 		.max = 64 * KIB, .dflt = "64KiB", .example = "\"16KiB\"",
 		.doc = "of a request's body, kept for retries; a larger body is not sent again"),
+	KEY(raw_vhost, require_tls, "require_tls", .type = CFG_ENUM, .words = words_require_tls,
+		.dflt = "NONE", .example = "\"ALL\"",
+		.doc = "which plain requests are redirected to https"),
+	EDIT_KEYS(raw_vhost),
 	KEY(raw_vhost, routes, "routes", .type = CFG_GROUPS, .flags = CFG_REQUIRED,
 		.group = &cfg_route,
 		.example = "( { match: { prefix = \"/\"; }; route: { cluster = \"v1\"; }; } )",
@@ -495,12 +536,8 @@ static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"liste
 	{"internal_address_config"}, {"weighted_clusters", "cluster"},
 	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
 static const struct cfg_refused refused_vhost[] = {{"hedge_policy"}, {"rate_limits"}, {"cors"},
-	{"require_tls"}, {"request_headers_to_add"}, {"request_headers_to_remove"},
-	{"response_headers_to_add"}, {"response_headers_to_remove"}, {"request_mirror_policies"},
-	{"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
-static const struct cfg_refused refused_route[] = {{"redirect", "route"},
-	{"direct_response", "route"}, {"decorator"}, {"tracing"}, {"request_headers_to_add"},
-	{"request_headers_to_remove"}, {"response_headers_to_add"}, {"response_headers_to_remove"},
+	{"request_mirror_policies"}, {"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
+static const struct cfg_refused refused_route[] = {{"decorator"}, {"tracing"},
 	{"typed_per_filter_config"}, {"metadata"}, {"action", "route"},
 	{"non_forwarding_action", "route"}, {NULL}};
 static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"regex", "exact"},
@@ -508,14 +545,10 @@ static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"r
 	{"prefix_match", "exact"}, {"suffix_match", "exact"}, {"contains_match", "exact"},
 	{"present_match", "exact"}, {"range_match", "exact"}, {"safe_regex_match", "exact"},
 	{"ignore_case"}, {"treat_missing_header_as_empty"}, {NULL}};
-static const struct cfg_refused refused_action[] = {{"weighted_clusters", "cluster"},
-	{"cluster_header", "cluster"}, {"hedge_policy"}, {"prefix_rewrite"}, {"regex_rewrite"},
-	{"path_rewrite"}, {"host_rewrite"}, {"host_rewrite_literal"}, {"host_rewrite_header"},
-	{"host_rewrite_path_regex"}, {"auto_host_rewrite"}, {"append_x_forwarded_host"},
-	{"request_mirror_policies"}, {"rate_limits"}, {"max_stream_duration"}, {"upgrade_configs"},
-	{"cors"}, {"internal_redirect_policy"}, {"cluster_not_found_response_code"},
-	{"metadata_match"}, {"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"},
-	{NULL}};
+static const struct cfg_refused refused_action[] = {{"hedge_policy"}, {"path_rewrite"},
+	{"host_rewrite"}, {"auto_host_rewrite"}, {"rate_limits"}, {"max_stream_duration"},
+	{"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"}, {"metadata_match"},
+	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
 	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
 	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},

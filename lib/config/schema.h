@@ -183,6 +183,23 @@ struct raw_connlimit {
 	struct raw_client_limit client;
 };
 
+/* Of `request_headers_to_add` and `response_headers_to_add`. */
+struct raw_key_value {
+	struct raw_head h;
+	const char *key, *value;
+};
+
+struct raw_field_add {
+	struct raw_head h;
+	struct raw_key_value header;
+	uint32_t append;
+	bool keep_empty;
+};
+
+struct raw_edits {
+	struct raw_list add, remove;
+};
+
 struct raw_listener {
 	struct raw_head h;
 	struct raw_connlimit connlimit;
@@ -194,6 +211,7 @@ struct raw_listener {
 	uint32_t protocol;
 	const char *cluster;
 	struct raw_list virtual_hosts;
+	struct raw_edits request, response;
 	uint32_t max_headers_kb, max_fields;
 };
 
@@ -277,9 +295,46 @@ struct raw_retry {
 	struct raw_backoff backoff;
 };
 
-struct raw_action {
+struct raw_weighted {
 	struct raw_head h;
 	const char *cluster;
+	uint32_t weight;
+	struct raw_edits request, response;
+};
+
+struct raw_rewrite {
+	struct raw_head h;
+	const char *pattern, *substitution;
+};
+
+struct raw_redirect {
+	struct raw_head h;
+	const char *scheme, *host, *path, *prefix;
+	uint32_t port, status;
+	bool https, strip_query;
+	struct raw_rewrite regex;
+};
+
+struct raw_direct {
+	struct raw_head h;
+	uint32_t status;
+	const char *body;
+};
+
+struct raw_mirror {
+	struct raw_head h;
+	const char *cluster;
+	struct raw_runtime_fraction fraction;
+};
+
+struct raw_action {
+	struct raw_head h;
+	const char *cluster, *cluster_header;
+	struct raw_list weighted, mirrors;
+	uint32_t total_weight, not_found;
+	const char *prefix, *host, *host_field;
+	struct raw_rewrite path, host_path;
+	bool append_x_forwarded_host;
 	struct raw_retry retry;
 	struct raw_list hash;
 	uint32_t priority;
@@ -291,6 +346,9 @@ struct raw_route {
 	const char *name;
 	struct raw_match match;
 	struct raw_action action;
+	struct raw_redirect redirect;
+	struct raw_direct direct;
+	struct raw_edits request, response;
 	struct raw_list filters;
 	uint32_t buffer_limit;
 };
@@ -302,6 +360,8 @@ struct raw_vhost {
 	struct raw_retry retry;
 	bool count_in_request, count_in_response;
 	uint32_t buffer_limit;
+	struct raw_edits request, response;
+	uint32_t require_tls;
 };
 
 struct raw_endpoint {
@@ -401,6 +461,20 @@ void cfg_check_hash(struct cfg *c, const struct raw_list *raw, const char *who);
 /* False: no memory. */
 bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
 bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route *out);
+
+/* edits.c */
+extern const struct cfg_group cfg_field_add, cfg_key_value;
+void cfg_check_edits(struct cfg *c, const struct raw_edits *request,
+	const struct raw_edits *response, const char *who);
+/* NULL: there are none; c->no_memory says otherwise. */
+const struct tg_edits *cfg_compile_edits(struct cfg *c, const struct raw_edits *raw);
+
+/* action.c */
+extern const struct cfg_group cfg_weighted, cfg_regex_rewrite, cfg_redirect, cfg_direct, cfg_mirror;
+void cfg_check_action(struct cfg *c, const struct raw_route *r, const struct cfg_index *clusters);
+/* Into r's action and cluster. clusters: the snapshot's. */
+bool cfg_compile_action(struct cfg *c, const struct raw_route *raw, const struct cfg_index *index,
+	const struct tg_cluster *clusters, struct tg_route *r);
 
 /* match.c */
 void cfg_check_match(struct cfg *c, const struct raw_match *m);

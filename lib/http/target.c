@@ -70,6 +70,11 @@ bool tg_authority_ok(struct tg_view v, bool need_port)
 	return v.p[host] == ':' && is_port(tg_view_of(v.p + host + 1, v.n - host - 1));
 }
 
+bool tg_is_authority(struct tg_view v)
+{
+	return tg_authority_ok(v, false);
+}
+
 static void split_query(struct tg_msg *m, struct tg_view rest)
 {
 	const uint8_t *q = rest.n ? memchr(rest.p, '?', rest.n) : NULL;

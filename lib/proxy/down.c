@@ -27,6 +27,10 @@ static void free_down(struct px_down *d)
 	struct px_listener *ln = d->ln;
 	struct tg_proxy *p = ln->proxy;
 
+	if (tg_unlikely(d->shadow)) {
+		px_shadow_free(d);
+		return;
+	}
 	tg_timer_stop(p->wheel, &d->timer);
 	p->n_idle -= d->state == PX_DOWN_IDLE;
 	ln->stats->downstream_cx_destroy++;
@@ -264,7 +268,7 @@ int px_down_init(struct tg_proxy *p)
 
 void px_down_linger(struct px_down *d)
 {
-	if (d->eof && !tg_conn_peek(d->conn, &(struct tg_view){0}, 1)) {
+	if (d->shadow || (d->eof && !tg_conn_peek(d->conn, &(struct tg_view){0}, 1))) {
 		px_down_close(d);
 		return;
 	}

@@ -15,7 +15,7 @@ static void log_exchange(struct px_exch *ex)
 	struct tg_conn_info info;
 	uint64_t now = px_now(p);
 
-	if (!p->conf.log)
+	if (!p->conf.log || ex->down->shadow)
 		return;
 	r = tg_log_reserve(p->conf.log);
 	if (!r) {
@@ -89,10 +89,12 @@ static void count_end(struct px_exch *ex)
 		ls->downstream_rq_5xx++;
 		break;
 	}
+	ex->proxy->stats->http_exchanges--;
+	if (tg_unlikely(ex->down->shadow)) /* nobody's request */
+		return;
 	if (ex->why != TG_WHY_none)
 		px_why(ex->proxy, ex->why);
 	tg_hist_record(&ex->proxy->stats->rq_duration, px_now(ex->proxy) - ex->start);
-	ex->proxy->stats->http_exchanges--;
 }
 
 /* Who begins many requests and ends none ("slowloris") does not keep others out: the oldest head
@@ -174,6 +176,8 @@ void px_exch_end(struct px_exch *ex)
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
 	if (ex->retry)
 		px_retry_end(ex);
+	if (tg_unlikely(ex->shadows != NULL))
+		px_shadows_end(ex);
 	if (ex->fx)
 		px_filters_end(ex);
 	log_exchange(ex);
@@ -423,6 +427,11 @@ static void request_broken(struct px_exch *ex, bool cut)
 		px_reply(ex, cut ? PX_REPLY_BODY_CUT : PX_REPLY_BODY_REFUSED);
 }
 
+static bool has_mirrors(const struct px_exch *ex)
+{
+	return ex->route->action && ex->route->action->n_mirrors && !ex->down->shadow;
+}
+
 /* False: ex is gone. */
 static bool run_request(struct px_exch *ex)
 {
@@ -433,9 +442,13 @@ static bool run_request(struct px_exch *ex)
 
 	if (ex->req_done || !u || u->state != PX_UP_BUSY || u->failed)
 		return true;
+	if (tg_unlikely(has_mirrors(ex)) && !ex->shadowed)
+		px_shadows_begin(ex);
 	if (tg_unlikely(ex->fx != NULL) && !px_filters_body(ex, &ex->req_pump, false))
 		return false;
 	r = tg_pump_run(&ex->req_pump, d->conn, u->conn);
+	if (tg_unlikely(ex->shadows != NULL))
+		px_shadows_run(ex);
 	if (ex->req_pump.taken != before)
 		ex->last_activity = px_now(ex->proxy);
 	if (!ex->req_complete && ex->req_pump.in.ended) {

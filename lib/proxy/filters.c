@@ -62,7 +62,7 @@ static bool begin(struct px_exch *ex, const struct tg_filter_chain *c)
 	px_client_of(ex->down->conn, &fx->pub.client);
 	fx->pub.arena = &ex->arena;
 	fx->pub.route = ex->route ? ex->route->name : NULL;
-	fx->pub.cluster = ex->route ? ex->route->cluster->name : NULL;
+	fx->pub.cluster = ex->goes_to ? ex->goes_to->name : NULL;
 	fx->pub.worker = ex->proxy->conf.worker;
 	fx->pub.rng = &ex->proxy->rng;
 	fx->pub.resume = resume;

@@ -30,10 +30,11 @@
 #define TG_PX_RESPONSE_LIMITS \
 	{ \
 		60 * 1024, 8 * 1024, 100 \
-	}                             /* struct tg_h1_limits, of an origin */
-#define TG_PX_INTERIM_MAX 16          /* 1xx responses in front of a final one */
-#define TG_PX_SLOW_HEAD TG_SEC        /* ns: a head that takes longer may be shed */
-#define TG_PX_DISCARD_MAX (16u << 20) /* bytes thrown away while a close lingers */
+	}                               /* struct tg_h1_limits, of an origin */
+#define TG_PX_INTERIM_MAX 16            /* 1xx responses in front of a final one */
+#define TG_PX_REWRITTEN_MAX (32 * 1024) /* bytes of a path or host made by an expression */
+#define TG_PX_SLOW_HEAD TG_SEC          /* ns: a head that takes longer may be shed */
+#define TG_PX_DISCARD_MAX (16u << 20)   /* bytes thrown away while a close lingers */
 
 /* A listening address. It outlives reloads as long as its address is configured, and its conns. */
 struct px_listener {
@@ -89,6 +90,7 @@ struct px_down {
 	uint64_t eof : 1;        /* the client's FIN came */
 	uint64_t close_soon : 1; /* no other request after this one */
 	uint64_t used : 1;
+	uint64_t shadow : 1;    /* of a copy of a request: see shadow.c */
 	uint64_t since : 48;    /* when this state began */
 	uint64_t requests : 16; /* begun; counted only if there is a limit */
 };
@@ -167,13 +169,16 @@ struct px_exch {
 	struct px_endpoint *ep;
 	struct tg_snapshot *snap; /* pinned */
 	const struct tg_listener_conf *lc;
-	const struct tg_route *route;
-	const struct tg_cluster *cluster;
-	const struct tg_endpoint *chosen; /* in snap; ep is where it is */
-	uint64_t hash;                    /* of the route's hash_policy, if has_hash */
-	struct tg_view cookie;            /* for the client, that comes of it; .n 0: none */
-	struct px_orders *orders;         /* NULL: none */
-	struct px_retry *retry;           /* NULL: once, and as long as the route allows */
+	const struct tg_vhost *vhost;       /* NULL: none has the host */
+	const struct tg_route *route;       /* NULL: none matches */
+	const struct tg_weighted *weighted; /* of the route, by chance; NULL: it has none */
+	const struct tg_cluster *goes_to;   /* what the route says; NULL: no cluster */
+	const struct tg_cluster *cluster;   /* goes_to, once the request has come to the router */
+	const struct tg_endpoint *chosen;   /* in snap; ep is where it is */
+	uint64_t hash;                      /* of the route's hash_policy, if has_hash */
+	struct tg_view cookie;              /* for the client, that comes of it; .n 0: none */
+	struct px_orders *orders;           /* NULL: none */
+	struct px_retry *retry;             /* NULL: once, and as long as the route allows */
 	struct tg_proxy *proxy;
 	struct tg_arena arena;
 	/* request */
@@ -191,6 +196,8 @@ struct px_exch {
 	uint8_t interims, replays, state;
 	uint8_t priority; /* enum tg_priority, the route's */
 	bool has_hash, used;
+	bool shadowed;             /* its copies have begun */
+	struct px_shadow *shadows; /* those that wait for more of its body */
 	/* filters */
 	bool waiting;     /* the message under way is not gone on with before wake_at */
 	uint64_t wake_at; /* ns; when filters are to be asked again; UINT64_MAX: not by time */
@@ -240,7 +247,9 @@ struct tg_proxy {
 	struct tg_timer yield_timer;
 	struct tg_pool downs, ups, exchs, l4s;
 	struct tg_arena_source arenas;
-	struct tg_pool listener_pool, endpoint_pool;
+	struct tg_pool listener_pool, endpoint_pool, shadows;
+	struct px_listener nowhere; /* where copies of requests seem to come from */
+	struct tg_listener_stats nowhere_stats;
 	struct tg_link heads; /* exchanges whose head is not whole, oldest first */
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
@@ -351,6 +360,18 @@ struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
 void px_response_count(struct px_exch *ex, uint16_t status);
 void px_response_read(struct px_exch *ex); /* the origin's head(s), then the body begins */
 
+/* shadow.c: copies of requests to other clusters. */
+int px_shadows_init(struct tg_proxy *p);
+void px_shadows_begin(struct px_exch *ex); /* only if the route has mirrors; once */
+void px_shadows_run(struct px_exch *ex);   /* behind the pump; only if ex->shadows */
+void px_shadows_end(struct px_exch *ex);   /* ex ends */
+void px_shadows_abort(struct tg_proxy *p); /* all there are */
+void px_shadow_free(struct px_down *d);    /* d's exchange is gone */
+
+/* edit.c: only if ex->route. False: no memory. m: the response, before it is framed. */
+bool px_edit_request(struct px_exch *ex);
+bool px_edit_response(struct px_exch *ex, struct tg_msg *m);
+
 /* reply.c */
 extern const struct tg_view
 	px_overloaded; /* a whole 503 for when there is no memory to write one */
@@ -364,6 +385,7 @@ enum px_reply {
 	PX_REPLY_MAX_DURATION,
 	PX_REPLY_HEADERS_TIMEOUT,
 	PX_REPLY_NO_ROUTE,
+	PX_REPLY_NO_CLUSTER, /* status from the route's action */
 	PX_REPLY_NO_HOST,
 	PX_REPLY_CONNECT_FAILURE,
 	PX_REPLY_NO_PORT, /* no source port towards the endpoint is free */
@@ -381,6 +403,16 @@ enum px_reply {
 };
 void px_reply(struct px_exch *ex, enum px_reply r);
 void px_reply_filter(struct px_exch *ex); /* what ex->fx->reply says */
+/* A route's own answer; field: one more, NULL: none. The route's edits are applied. */
+void px_reply_direct(
+	struct px_exch *ex, uint16_t status, struct tg_view body, const struct tg_field *field);
+
+/* action.c */
+void px_choose_cluster(struct px_exch *ex); /* sets goes_to and weighted; only if ex->route */
+/* True: the route, or its virtual host, answers by itself, and the reply has begun. */
+bool px_answer_by_route(struct px_exch *ex);
+enum px_reply px_rewrite(struct px_exch *ex);       /* path and host; PX_REPLY_MAX: done */
+struct tg_view px_scheme(const struct px_exch *ex); /* "http" or "https" */
 
 /* upstream.c */
 int px_up_init(struct tg_proxy *p);
@@ -422,6 +454,7 @@ void px_l4_deadline(struct px_l4 *l, uint64_t now);
 /* text.c: small formatting without libc */
 uint32_t px_text_u64(uint64_t v, uint8_t out[static 20]);
 uint32_t px_text_ip(const struct tg_ip *a, uint8_t out[static TG_ADDR_TEXT]);
+uint32_t px_text_time(uint64_t ns, uint8_t out[static 24]); /* 2024-01-01T00:00:00.000Z */
 uint32_t px_text_uuid4(struct tg_rng *r, uint8_t out[static 36]);
 struct tg_view px_text_date(
 	struct tg_proxy *p); /* IMF-fixdate of now; valid until the next second */

@@ -47,7 +47,7 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->match.rng = &p->rng;
 	p->match.regex = tg_regex_scratch_create(&p->stats->regex_limit);
 	if (!p->fields || !p->breakers || !p->match.regex || init_pools(p) || px_down_init(p) ||
-		px_up_init(p) || px_yield_init(p))
+		px_up_init(p) || px_yield_init(p) || px_shadows_init(p))
 		goto no_memory;
 	return p;
 no_memory:
@@ -93,6 +93,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 		px_unpin(p, p->snap);
 	if (p->arenas.small.base)
 		tg_arena_source_fini(&p->arenas);
+	tg_pool_fini(&p->shadows);
 	tg_pool_fini(&p->endpoint_pool);
 	tg_pool_fini(&p->listener_pool);
 	tg_pool_fini(&p->l4s);
@@ -246,6 +247,7 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 	if (p->conf.tls)
 		tg_tls_abort_handshakes(p->conf.tls, TG_WHY_conn_drain);
 	close_idle_on(p, NULL);
+	px_shadows_abort(p);
 	for (uint32_t i = 0; i < p->downs.fresh; i++) {
 		struct px_down *d = tg_pool_at(&p->downs, i);
 

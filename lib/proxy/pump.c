@@ -127,6 +127,21 @@ static struct tg_view *cut(struct tg_view *v, uint32_t *cnt, uint32_t n)
 	return v;
 }
 
+/* A run may be made again, whole or in part, for the same connection or for another try. */
+static void give_tee(struct tg_pump *p, const struct tg_view *first, uint32_t cnt, uint32_t n)
+{
+	uint64_t skip = p->teed - p->content;
+	struct tg_view v[VIEWS_OUT];
+	const struct tg_view *rest;
+
+	if (skip >= n)
+		return;
+	memcpy(v, first, cnt * sizeof(*v));
+	rest = cut(v, &cnt, (uint32_t)skip);
+	p->tee(p->tee_ctx, rest, cnt, n - (uint32_t)skip);
+	p->teed = p->content + n;
+}
+
 /* Frames the run and writes it behind lead. There is room for all of it, but perhaps no packet
  * buffer: false, and what was written is noted. */
 static bool write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
@@ -136,6 +151,8 @@ static bool write_run(struct tg_pump *p, struct tg_conn *dst, struct run *r)
 
 	if (!r->content)
 		return write_lead(p, dst);
+	if (tg_unlikely(p->tee != NULL))
+		give_tee(p, first, cnt, r->content);
 	if (p->out == TG_BODY_CHUNKED) {
 		*--first = tg_view_of(r->head, tg_h1_chunk_head(r->head, r->content));
 		r->out[r->n_out++] = TG_VIEW("\r\n");

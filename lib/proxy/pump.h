@@ -24,6 +24,10 @@ struct tg_pump {
 	 * still rests. 0: none. */
 	uint32_t owed, owed_written;
 	uint32_t owed_kept; /* how much of replay is that run's */
+	/* Gets each run of content once, as it leaves for the first time; NULL: nobody. */
+	void (*tee)(void *ctx, const struct tg_view *v, uint32_t cnt, uint32_t n);
+	void *tee_ctx;
+	uint64_t teed; /* bytes of content that it got */
 	/* What was written behind the first lead, kept until the peer proved that it received
 	 * something (replay == NULL: not kept). When it is full the pump waits, or gives it up. */
 	uint8_t *replay;

@@ -29,6 +29,7 @@ static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_MAX_DURATION] = {TG_WHY_req_timeout, 408, TG_FLAG(DT), "max_duration_timeout",
 		"downstream duration timeout"},
 	[PX_REPLY_NO_ROUTE] = {TG_WHY_req_no_route, 404, TG_FLAG(NR), "route_not_found", ""},
+	[PX_REPLY_NO_CLUSTER] = {TG_WHY_req_no_cluster, 503, TG_FLAG(NC), "cluster_not_found", ""},
 	[PX_REPLY_NO_HOST] = {TG_WHY_req_no_host, 503, TG_FLAG(UH), "no_healthy_upstream",
 		"no healthy upstream"},
 	[PX_REPLY_CONNECT_FAILURE] = {TG_WHY_req_connect_failure, 503, TG_FLAG(UF),
@@ -143,6 +144,7 @@ struct answer {
 	struct tg_view body;
 	const struct tg_field *fields; /* to add */
 	uint32_t n_fields;
+	bool by_route;
 };
 
 static bool add(struct tg_msg *m, const char *name, struct tg_view value)
@@ -189,6 +191,8 @@ static struct tg_view compose(struct px_exch *ex, const struct answer *a)
 	m.reason = tg_view_str(reason_of(a->status));
 	m.fields = tg_arena_alloc(&ex->arena, m.field_cap * (uint32_t)sizeof(*m.fields));
 	if (!length || !m.fields || !add_fields(ex, &m, a, length))
+		return TG_VIEW_NONE;
+	if (a->by_route && !px_edit_response(ex, &m))
 		return TG_VIEW_NONE;
 	if (!px_filters_local(ex, &m))
 		return tg_view_of("", 0);
@@ -275,6 +279,8 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 	ex->flags |= r->flags;
 	ex->why = r->status ? r->why : why_of_status(a.status);
 	ex->details = r->details ? r->details : tg_h1_refusal_name(refusal);
+	if (which == PX_REPLY_NO_CLUSTER && ex->route->action)
+		a.status = ex->route->action->status;
 	a.body = tg_view_str(r->body ? r->body : reason_of(a.status));
 	if (ex->transport)
 		a.body = with_transport(ex, a.body);
@@ -298,5 +304,15 @@ void px_reply_filter(struct px_exch *ex)
 	ex->flags |= r->flags;
 	ex->why = r->why;
 	ex->details = "filter_reply";
+	answer(ex, &a);
+}
+
+void px_reply_direct(
+	struct px_exch *ex, uint16_t status, struct tg_view body, const struct tg_field *field)
+{
+	struct answer a = {status, body, field, field != NULL, true};
+
+	ex->why = TG_WHY_none;
+	ex->details = "direct_response";
 	answer(ex, &a);
 }

@@ -251,7 +251,10 @@ static void choose_route(struct px_exch *ex)
 					    ? NULL
 					    : tg_host_find(ex->lc->hosts, ex->req.authority);
 
+	ex->vhost = vh;
 	ex->route = vh ? find_route(ex, vh) : NULL;
+	if (ex->route)
+		px_choose_cluster(ex);
 	tg_tax_leave(tax, before);
 }
 
@@ -289,13 +292,28 @@ bool px_request_route(struct px_exch *ex)
 
 bool px_request_pass(struct px_exch *ex)
 {
+	enum px_reply r;
+
 	if (!px_filters_request(ex))
 		return false;
 	if (!ex->route) {
 		px_reply(ex, PX_REPLY_NO_ROUTE);
 		return false;
 	}
-	ex->cluster = ex->route->cluster;
+	if (px_answer_by_route(ex))
+		return false;
+	if (!ex->goes_to) {
+		px_reply(ex, PX_REPLY_NO_CLUSTER);
+		return false;
+	}
+	r = px_rewrite(ex);
+	if (r == PX_REPLY_MAX && !px_edit_request(ex))
+		r = PX_REPLY_NO_MEMORY;
+	if (r != PX_REPLY_MAX) {
+		px_reply(ex, r);
+		return false;
+	}
+	ex->cluster = ex->goes_to;
 	ex->priority = (uint8_t)ex->route->priority;
 	if (!px_retry_begin(ex) || (tg_unlikely(ex->route->n_hash) && !px_affinity(ex))) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);

@@ -139,6 +139,8 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 		return PX_REPLY_UPSTREAM_BAD;
 	if (!scratch || !set_service_time(ex, m, scratch + 24))
 		return PX_REPLY_NO_MEMORY;
+	if (!ex->down->shadow && !px_edit_response(ex, m))
+		return PX_REPLY_NO_MEMORY;
 	if (!px_filters_response(ex, m)) {
 		/* If they wait, the head is read again for them. */
 		if (ex->used && ex->waiting)

@@ -81,6 +81,33 @@ static void civil(int64_t days, uint32_t *y, uint32_t *m, uint32_t *d)
 	*y = (uint32_t)(yoe + era * 400 + (*m <= 2));
 }
 
+static void put_date(char *t, uint64_t second, uint32_t *y, uint32_t *m, uint32_t *d)
+{
+	uint32_t s = (uint32_t)(second % 86400);
+
+	civil((int64_t)(second / 86400), y, m, d);
+	two(t, s / 3600);
+	two(t + 3, s / 60 % 60);
+	two(t + 6, s % 60);
+}
+
+/* RFC 3339, as the access log writes it. */
+uint32_t px_text_time(uint64_t ns, uint8_t out[static 24])
+{
+	uint32_t y, m, d, ms = (uint32_t)(ns / TG_MS % 1000);
+	char *t = (char *)out;
+
+	memcpy(t, "2024-01-01T00:00:00.000Z", 24);
+	put_date(t + 11, ns / TG_SEC, &y, &m, &d);
+	two(t, y / 100);
+	two(t + 2, y % 100);
+	two(t + 5, m);
+	two(t + 8, d);
+	t[20] = (char)('0' + ms / 100);
+	two(t + 21, ms % 100);
+	return 24;
+}
+
 /* "Sun, 06 Nov 1994 08:49:37 GMT" (RFC 9110 section 5.6.7), made once a second. */
 struct tg_view px_text_date(struct tg_proxy *p)
 {
@@ -88,20 +115,17 @@ struct tg_view px_text_date(struct tg_proxy *p)
 	static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	uint64_t second = (px_now(p) + p->conf.realtime_offset) / TG_SEC;
 	char *t = p->date_text;
-	uint32_t y, m, d, s = (uint32_t)(second % 86400);
+	uint32_t y, m, d;
 
 	if (second != p->date_second) {
 		p->date_second = second;
-		civil((int64_t)(second / 86400), &y, &m, &d);
 		memcpy(t, "Thu, 01 Jan 1970 00:00:00 GMT", 29);
+		put_date(t + 17, second, &y, &m, &d);
 		memcpy(t, days + 3 * (second / 86400 % 7), 3);
 		two(t + 5, d);
 		memcpy(t + 8, months + 3 * (m - 1), 3);
 		two(t + 12, y / 100);
 		two(t + 14, y % 100);
-		two(t + 17, s / 3600);
-		two(t + 20, s / 60 % 60);
-		two(t + 23, s % 60);
 	}
 	return tg_view_of(t, 29);
 }

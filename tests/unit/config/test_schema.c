@@ -88,7 +88,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
 	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",
-	"default_value."};
+	"default_value.", "redirect.", "direct_response.", "regex_rewrite.",
+	"host_rewrite_path_regex."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)
