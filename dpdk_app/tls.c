@@ -616,8 +616,10 @@ void tg_tls_look(struct tg_app *app)
 	fresh = tg_tls_store_tick(c->store, seconds());
 	pthread_mutex_unlock(&c->lock);
 	say_failures(app);
-	/* Also while something is wrong: a certificate may only have to become valid. */
-	if (c->blind || c->fault || monotonic() - c->compared_at >= COMPARE_NS)
+	/* Also while something is wrong: a certificate may only have to become valid. Not in the
+	 * middle of a change, which is read when it is over. */
+	if ((c->blind || c->fault || monotonic() - c->compared_at >= COMPARE_NS) &&
+		!c->changed_at && !(c->watch && tg_watch_writing(c->watch)))
 		fresh |= refresh(c);
 	if (fresh)
 		hand_out(app);

@@ -8,13 +8,15 @@ static void remove_all(struct tg_msg *m, struct tg_view name)
 		f->removed = true;
 }
 
-/* Room for one more field. */
+#define OTHERS 8 /* fields that are added behind the edits, by whoever frames the message */
+
+/* Room for one more field, and for those. */
 static bool make_room(struct tg_msg *m, struct tg_arena *a)
 {
 	uint32_t cap = m->field_cap + 32u;
 	struct tg_field *fields;
 
-	if (m->n_fields < m->field_cap)
+	if (m->n_fields + OTHERS < m->field_cap)
 		return true;
 	fields = cap <= UINT16_MAX ? tg_arena_alloc(a, cap * (uint32_t)sizeof(*fields)) : NULL;
 	if (!fields)

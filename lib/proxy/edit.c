@@ -50,8 +50,9 @@ static struct tg_view tls_text(const struct px_exch *ex, enum tg_edit_var var)
 
 	if (!tg_tls_info(ex->down->conn, &tls))
 		return TG_VIEW_NONE;
+	/* The client's own word, which is any bytes; in a field only a name may be. */
 	if (var == TG_VAR_REQUESTED_SERVER_NAME)
-		return tls.sni;
+		return tg_is_authority(tls.sni) ? tls.sni : TG_VIEW_NONE;
 	if (!tls.peer)
 		return TG_VIEW_NONE;
 	return var == TG_VAR_DOWNSTREAM_PEER_SUBJECT ? tls.peer->subject : tls.peer->uri;

@@ -173,6 +173,8 @@ void px_exch_end(struct px_exch *ex)
 {
 	struct tg_proxy *p = ex->proxy;
 
+	if (tg_unlikely(ex->down->shadow))
+		px_shadow_leave(ex->down);
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
 	if (ex->retry)
 		px_retry_end(ex);

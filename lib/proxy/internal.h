@@ -367,6 +367,7 @@ void px_shadows_run(struct px_exch *ex);   /* behind the pump; only if ex->shado
 void px_shadows_end(struct px_exch *ex);   /* ex ends */
 void px_shadows_abort(struct tg_proxy *p); /* all there are */
 void px_shadow_free(struct px_down *d);    /* d's exchange is gone */
+void px_shadow_leave(struct px_down *d);   /* its request feeds it no more; before it ends */
 
 /* edit.c: only if ex->route. False: no memory. m: the response, before it is framed. */
 bool px_edit_request(struct px_exch *ex);

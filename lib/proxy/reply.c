@@ -217,6 +217,8 @@ static void answer(struct px_exch *ex, const struct answer *a)
 	struct px_down *d = ex->down;
 	struct tg_view text;
 
+	if (tg_unlikely(d->shadow))
+		px_shadow_leave(d);
 	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
 	if (ex->retry)
 		px_retry_end(ex);

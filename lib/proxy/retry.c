@@ -13,7 +13,7 @@ static const struct tg_retry_statuses no_statuses;
  * unread, as Envoy does. */
 static bool trusted(const struct tg_listener_conf *lc)
 {
-	return !lc->use_remote_address || lc->xff_num_trusted_hops;
+	return !lc->use_remote_address;
 }
 
 static bool is_order(uint16_t id)
@@ -27,9 +27,11 @@ static bool number(struct tg_view v, uint64_t *out)
 	uint64_t n = 0;
 
 	for (uint32_t i = 0; i < v.n; i++) {
-		if ((uint8_t)(v.p[i] - '0') > 9 || n > UINT32_MAX)
+		if ((uint8_t)(v.p[i] - '0') > 9)
 			return false;
 		n = n * 10 + (uint64_t)(v.p[i] - '0');
+		if (n > UINT32_MAX)
+			return false;
 	}
 	*out = n;
 	return v.n > 0;
@@ -267,6 +269,7 @@ static void schedule(struct px_exch *ex)
 	ex->transport = TG_WHY_none;
 	ex->resp_head = (struct px_head){0};
 	ex->resp_head_at = 0;
+	ex->interims = 0;
 	ex->state = PX_EX_BACKOFF;
 	r->try_until = UINT64_MAX;
 	r->again_at =

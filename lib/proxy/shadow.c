@@ -145,14 +145,21 @@ static void unlink_from(struct px_exch *ex, struct px_shadow *s)
 	s->next = NULL;
 }
 
+void px_shadow_leave(struct px_down *d)
+{
+	struct px_shadow *s = TG_CONTAINER(d, struct px_shadow, down);
+
+	if (s->of)
+		unlink_from(s->of, s);
+}
+
 void px_shadow_free(struct px_down *d)
 {
 	struct px_shadow *s = TG_CONTAINER(d, struct px_shadow, down);
 	struct tg_proxy *p = d->ln->proxy;
 
 	tg_timer_stop(p->wheel, &d->timer);
-	if (s->of)
-		unlink_from(s->of, s);
+	px_shadow_leave(d);
 	d->used = false;
 	tg_pool_put(&p->shadows, s);
 }
@@ -307,6 +314,7 @@ void px_shadows_run(struct px_exch *ex)
 	bool ended = ex->req_pump.in.ended;
 
 	for (struct px_shadow *s = ex->shadows, *next; s; s = next) {
+		/* When one gives its connection back, the next one may get a turn, and end too. */
 		next = s->next;
 		if (ended && ex->req.body == TG_BODY_CHUNKED && !s->full) {
 			if (QUEUE_BYTES - s->n >= 5)
@@ -316,11 +324,13 @@ void px_shadows_run(struct px_exch *ex)
 		}
 		if (s->full) {
 			give_up(s);
-			continue;
+		} else {
+			if (ended)
+				unlink_from(ex, s);
+			px_down_run(&s->down);
 		}
-		if (ended)
-			unlink_from(ex, s);
-		px_down_run(&s->down);
+		if (next && next->of != ex)
+			next = ex->shadows;
 	}
 }
 

@@ -471,12 +471,12 @@ static bool choose_endpoint(struct px_exch *ex)
 	const struct tg_endpoint *e = choose(ex);
 	struct px_endpoint *ep = e ? px_endpoint_of(ex->proxy, ex->snap, ex->cluster, e) : NULL;
 
+	if (ep)
+		ep->refs++; /* first: it may be the same, held by nobody else */
 	if (ex->ep)
 		px_endpoint_put(ex->ep);
 	ex->ep = ep;
 	ex->chosen = e;
-	if (ep)
-		ep->refs++;
 	if (e && tg_unlikely(ex->retry != NULL))
 		px_retry_chosen(ex);
 	return ep;

@@ -328,12 +328,12 @@ static bool answer(struct tg_hs *hs, const struct tg_hello *h, struct tg_view me
 	struct tg_serve *s = &hs->serve;
 	struct put o = {w->flight, 0};
 	uint32_t n = tg_exchange(lib, h->group, h->share, share, secret);
-	bool ok;
+	bool ok = n;
 
-	if (!n)
-		return false;
-	tg_sched_begin(&s->sched, suite, psk);
-	ok = put_hello(&o, h, suite, lib, tg_view_of(share, n), s->resumed);
+	if (ok) {
+		tg_sched_begin(&s->sched, suite, psk);
+		ok = put_hello(&o, h, suite, lib, tg_view_of(share, n), s->resumed);
+	}
 	if (ok) {
 		tg_sched_add(&s->sched, message);
 		add_from(&s->sched, &o, 0);

