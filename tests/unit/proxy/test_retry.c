@@ -304,6 +304,7 @@ static void a_trusted_client_may_ask(void)
 		bench_route()->retry = NULL;
 		bench_route()->attempt_count = 0;
 		bench_web()->use_remote_address = !trusted;
+		bench_web()->xff_num_trusted_hops = 1; /* who is behind them is still a stranger */
 		bench_send(c, asks);
 		got = bench_got(b.origin[0]);
 		CU_ASSERT_PTR_NULL(strcasestr(got, "retry-on"));
@@ -340,6 +341,28 @@ static void headers_and_limits_of_others_decide(void)
 	bench_end();
 }
 
+/* Only the exchange holds it any more, and chooses it again. */
+static void an_endpoint_that_a_reload_removed(void)
+{
+	struct bench_peer *c = start(TG_RETRY_5XX, 2);
+	struct tg_snapshot *old = b.snap, *next = bench_snapshot(2);
+
+	bench_send(c, GET);
+	bench_send(b.origin[0],
+		"HTTP/1.1 503 Busy\r\nConnection: close\r\nContent-Length: 4\r\n\r\nbusy");
+	next->clusters[0].endpoints[0].addr.port = 99;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, next), 0);
+	bench_advance(BACKOFF);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(has(bench_got(c), "hello"));
+	CU_ASSERT_EQUAL(old->worker[0].pins, 0);
+	b.snap = next;
+	bench_snapshot_free(old);
+	CU_ASSERT_TRUE(tg_proxy_validate(b.proxy));
+	bench_end();
+}
+
 TG_TEST_MAIN("retry", {"a bad status is tried again", a_bad_status_is_tried_again},
 	{"the last answer is passed on", the_last_answer_is_passed_on},
 	{"what the policy does not name is passed on", what_the_policy_does_not_name_is_passed_on},
@@ -351,4 +374,5 @@ TG_TEST_MAIN("retry", {"a bad status is tried again", a_bad_status_is_tried_agai
 	{"another endpoint is tried", another_endpoint_is_tried},
 	{"the breaker bounds retries", the_breaker_bounds_retries},
 	{"a trusted client may ask", a_trusted_client_may_ask},
-	{"headers and limits of others decide", headers_and_limits_of_others_decide})
+	{"headers and limits of others decide", headers_and_limits_of_others_decide},
+	{"an endpoint that a reload removed", an_endpoint_that_a_reload_removed})
