@@ -362,6 +362,6 @@ if __name__ == '__main__':
                      allowed={
                          # Where hundreds connect at once, the last ACK of some is lost on its way to
                          # the origin, which asks again.
-                         'tcp_syn_challenged', 'tcp_ack_future',
+                         'tcp_syn_challenged', 'tcp_ack_future', 'conn_idle',
                          'req_overflow', 'conn_reset_by_peer', 'conn_refused', 'req_upstream_reset',
                          'req_upstream_timeout'}))
