@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Adds up one Meson test log: `count_tests.py LOG NAME`.
 
-Prints a line for each test that did not pass, with why, and last `PASSED FAILED SKIPPED`. A log that
-is missing or empty is a failure: a suite that ran nothing has shown nothing.
+Prints for each test that did not pass a line and the beginning of what it said, and last `PASSED FAILED SKIPPED`. A log that is missing or empty is a failure: a suite that ran
+nothing has shown nothing.
 """
 import json
 import re
@@ -17,6 +17,11 @@ def reason(stdout):
         if re.match(r"(?i)\W*skip", line):
             return line.strip()
     return "no reason given"
+
+
+def why(stderr, most=30):
+    """What a failed test said: the end-to-end tests name each failed case and its reason there."""
+    return ["    " + line[:300] for line in stderr.splitlines() if line.strip()][:most]
 
 
 def main():
@@ -36,6 +41,8 @@ def main():
         else:
             failed += 1
             print(f"FAILED: {row['name']} ({row['result']})")
+            for line in why(row.get("stderr") or ""):
+                print(line)
     if not rows:
         failed += 1
         print(f"FAILED: {name}: no test ran")
