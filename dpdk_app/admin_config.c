@@ -62,12 +62,14 @@ static void endpoint_text(
 	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
 {
 	struct tg_endpoint_view v = endpoint_sum(q, c, ep);
+	char flags[TG_HEALTH_TEXT];
 
 	for (size_t i = 0; i < TG_ARRAY_LEN(columns); i++)
 		fprintf(q->out, "%s::%s::%s::%" PRIu64 "\n", c->name, ep->text, columns[i].name,
 			column(&v, i));
 	fprintf(q->out, "%s::%s::rq_success::%" PRIu64 "\n", c->name, ep->text, rq_success(&v));
-	fprintf(q->out, "%s::%s::health_flags::healthy\n", c->name, ep->text);
+	fprintf(q->out, "%s::%s::health_flags::%s\n", c->name, ep->text,
+		tg_health_text(tg_host_flags(ep->host), flags));
 	fprintf(q->out, "%s::%s::weight::%u\n", c->name, ep->text, ep->weight);
 }
 
@@ -96,6 +98,24 @@ static json_t *stat_json(const char *name, bool gauge, uint64_t value)
 		"value", text);
 }
 
+/* As Envoy's HostHealthStatus: flags that are not set are left out. */
+static json_t *health_json(uint32_t flags)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} words[] = {{TG_HEALTH_FAILED_ACTIVE, "failed_active_health_check"},
+		{TG_HEALTH_FAILED_OUTLIER, "failed_outlier_check"},
+		{TG_HEALTH_DEGRADED, "failed_active_degraded_check"},
+		{TG_HEALTH_PENDING, "pending_active_hc"}, {TG_HEALTH_TIMEOUT, "active_hc_timeout"}};
+	json_t *j = json_pack("{s:s}", "eds_health_status", "HEALTHY");
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(words); i++)
+		if (flags & words[i].flag)
+			json_object_set_new(j, words[i].name, json_true());
+	return j;
+}
+
 static json_t *endpoint_json(
 	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
 {
@@ -106,8 +126,8 @@ static json_t *endpoint_json(
 		json_array_append_new(
 			stats, stat_json(columns[i].name, columns[i].gauge, column(&v, i)));
 	json_array_append_new(stats, stat_json("rq_success", false, rq_success(&v)));
-	return json_pack("{s:o, s:o, s:{s:s}, s:i}", "address", tg_admin_sockaddr(&ep->addr),
-		"stats", stats, "health_status", "eds_health_status", "HEALTHY", "weight",
+	return json_pack("{s:o, s:o, s:o, s:i}", "address", tg_admin_sockaddr(&ep->addr), "stats",
+		stats, "health_status", health_json(tg_host_flags(ep->host)), "weight",
 		(int)ep->weight);
 }
 

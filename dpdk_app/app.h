@@ -140,6 +140,7 @@ struct tg_app {
 	struct tg_port ports[TG_NETIF_MAX];
 	struct tg_stats *stats;
 	struct tg_breakers *breakers;
+	struct tg_health *health;
 	struct tg_steer steer;
 	uint8_t secret[32];                           /* TCP's */
 	struct rte_ring *steer_rings[TG_MAX_WORKERS]; /* NULL: one worker */

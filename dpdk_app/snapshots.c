@@ -22,7 +22,9 @@ int tg_config_start(struct tg_app *app, struct tg_errbuf *e)
 	app->n_workers = app->boot->dataplane.workers;
 	app->stats = tg_stats_create(app->n_workers);
 	app->breakers = tg_breakers_create(app->n_workers);
-	if (!app->stats || tg_snapshot_bind_stats(app->boot, app->stats)) {
+	app->health = tg_health_create(app->n_workers);
+	if (!app->stats || !app->health || tg_snapshot_bind_stats(app->boot, app->stats) ||
+		tg_snapshot_bind_health(app->boot, app->health)) {
 		tg_config_stop(app);
 		return tg_fail(e, TG_ENOMEM, "out of memory for the statistics");
 	}
@@ -46,6 +48,8 @@ void tg_config_stop(struct tg_app *app)
 	if (app->stats)
 		tg_stats_destroy(app->stats);
 	tg_breakers_destroy(app->breakers);
+	tg_health_destroy(app->health);
+	app->health = NULL;
 	app->stats = NULL;
 }
 
@@ -105,7 +109,8 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 			tg_snapshot_free(next);
 			next = NULL;
 		}
-		if (next && tg_snapshot_bind_stats(next, app->stats)) {
+		if (next && (tg_snapshot_bind_stats(next, app->stats) ||
+				    tg_snapshot_bind_health(next, app->health))) {
 			tg_tls_forget(app, next);
 			fprintf(err, "out of memory for the statistics\n");
 			tg_snapshot_free(next);

@@ -45,6 +45,19 @@ static uint64_t stat_of(const json_t *stats, const char *name)
 	return 0;
 }
 
+/* "healthy", or what is found against it, as in the text of /clusters. */
+static const char *health_of(const json_t *status, char out[static 160])
+{
+	const char *key;
+	json_t *v;
+	size_t n = 0;
+
+	snprintf(out, 160, "healthy");
+	json_object_foreach((json_t *)status, key, v) if (json_is_true(v) && n < 120) n +=
+		(size_t)snprintf(out + n, 160 - n, "%s%s", n ? "," : "", key);
+	return out;
+}
+
 void tgctl_show_clusters(const json_t *j, bool all)
 {
 	size_t i, k;
@@ -57,7 +70,7 @@ void tgctl_show_clusters(const json_t *j, bool all)
 		json_array_foreach(json_object_get(c, "host_statuses"), k, h)
 		{
 			const json_t *s = json_object_get(h, "stats");
-			char addr[64];
+			char addr[64], health[160];
 
 			printf("%-20s %-24s %6" PRId64 " %9" PRIu64 " %7" PRIu64 " %9" PRIu64
 			       " %9" PRIu64 " %10" PRIu64 " %9" PRIu64 "  %s\n",
@@ -65,7 +78,7 @@ void tgctl_show_clusters(const json_t *j, bool all)
 				num(h, "weight"), stat_of(s, "cx_active"), stat_of(s, "cx_idle"),
 				stat_of(s, "cx_connect_fail"), stat_of(s, "rq_active"),
 				stat_of(s, "rq_total"), stat_of(s, "rq_error"),
-				str(json_object_get(h, "health_status"), "eds_health_status"));
+				health_of(json_object_get(h, "health_status"), health));
 		}
 	}
 }

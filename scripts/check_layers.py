@@ -47,7 +47,7 @@ OWNER = {
     'fault': 'filter',
     'ratelimit': 'filter',
     'bucket': 'base', 'connlimit': 'base',
-    'breaker': 'route', 'lb': 'route', 'retry': 'route',
+    'breaker': 'route', 'health': 'route', 'lb': 'route', 'retry': 'route',
 }
 
 # Header of a library (a prefix) and the folders that may include it.

@@ -161,6 +161,9 @@ void tg_snapshot_free(struct tg_snapshot *s);
  * wants to know the number of workers, which is in the snapshot). TG_ENOMEM. */
 int tg_snapshot_bind_stats(struct tg_snapshot *s, struct tg_stats *stats);
 
+/* Gives every endpoint its health (health.h), until it is freed. TG_ENOMEM. */
+int tg_snapshot_bind_health(struct tg_snapshot *s, struct tg_health *h);
+
 /* What differs in the part that is fixed at start; prints a line for each to err and returns how
  * many. */
 uint32_t tg_config_static_diff(

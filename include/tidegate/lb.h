@@ -20,8 +20,35 @@ struct tg_cluster;
 struct tg_endpoint;
 typedef void *tg_alloc_fn(void *ctx, size_t n);
 
+/* The endpoints of a cluster that a worker chooses from: those whose verdicts (health.h) let it.
+ * tg_lb_set_make() alone says which they are, when it is made and whenever a verdict has changed.
+ * Owner: a worker. Memory: tg_lb_set_bytes(), at the adoption of a snapshot; about 9 bytes an
+ * endpoint. */
+struct tg_lb_set {
+	uint32_t generation; /* of the verdicts that it is made of */
+	uint32_t n;          /* endpoints in it */
+	bool all;            /* every one is: the cluster's own tables hold */
+	/* If not all: */
+	uint32_t total, stride; /* as the cluster's */
+	uint32_t *index;        /* [n] which they are */
+	uint32_t *upto;         /* [n] weights up to and with that one */
+	uint8_t *in;            /* [c->n_endpoints] */
+	uint64_t next;          /* ns: it is not made again before */
+};
+
+size_t tg_lb_set_bytes(const struct tg_cluster *c);
+/* memory: so many bytes, aligned for a uint32_t, which outlive the set. */
+void tg_lb_set_init(struct tg_lb_set *set, const struct tg_cluster *c, void *memory);
+void tg_lb_set_make(struct tg_lb_set *set, const struct tg_cluster *c, uint64_t now);
+/* set NULL: yes */
+bool tg_lb_set_has(
+	const struct tg_lb_set *set, const struct tg_cluster *c, const struct tg_endpoint *e);
+/* Of weighted round robin over n endpoints with weights of this sum. */
+uint32_t tg_lb_stride(uint32_t total, uint32_t n);
+
 struct tg_lb_ask {
 	struct tg_rng *rng;
+	const struct tg_lb_set *set; /* NULL: all of the cluster */
 	uint32_t *pos; /* round_robin's, of this worker and cluster; any value is fine */
 	bool has_hash; /* false: as good as any */
 	uint64_t hash;
@@ -35,14 +62,14 @@ struct tg_lb_ops {
 	const char *name;
 	/* c's endpoints have their weights. TG_ENOMEM. NULL: nothing to make */
 	int (*compile)(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
-	/* c has at least two endpoints. */
+	/* The set has at least two endpoints. */
 	const struct tg_endpoint *(*pick)(const struct tg_cluster *c, const struct tg_lb_ask *ask);
 };
 
 extern const struct tg_lb_ops tg_lb_ops_round_robin, tg_lb_ops_least_request, tg_lb_ops_random,
 	tg_lb_ops_ring_hash, tg_lb_ops_maglev;
 
-/* By c->lb; NULL only if there is no endpoint. */
+/* By c->lb; NULL only if the set is empty. */
 const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask);
 
 /* A route's hash_policy: what of a request decides, for ring_hash and maglev. */

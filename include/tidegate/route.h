@@ -16,6 +16,7 @@
 #include <tidegate/addr.h>
 #include <tidegate/breaker.h>
 #include <tidegate/edit.h>
+#include <tidegate/health.h>
 #include <tidegate/lb.h>
 #include <tidegate/match.h>
 #include <tidegate/retry.h>
@@ -27,6 +28,7 @@ struct tg_endpoint {
 	uint32_t weight;         /* 1.. */
 	uint32_t id;             /* dense over the snapshot: index of per-worker arrays */
 	uint32_t upto;           /* set by tg_cluster_compile(): weights up to and with this one */
+	struct tg_host *host;    /* its health; NULL: not bound, and healthy */
 	char text[TG_ADDR_TEXT]; /* "10.77.2.2:8080", for logs and /clusters */
 };
 
@@ -54,9 +56,10 @@ struct tg_cluster {
 	uint32_t table_size;           /* maglev: a prime; 65537 */
 	uint32_t total_weight, stride; /* set by tg_cluster_compile(), and these: */
 	uint32_t n_ring;
-	struct tg_ring_point *ring;     /* by hash */
-	uint32_t *table;                /* endpoints' indices */
-	struct tg_cluster_stats *stats; /* [worker]; survives reloads */
+	struct tg_ring_point *ring;       /* by hash */
+	uint32_t *table;                  /* endpoints' indices */
+	struct tg_cluster_stats *stats;   /* [worker]; survives reloads */
+	struct tg_health_cluster *health; /* health.h; NULL: not bound */
 };
 
 #define TG_ATTEMPT_COUNT_REQUEST 1u

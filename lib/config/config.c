@@ -84,6 +84,8 @@ void tg_snapshot_free(struct tg_snapshot *s)
 	if (!s)
 		return;
 	o = TG_CONTAINER(s, struct owned, s);
+	for (uint32_t i = 0; i < s->n_clusters && s->clusters; i++)
+		tg_health_unbind(&s->clusters[i]);
 	cfg_regexes_free(&o->regexes);
 	cfg_mem_free(&o->mem);
 	free(o);
@@ -103,6 +105,14 @@ int tg_snapshot_bind_stats(struct tg_snapshot *s, struct tg_stats *stats)
 	}
 	for (uint32_t i = 0; i < s->n_chains; i++)
 		if (tg_filter_chain_bind(s->chains[i].chain, stats, s->chains[i].listener))
+			return TG_ENOMEM;
+	return 0;
+}
+
+int tg_snapshot_bind_health(struct tg_snapshot *s, struct tg_health *h)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (tg_health_bind(h, &s->clusters[i]))
 			return TG_ENOMEM;
 	return 0;
 }

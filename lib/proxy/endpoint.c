@@ -103,6 +103,26 @@ static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t m
 	*out = ep;
 }
 
+/* What this worker chooses from, of each cluster, in one block. NULL: no memory. */
+static struct tg_lb_set *make_sets(const struct tg_snapshot *s)
+{
+	size_t head = (s->n_clusters + 1) * sizeof(struct tg_lb_set), size = head;
+	struct tg_lb_set *sets;
+	uint8_t *at;
+
+	for (uint32_t c = 0; c < s->n_clusters; c++)
+		size += tg_lb_set_bytes(&s->clusters[c]);
+	sets = calloc(1, size);
+	if (!sets)
+		return NULL;
+	at = (uint8_t *)sets + head;
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		tg_lb_set_init(&sets[c], &s->clusters[c], at);
+		at += tg_lb_set_bytes(&s->clusters[c]);
+	}
+	return sets;
+}
+
 /* Adoption happens between two turns at a reload: the one place of a worker where memory is asked
  * for. If it is refused, nothing has changed. An endpoint beyond the pool's size has no place and
  * counts as not there (lib/config bounds them below it). */
@@ -112,15 +132,17 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
 	uint32_t *rr = calloc(s->n_clusters + 1, sizeof(*rr));
 	struct tg_breaker **rows = calloc(s->n_clusters + 1, sizeof(struct tg_breaker *));
+	struct tg_lb_set *sets = make_sets(s);
 
 	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
 		size *= 2;
 	table = calloc(size, sizeof(*table));
-	if (!table || !list || !rr || !rows || adopt_breakers(p, s, rows)) {
+	if (!table || !list || !rr || !rows || !sets || adopt_breakers(p, s, rows)) {
 		free(table);
 		free(list);
 		free(rr);
 		free(rows);
+		free(sets);
 		return TG_ENOMEM;
 	}
 	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
@@ -148,8 +170,10 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	free(rows);
 	free(p->endpoints);
 	free(p->rr);
+	free(p->sets);
 	p->endpoints = list;
 	p->rr = rr;
+	p->sets = sets;
 	return 0;
 }
 
@@ -162,6 +186,38 @@ static uint64_t active_at(void *ctx, const struct tg_endpoint *e)
 	return ep ? ep->view.rq_active + ep->n_pending : 0;
 }
 
+/* What a worker chooses from in a cluster of the current snapshot, made anew if it has to be. */
+static const struct tg_lb_set *set_of(struct tg_proxy *p, const struct tg_cluster *c)
+{
+	struct tg_lb_set *set = &p->sets[c->id];
+
+	if (tg_unlikely(set->generation != tg_health_generation(c->health)) &&
+		px_now(p) >= set->next)
+		tg_lb_set_make(set, c, px_now(p));
+	return set;
+}
+
+/* Where there is no set, or it is older than a verdict: a few more choices, then whoever is next.
+ */
+static const struct tg_endpoint *pick_good(const struct tg_cluster *c, struct tg_lb_ask *ask)
+{
+	const struct tg_endpoint *e = tg_lb_pick(c, ask);
+	uint32_t i = e ? (uint32_t)(e - c->endpoints) : 0;
+
+	for (int turn = 0; turn < 8 && e && !tg_health_good(tg_host_flags(e->host)); turn++) {
+		ask->has_hash = false;
+		e = tg_lb_pick(c, ask);
+	}
+	if (!e || tg_health_good(tg_host_flags(e->host)))
+		return e;
+	for (uint32_t n = 0; n < c->n_endpoints; n++) {
+		i = i + 1 < c->n_endpoints ? i + 1 : 0;
+		if (tg_health_good(tg_host_flags(c->endpoints[i].host)))
+			return &c->endpoints[i];
+	}
+	return tg_health_unknown(tg_host_flags(e->host)) ? e : NULL;
+}
+
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
@@ -172,13 +228,16 @@ const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_s
 		ask->pos = &p->rr[c->id];
 		ask->active = active_at;
 		ask->ctx = p;
-	} else {
-		/* Positions and loads are those of the newest snapshot: an older exchange starts
-		 * from anywhere. */
-		anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
-		ask->pos = &anywhere;
+		ask->set = set_of(p, c);
+		if (tg_likely(ask->set->generation == tg_health_generation(c->health)))
+			return tg_lb_pick(c, ask);
+		return pick_good(c, ask);
 	}
-	return tg_lb_pick(c, ask);
+	/* Positions, loads and sets are those of the newest snapshot: an older exchange starts from
+	 * anywhere. */
+	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
+	ask->pos = &anywhere;
+	return pick_good(c, ask);
 }
 
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,

@@ -242,6 +242,7 @@ struct tg_proxy {
 	struct tg_snapshot *snap;
 	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
 	uint32_t *rr;                   /* [snap->n_clusters]: round-robin positions */
+	struct tg_lb_set *sets;         /* [snap->n_clusters]: what is chosen from */
 	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
 	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
 	struct tg_timer yield_timer;

@@ -104,6 +104,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	free(p->fields);
 	free(p->endpoints);
 	free(p->rr);
+	free(p->sets);
 	tg_breakers_destroy(p->own_breakers);
 	free(p);
 }

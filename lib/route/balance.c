@@ -25,6 +25,12 @@ static uint32_t golden_stride(uint32_t total)
 	return s;
 }
 
+uint32_t tg_lb_stride(uint32_t total, uint32_t n)
+{
+	/* Equal weights are taken in the order in which they stand. */
+	return total == n ? 1 : golden_stride(total);
+}
+
 int tg_cluster_compile(struct tg_cluster *c)
 {
 	uint64_t sum = 0;
@@ -39,8 +45,7 @@ int tg_cluster_compile(struct tg_cluster *c)
 	if (sum > UINT32_MAX)
 		return TG_ERANGE;
 	c->total_weight = div ? (uint32_t)sum / div : 0;
-	/* Equal weights are taken in the order in which they stand. */
-	c->stride = c->total_weight == c->n_endpoints ? 1 : golden_stride(c->total_weight);
+	c->stride = tg_lb_stride(c->total_weight, c->n_endpoints);
 	sum = 0;
 	for (uint32_t i = 0; i < c->n_endpoints; i++) {
 		sum += c->endpoints[i].weight / div;
@@ -49,15 +54,37 @@ int tg_cluster_compile(struct tg_cluster *c)
 	return 0;
 }
 
-/* The endpoint whose share of 0 .. total-1 holds `at`. */
-static uint32_t owner_of(const struct tg_cluster *c, uint32_t at)
-{
-	uint32_t lo = 0, hi = c->n_endpoints - 1;
+/* What is chosen from: the whole cluster, or a part of it. */
+struct choice {
+	const struct tg_cluster *c;
+	const struct tg_lb_set *set; /* NULL: the whole */
+	uint32_t n, total;
+};
 
+static struct choice choice_of(const struct tg_cluster *c, const struct tg_lb_set *set)
+{
+	if (set && !set->all)
+		return (struct choice){c, set, set->n, set->total};
+	return (struct choice){
+		c, NULL, c->n_endpoints, c->total_weight ? c->total_weight : c->n_endpoints};
+}
+
+static const struct tg_endpoint *nth(const struct choice *k, uint32_t i)
+{
+	return &k->c->endpoints[k->set ? k->set->index[i] : i];
+}
+
+/* The one whose share of 0 .. total-1 holds `at`. */
+static uint32_t owner_of(const struct choice *k, uint32_t at)
+{
+	uint32_t lo = 0, hi = k->n - 1;
+
+	if (k->total == k->n)
+		return at;
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (at < c->endpoints[mid].upto)
+		if (at < (k->set ? k->set->upto[mid] : k->c->endpoints[mid].upto))
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -65,68 +92,73 @@ static uint32_t owner_of(const struct tg_cluster *c, uint32_t at)
 	return lo;
 }
 
-static uint32_t pick(const struct tg_cluster *c, uint32_t *pos)
+static uint32_t pick(const struct choice *k, uint32_t *pos)
 {
-	uint32_t total = c->total_weight ? c->total_weight : c->n_endpoints;
-	uint32_t p = *pos < total ? *pos : *pos % total;
+	uint32_t p = *pos < k->total ? *pos : *pos % k->total;
+	uint32_t stride = k->set ? k->set->stride : k->c->stride;
 
-	*pos = p + 1 < total ? p + 1 : 0;
-	if (total == c->n_endpoints)
-		return p;
-	return owner_of(c, (uint32_t)((uint64_t)p * c->stride % total));
+	*pos = p + 1 < k->total ? p + 1 : 0;
+	return owner_of(k, k->total == k->n ? p : (uint32_t)((uint64_t)p * stride % k->total));
+}
+
+static const struct tg_endpoint *take_turns(
+	const struct choice *k, uint32_t *pos, const struct tg_endpoint *avoid)
+{
+	uint32_t i = pick(k, pos);
+
+	/* A few more turns keep the weights; beyond (one endpoint has nearly all) take the next. */
+	for (int turn = 0; turn < 4 && nth(k, i) == avoid && k->n > 1; turn++)
+		i = pick(k, pos);
+	if (nth(k, i) == avoid)
+		i = i + 1 < k->n ? i + 1 : 0;
+	return nth(k, i);
 }
 
 const struct tg_endpoint *tg_lb_round_robin(
 	const struct tg_cluster *c, uint32_t *pos, const struct tg_endpoint *avoid)
 {
-	uint32_t i;
+	struct choice k = choice_of(c, NULL);
 
-	if (c->n_endpoints == 0)
-		return NULL;
-	i = pick(c, pos);
-	/* A few more turns keep the weights; beyond (one endpoint has nearly all) take the next. */
-	for (int turn = 0; turn < 4 && &c->endpoints[i] == avoid && c->n_endpoints > 1; turn++)
-		i = pick(c, pos);
-	if (&c->endpoints[i] == avoid)
-		i = i + 1 < c->n_endpoints ? i + 1 : 0;
-	return &c->endpoints[i];
+	return k.n ? take_turns(&k, pos, avoid) : NULL;
 }
 
 static const struct tg_endpoint *round_robin(
 	const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	return tg_lb_round_robin(c, ask->pos, ask->avoid);
-}
+	struct choice k = choice_of(c, ask->set);
 
-static uint32_t draw(const struct tg_cluster *c, struct tg_rng *rng)
-{
-	uint32_t total = c->total_weight ? c->total_weight : c->n_endpoints;
-	uint32_t at = tg_rng_below(rng, total);
-
-	return total == c->n_endpoints ? at : owner_of(c, at);
+	return take_turns(&k, ask->pos, ask->avoid);
 }
 
 /* By weight; seldom `avoid`, and never if a few draws more can help it. */
+static const struct tg_endpoint *draw(const struct choice *k, const struct tg_lb_ask *ask)
+{
+	uint32_t i = owner_of(k, tg_rng_below(ask->rng, k->total));
+
+	for (int turn = 0; turn < 4 && nth(k, i) == ask->avoid; turn++)
+		i = owner_of(k, tg_rng_below(ask->rng, k->total));
+	if (nth(k, i) == ask->avoid)
+		i = i + 1 < k->n ? i + 1 : 0;
+	return nth(k, i);
+}
+
 static const struct tg_endpoint *random_one(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	uint32_t i = draw(c, ask->rng);
+	struct choice k = choice_of(c, ask->set);
 
-	for (int turn = 0; turn < 4 && &c->endpoints[i] == ask->avoid; turn++)
-		i = draw(c, ask->rng);
-	if (&c->endpoints[i] == ask->avoid)
-		i = i + 1 < c->n_endpoints ? i + 1 : 0;
-	return &c->endpoints[i];
+	return draw(&k, ask);
 }
 
 /* The least loaded of a few drawn by weight: requests under way against weight. */
 static const struct tg_endpoint *least_request(
 	const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	const struct tg_endpoint *best = random_one(c, ask);
+	struct choice k = choice_of(c, ask->set);
+	const struct tg_endpoint *best = draw(&k, ask);
 	uint64_t best_load = ask->active ? ask->active(ask->ctx, best) + 1 : 0;
 
 	for (uint32_t i = 1; i < c->choice_count && ask->active; i++) {
-		const struct tg_endpoint *e = random_one(c, ask);
+		const struct tg_endpoint *e = draw(&k, ask);
 		uint64_t load = ask->active(ask->ctx, e) + 1;
 
 		if (load * best->weight < best_load * e->weight) {
@@ -148,7 +180,9 @@ int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
 
 const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	if (c->n_endpoints < 2)
-		return c->n_endpoints ? c->endpoints : NULL;
+	struct choice k = choice_of(c, ask->set);
+
+	if (k.n < 2)
+		return k.n ? nth(&k, 0) : NULL;
 	return c->lb ? c->lb->pick(c, ask) : round_robin(c, ask);
 }

@@ -72,10 +72,10 @@ static const struct tg_endpoint *ring_pick(const struct tg_cluster *c, const str
 
 		lo = lo < c->n_ring ? lo : 0;
 		e = &c->endpoints[c->ring[lo].endpoint];
-		if (e != ask->avoid)
+		if (e != ask->avoid && tg_lb_set_has(ask->set, c, e))
 			return e;
 	}
-	return c->endpoints;
+	return &c->endpoints[ask->set && !ask->set->all ? ask->set->index[0] : 0];
 }
 
 const struct tg_lb_ops tg_lb_ops_ring_hash = {"ring_hash", ring_compile, ring_pick};
@@ -148,11 +148,11 @@ static const struct tg_endpoint *maglev_pick(
 	for (uint32_t i = 0; i < c->table_size; i++) {
 		const struct tg_endpoint *e = &c->endpoints[c->table[at]];
 
-		if (e != ask->avoid)
+		if (e != ask->avoid && tg_lb_set_has(ask->set, c, e))
 			return e;
 		at = at + 1 < c->table_size ? at + 1 : 0;
 	}
-	return c->endpoints;
+	return &c->endpoints[ask->set && !ask->set->all ? ask->set->index[0] : 0];
 }
 
 const struct tg_lb_ops tg_lb_ops_maglev = {"maglev", maglev_compile, maglev_pick};

@@ -16,7 +16,8 @@ static char said[512];
 
 static struct tg_pool exchanges = {
 	.name = "exchange", .size = 512, .count = 100, .in_use = 1, .peak = 4, .refused = 0};
-static struct tg_endpoint endpoint = {.weight = 3, .text = "10.77.2.2:8080"};
+static struct tg_host host = {.flags = TG_HEALTH_FAILED_ACTIVE | TG_HEALTH_TIMEOUT};
+static struct tg_endpoint endpoint = {.weight = 3, .host = &host, .text = "10.77.2.2:8080"};
 static struct tg_cluster cluster = {.name = "v1",
 	.thresholds = {{.max = {1024, 1024, 1024, 3}}, {.max = {1024, 1024, 1024, 3}}},
 	.n_endpoints = 1,

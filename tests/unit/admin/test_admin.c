@@ -196,7 +196,7 @@ static void clusters_and_listeners(void)
 	SAYS("v1::10.77.2.2:8080::cx_active::2\n"); /* both workers' */
 	SAYS("v1::10.77.2.2:8080::rq_total::28\n");
 	SAYS("v1::10.77.2.2:8080::rq_success::12\n");
-	SAYS("v1::10.77.2.2:8080::health_flags::healthy\n");
+	SAYS("v1::10.77.2.2:8080::health_flags::/failed_active_hc/active_hc_timeout\n");
 	SAYS("v1::10.77.2.2:8080::weight::3\n");
 	j = get_json("/clusters?format=json");
 	IS_STR(j, "cluster_statuses.0.name", "v1");

@@ -420,5 +420,7 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"balance: bad weights", balance_bad_weights}, {"lb: weights", lb_weights},
 	{"lb: without a hash", lb_without_hash}, {"lb: least request", lb_least_request},
 	{"lb: little moves", lb_little_moves}, {"lb: hash policies", lb_hash_policies},
-	{"retry: words", retry_words}, {"retry: statuses", retry_statuses},
-	{"retry: failures", retry_failures}, {"retry: back-off", retry_backoff})
+	{"health: registry", health_registry}, {"health: balancers", health_balancers},
+	{"health: never checked", health_pending}, {"retry: words", retry_words},
+	{"retry: statuses", retry_statuses}, {"retry: failures", retry_failures},
+	{"retry: back-off", retry_backoff})
