@@ -35,7 +35,7 @@ struct tg_breaker {
 	struct tg_thresholds thresholds[TG_PRIORITIES]; /* of the newest configuration */
 	struct tg_cluster_stats *stats, *all_stats;     /* this worker's; [n_workers] */
 	uint32_t n_workers;
-	bool starves; /* see tg_breaker_starve() */
+	uint8_t needs[TG_PRIORITIES]; /* enum tg_need, of connections */
 	/* The worker's own to keep: idle connections, and the list of all rows that it ever used */
 	uint32_t n_idle;
 	bool known;
@@ -67,11 +67,26 @@ static inline void tg_breaker_give(struct tg_breaker *b, enum tg_priority p, enu
 /* TG_RES_RETRY, whose limit may be a share of what goes on now. */
 bool tg_breaker_take_retry(struct tg_breaker *b, enum tg_priority p);
 
-/* Connections are kept when nobody uses them, and so are their leases. A worker that has none at
- * all and gets none says so, and the others give up one that is idle. Only where a limit is too
- * small for each worker to own one. */
-bool tg_breaker_scarce(const struct tg_breaker *b, enum tg_priority p); /* so it is here */
-void tg_breaker_starve(struct tg_breaker *b, bool starves);
-bool tg_breaker_others_starve(const struct tg_breaker *b);
+/* Connections are kept when nobody uses them, and so are their leases. A worker whose requests wait
+ * for a connection that it may not open says so, and the others lend it some: of those that idle,
+ * and if it has none at all, of those that come free, down to one each. */
+enum tg_need {
+	TG_NEED_NONE,
+	TG_NEED_MORE,
+	TG_NEED_FIRST, /* it has none, so nothing that comes free of its own will serve it */
+};
+void tg_breaker_need(struct tg_breaker *b, enum tg_priority p, enum tg_need n);
+/* What others need most. */
+enum tg_need tg_breaker_others_need(const struct tg_breaker *b, enum tg_priority p);
+/* Whether any worker needs anything, of any cluster: one load. */
+bool tg_breakers_needed(const struct tg_breakers *b);
+
+/* A connection of this priority that comes free is better given up, and no other one opened. */
+static inline bool tg_breaker_must_lend(
+	const struct tg_breaker *b, enum tg_priority p, uint32_t keep)
+{
+	return b->n_workers > 1 && b->lease[p][TG_RES_CX].used > keep &&
+	       tg_breaker_others_need(b, p) == TG_NEED_FIRST;
+}
 
 #endif

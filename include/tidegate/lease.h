@@ -12,9 +12,8 @@
  *
  *	pool.leased  [###### A used ######|A spare|### B used ###|B]............... limit
  *
- * `floor`: so much of the limit belongs to each worker for good, so that none can be starved by
- * what others keep (pooled connections). Where the limit is too small for that, nobody owns any.
- * Refusals may come early by those that others own and do not use, too.
+ * Nobody owns a part of the limit: what one worker does not use another may have. That none is
+ * starved by what others keep for later is for those who keep it (tg_breaker_need()).
  *
  * When the limit falls (a reload), what is given goes back at once until the rest fits. While some
  * workers know the new limit and others the old one, the sum stays below the larger of both.
@@ -30,15 +29,14 @@
 #include <stdint.h>
 
 struct tg_lease_pool {
-	int64_t leased; /* units that workers hold, without what each of them owns */
+	int64_t leased; /* units that workers hold */
 };
 
 struct tg_lease {
 	struct tg_lease_pool *pool;
-	uint32_t limit;      /* of the pool: the configured one without what the workers own */
+	uint32_t limit;      /* of the pool */
 	uint32_t batch;      /* units taken at a time; 1 .. */
 	uint32_t used, held; /* used <= held */
-	uint32_t own;        /* of held: not the pool's */
 	uint32_t keep;       /* units that may be held beyond used; 0 while above a new limit */
 };
 
@@ -50,7 +48,7 @@ void tg_lease_pool_add(struct tg_lease_pool *p, int64_t n);
 /* Zeroed memory becomes a lease that is refused everything. */
 void tg_lease_init(struct tg_lease *l, struct tg_lease_pool *pool);
 /* The limit of all n_workers together, from now on. What this one does not use goes back. */
-void tg_lease_limit(struct tg_lease *l, uint32_t limit, uint32_t n_workers, uint32_t floor);
+void tg_lease_limit(struct tg_lease *l, uint32_t limit, uint32_t n_workers);
 
 bool tg_lease_more(struct tg_lease *l); /* private */
 void tg_lease_less(struct tg_lease *l);
@@ -67,7 +65,7 @@ static inline bool tg_lease_take(struct tg_lease *l)
 static inline void tg_lease_give(struct tg_lease *l)
 {
 	l->used--;
-	if (l->held - l->used > l->keep && l->held - l->own > l->keep)
+	if (l->held - l->used > l->keep)
 		tg_lease_less(l);
 }
 

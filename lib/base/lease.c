@@ -43,18 +43,13 @@ static uint32_t keep_of(const struct tg_lease *l)
 	return fits(l) ? 2 * (l->batch - 1) : 0;
 }
 
-void tg_lease_limit(struct tg_lease *l, uint32_t limit, uint32_t n_workers, uint32_t floor)
+void tg_lease_limit(struct tg_lease *l, uint32_t limit, uint32_t n_workers)
 {
-	uint64_t owned = (uint64_t)n_workers * floor;
-	uint32_t own = limit >= owned ? floor : 0, held = larger(l->used, own);
-	int64_t change = (int64_t)(held - own) - (int64_t)(l->held - l->own);
-
-	l->limit = limit - own * n_workers;
+	l->limit = limit;
 	l->batch = n_workers == 1 ? larger(limit, 1) : larger(limit / n_workers / SHARES, 1);
-	if (change)
-		tg_lease_pool_add(l->pool, change);
-	l->held = held;
-	l->own = own;
+	if (l->held != l->used)
+		tg_lease_pool_add(l->pool, -(int64_t)(l->held - l->used));
+	l->held = l->used;
 	l->keep = keep_of(l);
 }
 
@@ -70,7 +65,7 @@ bool tg_lease_more(struct tg_lease *l)
  * here again. */
 void tg_lease_less(struct tg_lease *l)
 {
-	uint32_t rest = larger(l->used + l->keep / 2, l->own);
+	uint32_t rest = l->used + l->keep / 2;
 
 	tg_lease_pool_add(l->pool, -(int64_t)(l->held - rest));
 	l->held = rest;

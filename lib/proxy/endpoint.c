@@ -6,6 +6,7 @@
 static void free_endpoint(struct px_endpoint *ep)
 {
 	ep->used = false;
+	tg_list_del(&ep->live);
 	tg_pool_put(&ep->proxy->endpoint_pool, ep);
 }
 
@@ -36,7 +37,9 @@ static struct px_endpoint *new_endpoint(
 		return NULL;
 	memset(ep, 0, sizeof(*ep));
 	tg_list_init(&ep->idle);
-	tg_list_init(&ep->pending);
+	for (uint32_t i = 0; i < TG_PRIORITIES; i++)
+		tg_list_init(&ep->pending[i]);
+	tg_list_init(&ep->live);
 	ep->addr = *a;
 	strncpy(ep->cluster, breaker->name, TG_PX_NAME_MAX - 1);
 	ep->breaker = breaker;
@@ -240,19 +243,28 @@ const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_s
 	return pick_good(c, ask);
 }
 
-struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
+struct px_endpoint *px_endpoint_known(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, const struct tg_endpoint *e)
 {
-	struct tg_breaker *b = p->known;
-	struct px_endpoint *ep;
-
 	if (s == p->snap)
 		return p->endpoints[e->id];
 	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		ep = tg_pool_at(&p->endpoint_pool, i);
+		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
+
 		if (ep->used && same_endpoint(ep, c->name, &e->addr))
 			return ep;
 	}
+	return NULL;
+}
+
+struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *e)
+{
+	struct px_endpoint *ep = px_endpoint_known(p, s, c, e);
+	struct tg_breaker *b = p->known;
+
+	if (ep || s == p->snap)
+		return ep;
 	while (b && strcmp(b->name, c->name) != 0)
 		b = b->next;
 	ep = b ? new_endpoint(p, b, &e->addr) : NULL;

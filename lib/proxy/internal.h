@@ -50,13 +50,15 @@ struct px_listener {
 
 /* An origin address within a cluster; outlives reloads while it has connections. */
 struct px_endpoint {
-	struct tg_link idle;    /* ups, most recently used last */
-	struct tg_link pending; /* exchanges that wait for a connection */
+	struct tg_link idle;                   /* ups, most recently used last */
+	struct tg_link pending[TG_PRIORITIES]; /* exchanges that wait for a connection */
+	struct tg_link live;                   /* p->live: has some of either; see yield.c */
 	struct tg_sockaddr addr;
 	char cluster[TG_PX_NAME_MAX];
 	struct tg_breaker *breaker;     /* this worker's part of its cluster's */
 	struct tg_cluster_stats *stats; /* this worker's */
 	uint32_t n_conns, n_idle, n_connecting, n_pending;
+	uint32_t connecting[TG_PRIORITIES], waiting[TG_PRIORITIES]; /* the last two, parted */
 	uint32_t refs; /* exchanges and ups that point here */
 	bool used, wanted;
 	struct tg_endpoint_view view;
@@ -246,6 +248,7 @@ struct tg_proxy {
 	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
 	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
 	struct tg_timer yield_timer;
+	struct tg_link live; /* endpoints, if there are other workers */
 	struct tg_pool downs, ups, exchs, l4s;
 	struct tg_arena_source arenas;
 	struct tg_pool listener_pool, endpoint_pool, shadows;
@@ -430,8 +433,9 @@ void px_up_try_again(struct px_endpoint *ep); /* for those that wait */
 
 /* yield.c */
 int px_yield_init(struct tg_proxy *p);
+void px_yield_end(struct tg_proxy *p); /* it needs nothing any more */
 /* ep has connections that idle, or requests that wait for one. */
-void px_yield_arm(const struct px_endpoint *ep);
+void px_yield_arm(struct px_endpoint *ep);
 
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
@@ -440,6 +444,9 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask);
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *e);
+/* The same, if it is there already. */
+struct px_endpoint *px_endpoint_known(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, const struct tg_endpoint *e);
 
 /* l4.c */

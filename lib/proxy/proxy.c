@@ -39,6 +39,7 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->stats = conf->stats;
 	tg_rng_seed(&p->rng, conf->seed);
 	tg_list_init(&p->heads);
+	tg_list_init(&p->live);
 	p->field_cap = 1024 + TG_PX_FIELDS_ADDED;
 	p->fields = calloc(p->field_cap, sizeof(*p->fields));
 	p->breakers = conf->breakers;
@@ -75,6 +76,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 {
 	tg_proxy_abort_all(p);
 	tg_timer_stop(p->wheel, &p->yield_timer);
+	px_yield_end(p);
 	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
 		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
 

@@ -16,6 +16,12 @@ static void not_idle(struct px_up *u)
 	u->ep->view.cx_idle--;
 }
 
+static void not_connecting(struct px_up *u)
+{
+	u->ep->n_connecting--;
+	u->ep->connecting[u->priority]--;
+}
+
 static void free_up(struct px_up *u)
 {
 	struct px_endpoint *ep = u->ep;
@@ -25,7 +31,7 @@ static void free_up(struct px_up *u)
 	if (u->state == PX_UP_IDLE)
 		not_idle(u);
 	if (u->state == PX_UP_CONNECTING)
-		ep->n_connecting--;
+		not_connecting(u);
 	if (u->ex)
 		u->ex->up = NULL;
 	if (u->l4)
@@ -142,7 +148,8 @@ void px_up_release(struct px_up *u, enum px_release how)
 	end_exchange_of(u);
 	if (how == PX_RELEASE_ABORT) {
 		px_up_abort(u, TG_WHY_conn_aborted);
-	} else if (how == PX_RELEASE_CLOSE || !wanted || is_expired(u)) {
+	} else if (how == PX_RELEASE_CLOSE || !wanted || is_expired(u) ||
+		   tg_breaker_must_lend(u->ep->breaker, u->priority, 1)) {
 		close_up(u);
 	} else {
 		to_idle(u);
@@ -221,6 +228,8 @@ struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
 	struct px_up *u;
 
 	*err = TG_EAGAIN;
+	if (tg_breaker_must_lend(ep->breaker, priority, 0))
+		return NULL;
 	if (!tg_breaker_take(ep->breaker, priority, TG_RES_CX))
 		return NULL;
 	*err = TG_ENOMEM;
@@ -235,7 +244,7 @@ struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
 	*err = dial(u, ep, c, l4 != NULL);
 	if (*err)
 		return NULL;
-	tg_breaker_starve(ep->breaker, false);
+	tg_breaker_need(ep->breaker, priority, TG_NEED_NONE);
 	u->used = true;
 	u->ep = ep;
 	u->l4 = l4;
@@ -247,6 +256,7 @@ struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
 	ep->refs++;
 	ep->n_conns++;
 	ep->n_connecting++;
+	ep->connecting[priority]++;
 	ep->view.cx_active++;
 	ep->stats->upstream_cx_active++;
 	return u;
@@ -258,6 +268,7 @@ void px_up_leave_queue(struct px_exch *ex)
 {
 	tg_list_del(&ex->link);
 	ex->ep->n_pending--;
+	ex->ep->waiting[ex->priority]--;
 	ex->ep->stats->upstream_rq_pending_active--;
 	tg_breaker_give(ex->ep->breaker, ex->priority, TG_RES_PENDING);
 }
@@ -323,23 +334,29 @@ static struct px_up *take_idle(struct px_endpoint *ep)
 	return NULL;
 }
 
-static struct px_exch *first_pending(struct px_endpoint *ep)
+static struct px_exch *first_of(struct px_endpoint *ep, enum tg_priority p)
 {
-	return tg_list_empty(&ep->pending) ? NULL
-					   : TG_CONTAINER(ep->pending.next, struct px_exch, link);
+	struct tg_link *l = &ep->pending[p];
+
+	return tg_list_empty(l) ? NULL : TG_CONTAINER(l->next, struct px_exch, link);
 }
 
-/* Dials as long as more requests wait than connections are being opened. TG_EAGAIN: there may be no
- * more connections. */
-static int dial_for_queue(struct px_endpoint *ep)
+/* Each has limits of its own, and whatever connection comes free serves HIGH first. */
+static struct px_exch *first_pending(struct px_endpoint *ep)
+{
+	struct px_exch *ex = first_of(ep, TG_PRIORITY_HIGH);
+
+	return ex ? ex : first_of(ep, TG_PRIORITY_DEFAULT);
+}
+
+/* Dials as long as more requests of this priority wait than connections are being opened for it,
+ * and of both together. TG_EAGAIN: there may be no more connections. */
+static int dial_for_queue(struct px_endpoint *ep, enum tg_priority p)
 {
 	int err = 0;
 
-	while (ep->n_connecting < ep->n_pending && !err) {
-		const struct px_exch *ex = first_pending(ep);
-
-		px_up_dial(ep, ex->cluster, ex->priority, NULL, &err);
-	}
+	while (ep->connecting[p] < ep->waiting[p] && ep->n_connecting < ep->n_pending && !err)
+		px_up_dial(ep, first_of(ep, p)->cluster, p, NULL, &err);
 	return err;
 }
 
@@ -350,7 +367,7 @@ static bool give_up_idle(const struct px_exch *ex)
 
 	for (uint32_t i = 0; i < c->n_endpoints && ex->ep->breaker->n_idle; i++) {
 		struct px_endpoint *other =
-			px_endpoint_of(ex->proxy, ex->snap, c, &c->endpoints[i]);
+			px_endpoint_known(ex->proxy, ex->snap, c, &c->endpoints[i]);
 
 		if (!other || !other->n_idle || other == ex->ep)
 			continue;
@@ -360,19 +377,20 @@ static bool give_up_idle(const struct px_exch *ex)
 	return false;
 }
 
-/* The queue of ep cannot be dialled for. True: it is worth waiting. */
-static bool can_wait(struct px_endpoint *ep)
+/* The queue of ep cannot be dialled for. True: it is worth waiting: connections to it are there, or
+ * other workers have all that there may be and lend one. */
+static bool can_wait(struct px_endpoint *ep, enum tg_priority p)
 {
-	const struct px_exch *ex = first_pending(ep);
-	bool scarce = tg_breaker_scarce(ep->breaker, ex->priority);
+	struct tg_breaker *b = ep->breaker;
+	const struct tg_lease *l = &b->lease[p][TG_RES_CX];
 
-	if (ep->n_conns || (give_up_idle(ex) && dial_for_queue(ep) == 0))
+	if (!ep->n_conns && give_up_idle(first_of(ep, p)) && dial_for_queue(ep, p) == 0)
 		return true;
-	if (ep->n_conns || !scarce)
-		return ep->n_conns;
-	tg_breaker_starve(ep->breaker, true);
-	px_yield_arm(ep);
-	return true;
+	if (b->n_workers > 1 && (ep->n_conns || !l->used)) {
+		tg_breaker_need(b, p, ep->n_conns || !l->limit ? TG_NEED_MORE : TG_NEED_FIRST);
+		px_yield_arm(ep);
+	}
+	return ep->n_conns || (!l->used && l->limit) || tg_breaker_must_lend(b, p, 0);
 }
 
 /* What a request is told that could not be dialled for. */
@@ -426,22 +444,27 @@ static void serve_queue(struct px_endpoint *ep)
 	}
 }
 
-/* Gives waiting requests to idle connections, and dials for the rest. */
-static void pump_queue(struct px_endpoint *ep)
+/* One that cannot be dialled for is told so: the others may hold their connections for days. */
+static void dial_or_refuse(struct px_endpoint *ep, enum tg_priority p)
 {
 	struct px_exch *ex;
 	int err;
 
-	ep->refs++;
-	serve_queue(ep);
-	/* One that cannot be dialled for is told so: the others may hold their connections for
-	 * days. */
-	while ((ex = first_pending(ep)) && (err = dial_for_queue(ep))) {
-		if (err == TG_EAGAIN && can_wait(ep))
+	while ((ex = first_of(ep, p)) && (err = dial_for_queue(ep, p))) {
+		if (err == TG_EAGAIN && can_wait(ep, p))
 			break;
 		not_dialled(ex, err);
 		go_on(ex);
 	}
+}
+
+/* Gives waiting requests to idle connections, and dials for the rest. */
+static void pump_queue(struct px_endpoint *ep)
+{
+	ep->refs++;
+	serve_queue(ep);
+	dial_or_refuse(ep, TG_PRIORITY_HIGH);
+	dial_or_refuse(ep, TG_PRIORITY_DEFAULT);
 	px_endpoint_put(ep);
 }
 
@@ -488,13 +511,14 @@ static void join_queue(struct px_exch *ex)
 	int err;
 
 	ex->state = PX_EX_WAIT;
-	tg_list_push(&ep->pending, &ex->link);
+	tg_list_push(&ep->pending[ex->priority], &ex->link);
 	ep->n_pending++;
+	ep->waiting[ex->priority]++;
 	ep->stats->upstream_rq_pending_active++;
-	err = dial_for_queue(ep);
+	err = dial_for_queue(ep, ex->priority);
 	if (err == TG_EAGAIN) {
 		ep->stats->upstream_cx_overflow++;
-		if (can_wait(ep))
+		if (can_wait(ep, ex->priority))
 			return;
 	}
 	if (err) {
@@ -546,6 +570,7 @@ void px_up_request(struct px_exch *ex)
 static void connect_failed(struct px_up *u)
 {
 	struct px_endpoint *ep = u->ep;
+	enum tg_priority priority = u->priority;
 	struct tg_conn_info info;
 	bool timeout;
 
@@ -568,9 +593,11 @@ static void connect_failed(struct px_up *u)
 	tg_conn_detach(u->conn);
 	free_up(u);
 	/* One failed connection, one failed request: the oldest one that waits. */
-	if (!tg_list_empty(&ep->pending)) {
-		struct px_exch *ex = TG_CONTAINER(ep->pending.next, struct px_exch, link);
+	if (ep->n_pending) {
+		struct px_exch *ex = first_of(ep, priority);
 
+		if (!ex)
+			ex = first_pending(ep);
 		if (!px_retry_failure(ex, TG_RETRY_NO_CONNECTION)) {
 			ex->transport = timeout ? TG_WHY_none : px_transport_of(info.why);
 			px_reply(ex, timeout ? PX_REPLY_CONNECT_TIMEOUT : PX_REPLY_CONNECT_FAILURE);
@@ -599,9 +626,7 @@ static void speaks_first(struct px_up *u)
 
 static void opened(struct px_up *u)
 {
-	struct px_endpoint *ep = u->ep;
-
-	ep->n_connecting--;
+	not_connecting(u);
 	if (u->l4) {
 		u->state = PX_UP_BUSY;
 		return;

@@ -1,52 +1,79 @@
-/* yield.c: connections that one worker keeps idle and another cannot do without.
+/* yield.c: connections that one worker keeps and another cannot do without.
  *
- * Each worker owns a lease of a connection to a cluster, unless the limit is too small for that.
- * Then one worker may hold all that are allowed, with nothing to do on them, while another's
- * requests wait. Workers do not call each other: a few milliseconds' look is enough for what is so
- * rare.
+ * No part of a cluster's limit belongs to a worker, so one may hold all the connections that are
+ * allowed while another's requests wait: it says so (tg_breaker_need()), and who has idle ones
+ * gives them up here; who has none idle does so when a request ends (px_up_release()). Workers do
+ * not call each other: a look every few milliseconds is enough for what is so rare.
  */
 #include "internal.h"
 
 #define EVERY (5 * TG_MS)
+#define LOOK_A_CALL 64 /* endpoints looked at while nobody needs anything */
 
-void px_yield_arm(const struct px_endpoint *ep)
+void px_yield_arm(struct px_endpoint *ep)
 {
 	struct tg_proxy *p = ep->proxy;
 
-	if (tg_likely(!tg_breaker_scarce(ep->breaker, TG_PRIORITY_DEFAULT) &&
-		      !tg_breaker_scarce(ep->breaker, TG_PRIORITY_HIGH)))
+	if (tg_likely(ep->breaker->n_workers == 1) || !tg_list_empty(&ep->live))
 		return;
+	tg_list_push(&p->live, &ep->live);
 	if (!tg_timer_running(&p->yield_timer))
 		tg_timer_start(p->wheel, &p->yield_timer, p->yield_kind, EVERY);
 }
 
+static bool others_need(const struct tg_breaker *b)
+{
+	return tg_breaker_others_need(b, TG_PRIORITY_DEFAULT) ||
+	       tg_breaker_others_need(b, TG_PRIORITY_HIGH);
+}
+
 static void look_at(struct px_endpoint *ep)
 {
-	struct tg_breaker *b = ep->breaker;
+	/* A part of them at a time: all others may give, and the need may soon be over. */
+	uint32_t give = ep->n_idle / 4 + 1;
 
-	if (ep->n_idle && !ep->n_pending && tg_breaker_others_starve(b))
+	if (ep->n_pending) {
+		px_up_try_again(ep); /* needs again if it must */
+		return;
+	}
+	while (ep->n_idle && give-- && others_need(ep->breaker))
 		px_up_release(TG_CONTAINER(ep->idle.next, struct px_up, link), PX_RELEASE_CLOSE);
-	else if (ep->n_pending)
-		px_up_try_again(ep); /* starves again if it must */
+}
+
+/* All of p->live, into a ring of its own: what is looked at may come back. */
+static uint32_t take_live(struct tg_proxy *p, struct tg_link *ring, uint32_t most)
+{
+	uint32_t n = 0;
+
+	tg_list_init(ring);
+	while (n < most && !tg_list_empty(&p->live)) {
+		tg_list_push(ring, tg_list_shift(&p->live));
+		n++;
+	}
+	return n;
 }
 
 static void on_timer(void *ctx, struct tg_timer *t)
 {
 	struct tg_proxy *p = ctx;
+	struct tg_link ring, *l;
 
-	for (struct tg_breaker *b = p->known; b; b = b->next)
-		tg_breaker_starve(b, false);
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
+	take_live(p, &ring, tg_breakers_needed(p->breakers) ? UINT32_MAX : LOOK_A_CALL);
+	tg_list_for_each (at, &ring)
+		for (uint32_t i = 0; i < TG_PRIORITIES; i++)
+			tg_breaker_need(TG_CONTAINER(at, struct px_endpoint, live)->breaker, i,
+				TG_NEED_NONE);
+	while ((l = tg_list_shift(&ring))) {
+		struct px_endpoint *ep = TG_CONTAINER(l, struct px_endpoint, live);
 
-		if (!ep->used)
-			continue;
 		ep->refs++;
 		look_at(ep);
 		if (ep->n_idle || ep->n_pending)
 			px_yield_arm(ep);
 		px_endpoint_put(ep);
 	}
+	if (!tg_list_empty(&p->live) && !tg_timer_running(&p->yield_timer))
+		tg_timer_start(p->wheel, &p->yield_timer, p->yield_kind, EVERY);
 }
 
 int px_yield_init(struct tg_proxy *p)
@@ -55,4 +82,11 @@ int px_yield_init(struct tg_proxy *p)
 
 	p->yield_kind = (uint8_t)kind;
 	return kind < 0 ? kind : 0;
+}
+
+void px_yield_end(struct tg_proxy *p)
+{
+	for (struct tg_breaker *b = p->known; b; b = b->next)
+		for (uint32_t i = 0; i < TG_PRIORITIES; i++)
+			tg_breaker_need(b, i, TG_NEED_NONE);
 }

@@ -7,12 +7,13 @@
 
 #define BUCKETS 4096
 
-/* What all workers write: a line for each priority. */
+/* What all workers write: a line for each priority, and one that is rarely written. */
 struct tg_breaker_shared {
 	struct {
 		struct tg_lease_pool pool[TG_RESOURCES];
 	} __attribute__((aligned(64))) of[TG_PRIORITIES];
-	uint32_t starving; /* workers */
+	uint32_t needing[TG_PRIORITIES][TG_NEED_FIRST + 1]; /* workers */
+	uint32_t *all;                                      /* of the registry */
 };
 
 struct block {
@@ -24,6 +25,7 @@ struct block {
 
 struct tg_breakers {
 	uint32_t n_workers;
+	uint32_t needing; /* rows and priorities that need something */
 	pthread_mutex_t mutex;
 	struct block *first, *bucket[BUCKETS];
 };
@@ -108,6 +110,7 @@ struct tg_breaker *tg_breakers_get(struct tg_breakers *b, const char *name)
 	for (k = *bucket; k && strcmp(k->name, name) != 0; k = k->hash_next)
 		;
 	if (!k && (k = new_block(name, b->n_workers))) {
+		k->shared.all = &b->needing;
 		k->next = b->first;
 		b->first = k;
 		k->hash_next = *bucket;
@@ -128,9 +131,7 @@ void tg_breaker_adopt(struct tg_breaker *row, const struct tg_cluster *c, uint32
 			struct tg_breaker_stats *s = &row->stats->breaker[p][r];
 			bool budget = r == TG_RES_RETRY && t->has_budget;
 
-			/* Only connections are kept without use. */
-			tg_lease_limit(
-				&row->lease[p][r], t->max[r], row->n_workers, r == TG_RES_CX);
+			tg_lease_limit(&row->lease[p][r], t->max[r], row->n_workers);
 			s->limit = budget ? 0 : t->max[r];
 			s->tracked = t->track_remaining && !budget;
 		}
@@ -160,25 +161,39 @@ bool tg_breaker_take_retry(struct tg_breaker *b, enum tg_priority p)
 		if (limit < t->min_retry_concurrency)
 			limit = t->min_retry_concurrency;
 		tg_lease_limit(&b->lease[p][TG_RES_RETRY],
-			limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX, b->n_workers, 0);
+			limit < UINT32_MAX ? (uint32_t)limit : UINT32_MAX, b->n_workers);
 	}
 	return tg_breaker_take(b, p, TG_RES_RETRY);
 }
 
-bool tg_breaker_scarce(const struct tg_breaker *b, enum tg_priority p)
+void tg_breaker_need(struct tg_breaker *b, enum tg_priority p, enum tg_need n)
 {
-	return !b->lease[p][TG_RES_CX].own;
-}
+	uint32_t *counts = b->shared->needing[p];
+	uint8_t was = b->needs[p];
 
-void tg_breaker_starve(struct tg_breaker *b, bool starves)
-{
-	if (b->starves == starves)
+	if (was == n)
 		return;
-	b->starves = starves;
-	__atomic_fetch_add(&b->shared->starving, starves ? 1 : -1, __ATOMIC_RELAXED);
+	b->needs[p] = (uint8_t)n;
+	if (was)
+		__atomic_fetch_sub(&counts[was], 1, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_add(b->shared->all, 1, __ATOMIC_RELAXED);
+	if (n)
+		__atomic_fetch_add(&counts[n], 1, __ATOMIC_RELAXED);
+	else
+		__atomic_fetch_sub(b->shared->all, 1, __ATOMIC_RELAXED);
 }
 
-bool tg_breaker_others_starve(const struct tg_breaker *b)
+enum tg_need tg_breaker_others_need(const struct tg_breaker *b, enum tg_priority p)
 {
-	return __atomic_load_n(&b->shared->starving, __ATOMIC_RELAXED) > (uint32_t)b->starves;
+	for (enum tg_need n = TG_NEED_FIRST; n; n--)
+		if (__atomic_load_n(&b->shared->needing[p][n], __ATOMIC_RELAXED) >
+			(uint32_t)(b->needs[p] == n))
+			return n;
+	return TG_NEED_NONE;
+}
+
+bool tg_breakers_needed(const struct tg_breakers *b)
+{
+	return __atomic_load_n(&b->needing, __ATOMIC_RELAXED);
 }

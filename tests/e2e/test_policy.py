@@ -186,10 +186,9 @@ def connections_and_those_that_wait_are_bounded(lab):
             c.send(request('GET', crowd.path, 'policy.test'))
         wait_for(lambda: crowd.held()['now'] + len(crowd.answered()) + counted(lab, waiting) == 40,
                  'all to be somewhere')
-        # One of the four belongs to each worker for good (floor, lease.h); a worker whose requests find
-        # the queue full does not use it.
-        check(3 <= crowd.held()['now'] <= 4, 'connections in use')
-        check(3 <= counted(lab, 'cx.upstream_cx_active') <= 4, 'upstream_cx_active')
+        equal(crowd.held()['now'], 4, 'connections in use')
+        equal(counted(lab, 'cx.upstream_cx_active'), 4, 'upstream_cx_active')
+        equal(counted(lab, 'cx.circuit_breakers.default.cx_open'), 1, 'cx_open')
         first = 40 - crowd.refused()
         # Some of the eight that may wait have got those connections: that many more may.
         with Crowd(lab, 20, '/hold/cx', arm=False) as more:

@@ -12,12 +12,12 @@
 static struct tg_lease_pool pool;
 static struct tg_lease lease[WORKERS];
 
-static void start(uint32_t n, uint32_t limit, uint32_t floor)
+static void start(uint32_t n, uint32_t limit)
 {
 	pool = (struct tg_lease_pool){0};
 	for (uint32_t i = 0; i < n; i++) {
 		tg_lease_init(&lease[i], &pool);
-		tg_lease_limit(&lease[i], limit, n, floor);
+		tg_lease_limit(&lease[i], limit, n);
 	}
 }
 
@@ -38,7 +38,7 @@ static void give(struct tg_lease *l, uint32_t n)
 
 static void nobody_holds_a_small_limit(void)
 {
-	start(2, 1, 0);
+	start(2, 1);
 	for (int i = 0; i < 3; i++) {
 		CU_ASSERT_TRUE(tg_lease_take(&lease[i % 2]));
 		CU_ASSERT_FALSE(tg_lease_take(&lease[i % 2]));
@@ -50,7 +50,7 @@ static void nobody_holds_a_small_limit(void)
 
 static void one_worker_has_all(void)
 {
-	start(1, 1000, 0);
+	start(1, 1000);
 	CU_ASSERT_EQUAL(take_all(&lease[0]), 1000);
 	give(&lease[0], 1000);
 	CU_ASSERT_EQUAL(take_all(&lease[0]), 1000);
@@ -60,7 +60,7 @@ static void a_limit_of_nothing(void)
 {
 	struct tg_lease zero = {0};
 
-	start(2, 0, 1);
+	start(2, 0);
 	CU_ASSERT_FALSE(tg_lease_take(&lease[0]));
 	CU_ASSERT_FALSE(tg_lease_take(&zero));
 }
@@ -73,7 +73,7 @@ static void early_by_the_leased_share_at_most(void)
 	for (uint32_t k = 0; k < TG_ARRAY_LEN(limits); k++) {
 		uint32_t limit = limits[k], got, spare = 0;
 
-		start(WORKERS, limit, 0);
+		start(WORKERS, limit);
 		for (uint32_t w = 1; w < WORKERS; w++) {
 			uint32_t n = limit / WORKERS;
 
@@ -89,64 +89,55 @@ static void early_by_the_leased_share_at_most(void)
 	}
 }
 
-static void each_owns_its_floor(void)
+/* What the one does not use the other may have, to the last unit. */
+static void nobody_owns_a_part(void)
 {
-	start(2, 10, 1);
-	CU_ASSERT_EQUAL(take_all(&lease[0]), 9);
+	start(2, 10);
+	CU_ASSERT_EQUAL(take_all(&lease[0]), 10);
+	CU_ASSERT_EQUAL(take_all(&lease[1]), 0);
+	give(&lease[0], 1);
 	CU_ASSERT_EQUAL(take_all(&lease[1]), 1);
 	give(&lease[0], 9);
-	CU_ASSERT_EQUAL(take_all(&lease[1]), 8);
-	give(&lease[1], 1);
-	CU_ASSERT_EQUAL(take_all(&lease[0]), 2);
-	/* beyond it nothing is kept */
-	give(&lease[1], 7);
-	CU_ASSERT_EQUAL(lease[1].held, 1);
-	/* too small a limit for that: first come, first served */
-	start(4, 3, 1);
-	CU_ASSERT_EQUAL(take_all(&lease[0]), 3);
-	CU_ASSERT_EQUAL(take_all(&lease[1]), 0);
+	CU_ASSERT_EQUAL(take_all(&lease[1]), 9);
+	CU_ASSERT_EQUAL(lease[0].held, 0);
 }
 
-static void new_limit(uint32_t limit, uint32_t floor)
+static void new_limit(uint32_t limit)
 {
 	for (uint32_t w = 0; w < 2; w++)
-		tg_lease_limit(&lease[w], limit, 2, floor);
+		tg_lease_limit(&lease[w], limit, 2);
 }
 
 static void the_limit_changes_under_use(void)
 {
-	for (uint32_t floor = 0; floor < 2; floor++) {
-		start(2, 100, floor);
-		for (int i = 0; i < 60; i++)
-			CU_ASSERT_TRUE(tg_lease_take(&lease[i % 2]));
-		new_limit(10, floor);
-		CU_ASSERT_FALSE(tg_lease_take(&lease[0]));
-		give(&lease[0], 30);
-		CU_ASSERT_FALSE(tg_lease_take(&lease[1]));
-		/* what a worker owns is its own even while the other is above */
-		CU_ASSERT_EQUAL(take_all(&lease[0]), floor);
-		give(&lease[0], floor);
-		give(&lease[1], 30);
-		CU_ASSERT_EQUAL(take_all(&lease[0]), 10 - floor);
-		new_limit(1, floor);
-		give(&lease[0], 10 - floor);
-		CU_ASSERT_EQUAL(take_all(&lease[1]), 1);
-		CU_ASSERT_EQUAL(take_all(&lease[0]), 0);
-		new_limit(200, floor);
-		CU_ASSERT_EQUAL(take_all(&lease[1]), 199 - 2 * floor + floor);
-		give(&lease[1], 200 - floor);
-		new_limit(0, 0);
-		CU_ASSERT_EQUAL(pool.leased, 0);
-	}
+	start(2, 100);
+	for (int i = 0; i < 60; i++)
+		CU_ASSERT_TRUE(tg_lease_take(&lease[i % 2]));
+	new_limit(10);
+	CU_ASSERT_FALSE(tg_lease_take(&lease[0]));
+	give(&lease[0], 30);
+	CU_ASSERT_FALSE(tg_lease_take(&lease[1]));
+	CU_ASSERT_EQUAL(take_all(&lease[0]), 0);
+	give(&lease[1], 30);
+	CU_ASSERT_EQUAL(take_all(&lease[0]), 10);
+	new_limit(1);
+	give(&lease[0], 10);
+	CU_ASSERT_EQUAL(take_all(&lease[1]), 1);
+	CU_ASSERT_EQUAL(take_all(&lease[0]), 0);
+	new_limit(200);
+	CU_ASSERT_EQUAL(take_all(&lease[1]), 199);
+	give(&lease[1], 200);
+	new_limit(0);
+	CU_ASSERT_EQUAL(pool.leased, 0);
 }
 
 /* Who goes on taking and giving under a lower limit comes down to it all the same. */
 static void churn_does_not_stay_above_a_new_limit(void)
 {
-	start(2, 2000, 0);
+	start(2, 2000);
 	for (int i = 0; i < 1500; i++)
 		CU_ASSERT_TRUE(tg_lease_take(&lease[0]));
-	new_limit(1000, 0);
+	new_limit(1000);
 	CU_ASSERT_EQUAL(lease[0].batch, 1000 / 2 / 16);
 	for (int i = 0; i < 2000; i++) {
 		tg_lease_give(&lease[0]);
@@ -167,7 +158,7 @@ struct thread {
 };
 
 static int64_t in_use, most;
-static uint32_t stress_limit, stress_floor;
+static uint32_t stress_limit;
 
 static void note_most(int64_t now)
 {
@@ -187,7 +178,7 @@ static void *run(void *arg)
 	tg_rng_seed(&rng, t->seed);
 	for (int i = 0; i < 60000; i++) {
 		if (i % 5000 == 4999) /* as at a reload */
-			tg_lease_limit(t->lease, stress_limit, WORKERS, stress_floor);
+			tg_lease_limit(t->lease, stress_limit, WORKERS);
 		if (tg_rng_below(&rng, 64) < 33) {
 			if (tg_lease_take(t->lease)) {
 				note_most(__atomic_add_fetch(&in_use, 1, __ATOMIC_SEQ_CST));
@@ -204,7 +195,7 @@ static void *run(void *arg)
 	__atomic_sub_fetch(&in_use, mine, __ATOMIC_SEQ_CST);
 	while (mine--)
 		tg_lease_give(t->lease);
-	tg_lease_limit(t->lease, 0, WORKERS, 0);
+	tg_lease_limit(t->lease, 0, WORKERS);
 	return NULL;
 }
 
@@ -212,14 +203,13 @@ static void threads_never_exceed_it(void)
 {
 	static const uint32_t limits[] = {1, 3, 40, 300};
 
-	for (uint32_t k = 0; k < 2 * TG_ARRAY_LEN(limits); k++) {
+	for (uint32_t k = 0; k < TG_ARRAY_LEN(limits); k++) {
 		struct thread t[WORKERS] = {0};
 		uint64_t refused = 0;
 
-		stress_limit = limits[k / 2];
-		stress_floor = k % 2;
+		stress_limit = limits[k];
 		in_use = most = 0;
-		start(WORKERS, stress_limit, stress_floor);
+		start(WORKERS, stress_limit);
 		for (uint32_t w = 0; w < WORKERS; w++) {
 			t[w].lease = &lease[w];
 			t[w].seed = w + 1;
@@ -239,7 +229,7 @@ static void threads_never_exceed_it(void)
 TG_TEST_MAIN("lease", {"nobody holds a small limit", nobody_holds_a_small_limit},
 	{"one worker has all", one_worker_has_all}, {"a limit of nothing", a_limit_of_nothing},
 	{"early by the leased share at most", early_by_the_leased_share_at_most},
-	{"each owns its floor", each_owns_its_floor},
+	{"nobody owns a part", nobody_owns_a_part},
 	{"the limit changes under use", the_limit_changes_under_use},
 	{"churn does not stay above a new limit", churn_does_not_stay_above_a_new_limit},
 	{"threads never exceed it", threads_never_exceed_it})

@@ -109,22 +109,88 @@ static void a_scarce_connection_goes_round(void)
 	bench_advance(TG_SEC);
 	CU_ASSERT_FALSE(b.origin[0]->eof); /* nobody wants it */
 	CU_ASSERT_FALSE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
-	tg_breaker_starve(other, true);
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_FIRST);
 	bench_advance(10 * TG_MS);
 	CU_ASSERT_TRUE(b.origin[0]->eof);
 	CU_ASSERT_TRUE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
-	tg_breaker_starve(other, false);
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_NONE);
 	/* and back */
 	bench_send(c, GET);
 	bench_advance(TG_SEC);
 	CU_ASSERT_EQUAL(b.n_origins, 1);
-	CU_ASSERT_TRUE(tg_breaker_others_starve(other));
+	CU_ASSERT_EQUAL(tg_breaker_others_need(other, TG_PRIORITY_DEFAULT), TG_NEED_FIRST);
+	CU_ASSERT_EQUAL(tg_breaker_others_need(other, TG_PRIORITY_HIGH), TG_NEED_NONE);
 	tg_breaker_give(other, TG_PRIORITY_DEFAULT, TG_RES_CX);
 	bench_advance(10 * TG_MS);
 	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
-	CU_ASSERT_FALSE(tg_breaker_others_starve(other));
+	CU_ASSERT_FALSE(tg_breakers_needed(b.breakers));
 	bench_send(b.origin[1], OK5);
 	CU_ASSERT(has(bench_got(c), "hello"));
+	bench_end();
+}
+
+/* All that there may be are in use here: one that comes free is lent, the last one is not. */
+static void connections_that_come_free_are_lent(void)
+{
+	struct tg_breaker *other;
+	struct bench_peer *c[4];
+
+	bench_start_of(4096, 2);
+	bench_limit(TG_RES_CX, 3);
+	other = bench_breaker(1);
+	for (int i = 0; i < 4; i++) {
+		c[i] = bench_client(0);
+		bench_send(c[i], GET);
+	}
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 3); /* nothing is kept back for the other */
+	CU_ASSERT_EQUAL(tg_breaker_others_need(other, TG_PRIORITY_DEFAULT), TG_NEED_MORE);
+	CU_ASSERT_FALSE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_FIRST);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c[0]), "hello"));
+	CU_ASSERT_TRUE(b.origin[0]->eof);
+	CU_ASSERT_EQUAL(b.n_origins, 3); /* nor is another one opened, though a request waits */
+	CU_ASSERT_TRUE(tg_breaker_take(other, TG_PRIORITY_DEFAULT, TG_RES_CX));
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_NONE);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT_FALSE(b.origin[1]->eof);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(has(bench_got(c[3]), "hello"));
+	tg_breaker_give(other, TG_PRIORITY_DEFAULT, TG_RES_CX);
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_FIRST);
+	bench_advance(10 * TG_MS);
+	CU_ASSERT_TRUE(b.origin[1]->eof); /* it was idle */
+	bench_send(b.origin[2], OK5);
+	CU_ASSERT(has(bench_got(c[2]), "hello"));
+	CU_ASSERT_FALSE(b.origin[2]->eof);
+	tg_breaker_need(other, TG_PRIORITY_DEFAULT, TG_NEED_NONE);
+	bench_end();
+}
+
+/* A priority has limits of its own, and does not stand behind requests that wait for another's. */
+static void high_does_not_wait_behind_default(void)
+{
+	struct bench_peer *c[4];
+
+	bench_start(4096);
+	bench_limit(TG_RES_CX, 1);
+	for (int i = 0; i < 2; i++) {
+		c[i] = bench_client(0);
+		bench_send(c[i], GET);
+	}
+	CU_ASSERT_EQUAL(b.n_origins, 1); /* the second one waits */
+	bench_route()->priority = TG_PRIORITY_HIGH;
+	c[2] = bench_client(0);
+	bench_send(c[2], GET);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(has(bench_got(c[2]), "hello"));
+	CU_ASSERT(has(bench_got(b.origin[1]), "GET ")); /* what comes free serves who waits */
+	c[3] = bench_client(0);
+	bench_send(c[3], GET);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2 + 1);
+	bench_send(b.origin[1], OK5);
+	CU_ASSERT(has(bench_got(c[1]), "hello"));
 	bench_end();
 }
 
@@ -340,6 +406,8 @@ TG_TEST_MAIN("limits", {"overflow says so", overflow_says_so},
 	{"limits hold over workers", limits_hold_over_workers},
 	{"the limit is met behind the queue", the_limit_is_met_behind_the_queue},
 	{"a scarce connection goes round", a_scarce_connection_goes_round},
+	{"connections that come free are lent", connections_that_come_free_are_lent},
+	{"high does not wait behind default", high_does_not_wait_behind_default},
 	{"an idle connection makes room", an_idle_connection_makes_room},
 	{"so many requests a connection", so_many_requests_a_connection},
 	{"a request has its time", a_request_has_its_time},
