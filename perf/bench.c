@@ -1,5 +1,6 @@
 #include "bench.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +21,55 @@
 #define COUNTED 512 /* times that are enough for instructions: they hardly differ */
 #define WARM_PASSES 3
 #define LOW (BENCH_ROUNDS / 10)
+
+#define TEXT_MAX 96
+
+struct block {
+	struct block *next;
+	_Alignas(64) uint8_t data[];
+};
+static struct block *blocks;
+
+void *bench_take(void *ctx, size_t n)
+{
+	struct block *b = aligned_alloc(64, (sizeof(*b) + n + 63) / 64 * 64);
+
+	if (!b)
+		abort();
+	memset(b, 0, sizeof(*b) + n);
+	b->next = blocks;
+	blocks = b;
+	return b->data;
+}
+
+void bench_free(void)
+{
+	while (blocks) {
+		struct block *next = blocks->next;
+
+		free(blocks);
+		blocks = next;
+	}
+}
+
+struct tg_view bench_text(const char *fmt, ...)
+{
+	char *s = bench_take(NULL, TEXT_MAX);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s, TEXT_MAX, fmt, ap);
+	va_end(ap);
+	return tg_view_str(s);
+}
+
+void bench_check(bool ok, const char *what)
+{
+	if (ok)
+		return;
+	fprintf(stderr, "%s\n", what);
+	exit(1);
+}
 
 static char **wanted;
 static uint32_t n_wanted, printed;

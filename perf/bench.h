@@ -19,7 +19,10 @@
 #define PERF_BENCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#include <tidegate/view.h>
 
 #define BENCH_ROUNDS 61
 
@@ -44,6 +47,14 @@ bool bench_counts(void);
 double bench_ns(const struct bench *b);
 /* The process's exit code; 2: nothing was measured. */
 int bench_end(void);
+
+/* Zeroed memory until bench_free(): a tg_alloc_fn. There is always some. */
+void *bench_take(void *ctx, size_t n);
+void bench_free(void);
+/* fmt with its numbers, at most 95 bytes, in such memory. */
+struct tg_view bench_text(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Ends the process with exit code 1, saying what, unless ok. */
+void bench_check(bool ok, const char *what);
 
 /* The value is needed: the compiler must not leave its making out. */
 #define bench_keep(x) __asm__ volatile("" : : "g"(x) : "memory")

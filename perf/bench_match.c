@@ -5,7 +5,6 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <tidegate/msg.h>
 #include <tidegate/route.h>
@@ -14,49 +13,6 @@
 
 #define ASKED 1024
 #define MOST 100000
-
-struct block {
-	struct block *next;
-	_Alignas(16) uint8_t data[];
-};
-static struct block *blocks;
-
-static void *take(void *ctx, size_t n)
-{
-	struct block *b = calloc(1, sizeof(*b) + n);
-
-	if (!b)
-		abort();
-	b->next = blocks;
-	blocks = b;
-	return b->data;
-}
-
-static void free_all(void)
-{
-	while (blocks) {
-		struct block *next = blocks->next;
-
-		free(blocks);
-		blocks = next;
-	}
-}
-
-static struct tg_view text(const char *fmt, uint32_t a, uint32_t b)
-{
-	char *s = take(NULL, 96);
-
-	snprintf(s, 96, fmt, a, b);
-	return tg_view_str(s);
-}
-
-static void check(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench_match: %s\n", what);
-	exit(1);
-}
 
 static uint32_t picks[ASKED];
 
@@ -73,7 +29,8 @@ static void pick(uint32_t n)
 
 static void hosts(uint32_t n)
 {
-	struct tg_vhost *v = take(NULL, n * sizeof(*v)), **list = take(NULL, n * sizeof(void *));
+	struct tg_vhost *v = bench_take(NULL, n * sizeof(*v)),
+			**list = bench_take(NULL, n * sizeof(void *));
 	struct tg_view asked[ASKED], wild[ASKED];
 	struct tg_host_table *t;
 	struct tg_errbuf e;
@@ -84,19 +41,21 @@ static void hosts(uint32_t n)
 	for (uint32_t i = 0; i < n; i++) {
 		v[i].name = "v";
 		v[i].n_domains = 2;
-		v[i].domains = take(NULL, 2 * sizeof(struct tg_view));
-		v[i].domains[0] = text("service-%05u.team-%u.example", i, i % 100);
-		v[i].domains[1] = text("*.wild-%05u.team-%u.example", i, i % 100);
-		check(!tg_vhost_compile(&v[i], take, NULL), "a virtual host was not compiled");
+		v[i].domains = bench_take(NULL, 2 * sizeof(struct tg_view));
+		v[i].domains[0] = bench_text("service-%05u.team-%u.example", i, i % 100);
+		v[i].domains[1] = bench_text("*.wild-%05u.team-%u.example", i, i % 100);
+		bench_check(!tg_vhost_compile(&v[i], bench_take, NULL),
+			"a virtual host was not compiled");
 		list[i] = &v[i];
 	}
-	t = tg_host_table_build(list, n, take, NULL, &e);
-	check(t, "no table of hosts");
+	t = tg_host_table_build(list, n, bench_take, NULL, &e);
+	bench_check(t, "no table of hosts");
 	for (uint32_t i = 0; i < ASKED; i++) {
-		asked[i] = text("service-%05u.team-%u.example:8443", picks[i], picks[i] % 100);
-		wild[i] = text("a.b.wild-%05u.team-%u.example", picks[i], picks[i] % 100);
-		check(tg_host_find(t, asked[i]) == &v[picks[i]], "another host");
-		check(tg_host_find(t, wild[i]) == &v[picks[i]], "another wildcard");
+		asked[i] =
+			bench_text("service-%05u.team-%u.example:8443", picks[i], picks[i] % 100);
+		wild[i] = bench_text("a.b.wild-%05u.team-%u.example", picks[i], picks[i] % 100);
+		bench_check(tg_host_find(t, asked[i]) == &v[picks[i]], "another host");
+		bench_check(tg_host_find(t, wild[i]) == &v[picks[i]], "another wildcard");
 	}
 	snprintf(name, sizeof(name), "match: host, of %u", n);
 	for (bench_begin(&b, name); bench_more(&b);) {
@@ -112,7 +71,7 @@ static void hosts(uint32_t n)
 			bench_keep(tg_host_find(t, wild[i]));
 		bench_stop(&b, ASKED);
 	}
-	free_all();
+	bench_free();
 }
 
 /* --- routes ----------------------------------------------------------------------------------- */
@@ -133,25 +92,26 @@ static void routes(uint32_t n)
 {
 	static const struct tg_cluster cluster = {.name = "c"};
 	struct tg_vhost v = {.name = "v", .n_routes = n};
-	struct tg_msg *m = take(NULL, ASKED * sizeof(*m));
+	struct tg_msg *m = bench_take(NULL, ASKED * sizeof(*m));
 	char name[64];
 
 	pick(n);
-	v.routes = take(NULL, n * sizeof(*v.routes));
+	v.routes = bench_take(NULL, n * sizeof(*v.routes));
 	for (uint32_t i = 0; i < n; i++)
 		v.routes[i] = (struct tg_route){.name = "",
 			.kind = TG_MATCH_PREFIX,
-			.match = text("/team-%u/service-%u/v1", i % 100, i),
+			.match = bench_text("/team-%u/service-%u/v1", i % 100, i),
 			.cluster = &cluster};
-	check(!tg_vhost_compile(&v, take, NULL), "routes were not compiled");
+	bench_check(!tg_vhost_compile(&v, bench_take, NULL), "routes were not compiled");
 	for (uint32_t i = 0; i < ASKED; i++) {
 		m[i].is_request = true;
-		m[i].path = text("/team-%u/service-%u/v1/items/4711", picks[i] % 100, picks[i]);
-		check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i]], "another route");
+		m[i].path =
+			bench_text("/team-%u/service-%u/v1/items/4711", picks[i] % 100, picks[i]);
+		bench_check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i]], "another route");
 	}
 	snprintf(name, sizeof(name), "match: path, of %u routes", n);
 	find(name, &v, m);
-	free_all();
+	bench_free();
 }
 
 /* n routes, four of a path, which differ in a field. */
@@ -159,40 +119,40 @@ static void predicates(uint32_t n)
 {
 	static const struct tg_cluster cluster = {.name = "c"};
 	struct tg_vhost v = {.name = "v", .n_routes = n};
-	struct tg_msg *m = take(NULL, ASKED * sizeof(*m));
-	struct tg_field *f = take(NULL, 3 * sizeof(*f));
+	struct tg_msg *m = bench_take(NULL, ASKED * sizeof(*m));
+	struct tg_field *f = bench_take(NULL, 3 * sizeof(*f));
 	char name[64];
 
 	pick(n / 4);
 	f[0] = (struct tg_field){.name = TG_VIEW("accept"), .value = TG_VIEW("*/*")};
 	f[1] = (struct tg_field){.name = TG_VIEW("user-agent"), .value = TG_VIEW("bench/1")};
 	f[2] = (struct tg_field){.name = TG_VIEW("x-group"), .value = TG_VIEW("group-3")};
-	v.routes = take(NULL, n * sizeof(*v.routes));
+	v.routes = bench_take(NULL, n * sizeof(*v.routes));
 	for (uint32_t i = 0; i < n; i++) {
-		struct tg_header_match *h = take(NULL, sizeof(*h));
+		struct tg_header_match *h = bench_take(NULL, sizeof(*h));
 
 		*h = (struct tg_header_match){.name = TG_VIEW("x-group"),
 			.kind = TG_HEADER_EXACT,
-			.value = text("group-%u", i % 4, 0)};
+			.value = bench_text("group-%u", i % 4)};
 		v.routes[i] = (struct tg_route){.name = "",
 			.kind = TG_MATCH_PREFIX,
-			.match = text("/team-%u/service-%u/v1", i / 4 % 100, i / 4),
+			.match = bench_text("/team-%u/service-%u/v1", i / 4 % 100, i / 4),
 			.n_headers = 1,
 			.headers = h,
 			.cluster = &cluster};
 	}
-	check(!tg_vhost_compile(&v, take, NULL), "routes were not compiled");
+	bench_check(!tg_vhost_compile(&v, bench_take, NULL), "routes were not compiled");
 	for (uint32_t i = 0; i < ASKED; i++) {
 		m[i].is_request = true;
 		m[i].fields = f;
 		m[i].n_fields = 3;
-		m[i].path = text("/team-%u/service-%u/v1/items", picks[i] % 100, picks[i]);
-		check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i] * 4 + 3],
+		m[i].path = bench_text("/team-%u/service-%u/v1/items", picks[i] % 100, picks[i]);
+		bench_check(tg_route_find(&v, &m[i], NULL) == &v.routes[picks[i] * 4 + 3],
 			"another route");
 	}
 	snprintf(name, sizeof(name), "match: path and the 4th's field, of %u", n);
 	find(name, &v, m);
-	free_all();
+	bench_free();
 }
 
 int main(int argc, char **argv)

@@ -16,6 +16,8 @@
 
 #include <tidegate/rbac.h>
 
+#include "bench.h"
+
 #define ROUNDS 15
 #define ASKED 8192 /* requests a round */
 #define MOST 10000
@@ -23,33 +25,6 @@
 
 enum shape { POLICIES, ONE_LIST, PATTERNS, STRANGERS, SHAPES };
 static const char *const shape_name[] = {"policies", "one list", "patterns", "strangers"};
-
-struct block {
-	struct block *next;
-	_Alignas(16) uint8_t data[];
-};
-static struct block *blocks;
-
-static void *take(void *ctx, size_t n)
-{
-	struct block *b = calloc(1, sizeof(*b) + n);
-
-	if (!b)
-		abort();
-	b->next = blocks;
-	blocks = b;
-	return b->data;
-}
-
-static void free_all(void)
-{
-	while (blocks) {
-		struct block *next = blocks->next;
-
-		free(blocks);
-		blocks = next;
-	}
-}
 
 static double now(void)
 {
@@ -73,9 +48,9 @@ static struct tg_rbac_policy policy(const struct tg_view *who, uint32_t n)
 
 static void make(enum shape s, uint32_t n, struct tg_filter_chain *chain, struct tg_stats *stats)
 {
-	const struct tg_filter_env env = {take, NULL, 1};
-	struct tg_rbac_policy *p = take(NULL, n * sizeof(*p));
-	struct tg_filter_conf *conf = take(NULL, sizeof(*conf));
+	const struct tg_filter_env env = {bench_take, NULL, 1};
+	struct tg_rbac_policy *p = bench_take(NULL, n * sizeof(*p));
+	struct tg_filter_conf *conf = bench_take(NULL, sizeof(*conf));
 	struct tg_filter_list list = {1, conf};
 	struct tg_rbac_in in = {.rules = {true, TG_RBAC_ALLOW, s == ONE_LIST ? 1 : n, p}};
 
@@ -103,7 +78,7 @@ static double measure(enum shape s, uint32_t n, uint32_t clients, struct tg_stat
 	struct tg_rng rng;
 
 	make(s, n, &chain, stats);
-	ex = take(NULL, sizeof(*ex) + chain.exch_bytes);
+	ex = bench_take(NULL, sizeof(*ex) + chain.exch_bytes);
 	ex->chain = &chain;
 	tg_rng_seed(&rng, 7);
 	for (uint32_t i = 0; i < ASKED; i++)
@@ -126,13 +101,13 @@ static double measure(enum shape s, uint32_t n, uint32_t clients, struct tg_stat
 		}
 		took = (now() - start) / ASKED;
 		if (passed != (s == STRANGERS ? 0 : ASKED)) {
-			fprintf(stderr, "%s, %u: wrong verdicts\n", shape_name[s], n);
-			exit(1);
+			fprintf(stderr, "%s, %u: ", shape_name[s], n);
+			bench_check(false, "wrong verdicts");
 		}
 		if (took < best)
 			best = took;
 	}
-	free_all();
+	bench_free();
 	return best;
 }
 

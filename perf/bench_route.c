@@ -22,41 +22,6 @@
 
 enum law { EVEN, ZIPF };
 
-struct block {
-	struct block *next;
-	_Alignas(16) uint8_t data[];
-};
-static struct block *blocks;
-
-static void *take(void *ctx, size_t n)
-{
-	struct block *b = calloc(1, sizeof(*b) + n);
-
-	if (!b)
-		abort();
-	b->next = blocks;
-	blocks = b;
-	return b->data;
-}
-
-static void free_all(void)
-{
-	while (blocks) {
-		struct block *next = blocks->next;
-
-		free(blocks);
-		blocks = next;
-	}
-}
-
-static void check(bool ok, const char *what)
-{
-	if (!ok) {
-		fprintf(stderr, "%s\n", what);
-		exit(1);
-	}
-}
-
 /* The first number whose share of the whole, up to with it, exceeds u. */
 static uint32_t by_zipf(const double *upto, uint32_t n, double u)
 {
@@ -75,8 +40,8 @@ static uint32_t by_zipf(const double *upto, uint32_t n, double u)
 
 static uint32_t *pick(uint32_t n, enum law law)
 {
-	uint32_t *picks = take(NULL, REQUESTS * sizeof(*picks));
-	double *upto = take(NULL, n * sizeof(*upto)), sum = 0;
+	uint32_t *picks = bench_take(NULL, REQUESTS * sizeof(*picks));
+	double *upto = bench_take(NULL, n * sizeof(*upto)), sum = 0;
 	struct tg_rng rng;
 
 	tg_rng_seed(&rng, 1);
@@ -91,11 +56,11 @@ static uint32_t *pick(uint32_t n, enum law law)
 
 static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes)
 {
-	struct tg_regex **re = take(NULL, n * sizeof(struct tg_regex *));
-	char *text = take(NULL, (size_t)n * TEXT);
+	struct tg_regex **re = bench_take(NULL, n * sizeof(struct tg_regex *));
+	char *text = bench_take(NULL, (size_t)n * TEXT);
 
 	*v = (struct tg_vhost){.name = "v", .n_routes = n};
-	v->routes = take(NULL, n * sizeof(*v->routes));
+	v->routes = bench_take(NULL, n * sizeof(*v->routes));
 	for (uint32_t i = 0; i < n; i++, text += TEXT) {
 		bool expression = regexes && i % 10 == 0;
 
@@ -106,15 +71,15 @@ static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes
 			.name = "", .kind = TG_MATCH_PREFIX, .match = tg_view_str(text)};
 		if (!expression)
 			continue;
-		struct tg_route_match *more = take(NULL, sizeof(*more));
+		struct tg_route_match *more = bench_take(NULL, sizeof(*more));
 
 		re[i] = tg_regex_compile(text, TG_REGEX_FULL, NULL);
-		check(re[i] != NULL, "an expression was not compiled");
+		bench_check(re[i] != NULL, "an expression was not compiled");
 		*more = (struct tg_route_match){.regex = re[i], .fraction = TG_FRACTION_WHOLE};
 		v->routes[i].kind = TG_MATCH_REGEX;
 		v->routes[i].more = more;
 	}
-	check(!tg_vhost_compile(v, take, NULL), "routes were not compiled");
+	bench_check(!tg_vhost_compile(v, bench_take, NULL), "routes were not compiled");
 	return re;
 }
 
@@ -123,8 +88,8 @@ static double measure(uint32_t n, enum law law, bool regexes)
 	uint64_t hits = 0;
 	struct tg_match_env env = {.regex = tg_regex_scratch_create(&hits)};
 	uint32_t *picks = pick(n, law), at = 0;
-	struct tg_msg *m = take(NULL, REQUESTS * sizeof(*m));
-	char *text = take(NULL, (size_t)REQUESTS * TEXT), name[64];
+	struct tg_msg *m = bench_take(NULL, REQUESTS * sizeof(*m));
+	char *text = bench_take(NULL, (size_t)REQUESTS * TEXT), name[64];
 	struct tg_vhost v;
 	struct tg_regex **re = add_routes(&v, n, regexes);
 	struct bench b;
@@ -133,7 +98,7 @@ static double measure(uint32_t n, enum law law, bool regexes)
 		snprintf(
 			text, TEXT, "/team-%u/service-%u/v1/items/%u", picks[i] % 100, picks[i], i);
 		m[i] = (struct tg_msg){.is_request = true, .path = tg_view_str(text)};
-		check(tg_route_find(&v, &m[i], &env) == &v.routes[picks[i]], "another route");
+		bench_check(tg_route_find(&v, &m[i], &env) == &v.routes[picks[i]], "another route");
 	}
 	snprintf(name, sizeof(name), "route: %s, %s, of %u", regexes ? "regex" : "hit",
 		law == EVEN ? "even" : "zipf", n);
@@ -146,7 +111,7 @@ static double measure(uint32_t n, enum law law, bool regexes)
 	for (uint32_t i = 0; i < n; i++)
 		tg_regex_free(re[i]);
 	tg_regex_scratch_destroy(env.regex);
-	free_all();
+	bench_free();
 	return bench_ns(&b);
 }
 
