@@ -227,6 +227,15 @@ static struct tg_view host_without_port(
 	return host;
 }
 
+/* The host that was asked: where none was named (HTTP/1.0), the address that set_host() put there,
+ * because a Location needs one (RFC 9110 section 10.2.2, RFC 3986 section 3.2). */
+static struct tg_view asked_host(const struct px_exch *ex)
+{
+	const struct tg_field *f = tg_msg_find(&ex->req, TG_FIELD_HOST);
+
+	return ex->req.authority.n || !f ? ex->req.authority : f->value;
+}
+
 /* The URI of a Location field; .p NULL: no memory. path: after rewriting. */
 static struct tg_view location(struct px_exch *ex, const struct tg_redirect *r, struct tg_view path)
 {
@@ -236,7 +245,10 @@ static struct tg_view location(struct px_exch *ex, const struct tg_redirect *r, 
 	uint32_t n = 0;
 
 	if (!host.n)
-		host = host_without_port(ex->req.authority, from, to, r->port != 0);
+		host = host_without_port(asked_host(ex), from, to, r->port != 0);
+	/* The URI of `OPTIONS *` has no path (RFC 9112 section 3.3). */
+	if (tg_view_eq(path, TG_VIEW("*")))
+		path = TG_VIEW_NONE;
 	if (r->path.n) {
 		path = r->path;
 		if (memchr(path.p, '?', path.n))

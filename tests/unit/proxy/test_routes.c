@@ -79,6 +79,41 @@ static void redirects(void)
 	redirect(a, "/api/x?y=1", "http://shop.example:80/v2/x?y=1");
 }
 
+static void redirect_of(struct tg_route_action a, const char *request, const char *location)
+{
+	char want[256];
+	const char *origin;
+
+	bench_start(4096);
+	bench_route()->match = TG_VIEW("/");
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&b.snap->vhosts[0], take, NULL), 0);
+	a.kind = TG_ACTION_REDIRECT;
+	a.status = 302;
+	snprintf(want, sizeof(want), "\r\nlocation: %s\r\n", location);
+	CU_ASSERT(has(ask(&a, request, &origin), want));
+	bench_end();
+}
+
+/* Requests whose URI has no path, or names no host. */
+static void redirects_without_path_or_host(void)
+{
+	const char *star = "OPTIONS * HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+	const char *old = "GET /api/x?y=1 HTTP/1.0\r\n\r\n";
+	struct tg_route_action a = {.redirect.scheme = TG_VIEW("https")};
+	char want[128], local[TG_ADDR_TEXT];
+
+	redirect_of(a, star, "https://shop.example");
+	bench_start(4096);
+	tg_sockaddr_format(&bench_web()->addr, local);
+	bench_end();
+	snprintf(want, sizeof(want), "http://%s/api/x?y=1", local);
+	redirect_of((struct tg_route_action){.prefix = TG_VIEW_NONE}, old, want);
+	a.redirect = (struct tg_redirect){.path = TG_VIEW("/new")};
+	redirect_of(a, star, "http://shop.example/new");
+	a.redirect = (struct tg_redirect){.host = TG_VIEW("www.example")};
+	redirect_of(a, old, "http://www.example/api/x?y=1");
+}
+
 static void rewrite_by_prefix(void)
 {
 	struct tg_route_action a = {.prefix = TG_VIEW("/v2")};
@@ -419,11 +454,12 @@ static void mirror_that_is_not_there(void)
 	bench_end();
 }
 
-TG_TEST_MAIN("routes", {"redirects", redirects}, {"rewrite by prefix", rewrite_by_prefix},
-	{"rewrite by expression", rewrite_by_regex}, {"rewrite host", rewrite_host},
-	{"edits", edits}, {"many edits", many_edits}, {"direct response", direct},
-	{"cluster by field", cluster_by_field}, {"weighted clusters", weighted},
-	{"mirror: not waited for", mirror_is_not_waited_for},
+TG_TEST_MAIN("routes", {"redirects", redirects},
+	{"redirects without path or host", redirects_without_path_or_host},
+	{"rewrite by prefix", rewrite_by_prefix}, {"rewrite by expression", rewrite_by_regex},
+	{"rewrite host", rewrite_host}, {"edits", edits}, {"many edits", many_edits},
+	{"direct response", direct}, {"cluster by field", cluster_by_field},
+	{"weighted clusters", weighted}, {"mirror: not waited for", mirror_is_not_waited_for},
 	{"mirror: body", mirror_gets_the_body}, {"mirror: hangs", mirror_that_hangs},
 	{"mirror: cut request", mirror_of_a_cut_request},
 	{"mirror: not there", mirror_that_is_not_there})
