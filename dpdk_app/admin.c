@@ -55,6 +55,8 @@ static const struct path {
 		"trace turns, for the stages of /tax, for ?seconds=N"},
 	{"/certs", false, tg_admin_certs,
 		"certificates in use, whose they are and days left; ?format=json"},
+	{"/explain", false, tg_admin_explain,
+		"what would become of a request now, and why (JSON): ?method=, ?url= and more"},
 	{"/config_dump", false, tg_admin_config_dump,
 		"the configuration in use (JSON); ?format=text: just its text"},
 	{"/reload", true, tg_admin_reload, "read the configuration again, as SIGHUP does"},

@@ -53,6 +53,7 @@ uint32_t tg_admin_pools(const struct tg_admin_req *q, struct tg_admin_pool *out,
 tg_admin_fn tg_admin_ready, tg_admin_server_info, tg_admin_ports;            /* admin_server.c */
 tg_admin_fn tg_admin_stats, tg_admin_prometheus, tg_admin_drops;             /* admin_stats.c */
 tg_admin_fn tg_admin_clusters, tg_admin_listeners, tg_admin_config_dump;     /* admin_config.c */
+tg_admin_fn tg_admin_explain;                                                /* admin_explain.c */
 tg_admin_fn tg_admin_certs;                                                  /* admin_certs.c */
 tg_admin_fn tg_admin_tax, tg_admin_tax_sample;                               /* admin_tax.c */
 tg_admin_fn tg_admin_memory;                                                 /* admin_memory.c */

@@ -22,14 +22,28 @@
 enum { EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_UNREACHABLE = 3 };
 
 /* Long options without a letter. */
-enum { OPT_DIRECT = 256, OPT_THROUGH };
+enum {
+	OPT_DIRECT = 256,
+	OPT_THROUGH,
+	OPT_IDENTITY,
+	OPT_FROM,
+	OPT_LISTENER,
+	OPT_SNI,
+	OPT_BODY_SIZE
+};
+
+#define HEADERS_MAX 128
 
 struct options {
 	const char *socket;
-	bool json, all;
+	bool json, all, help;
 	unsigned int timeout_s;
 	unsigned int interval_ms;     /* tax */
 	const char *direct, *through; /* tax: files; NULL: none */
+	/* explain; NULL: not given */
+	const char *identity, *from, *listener, *sni, *body_size;
+	const char *headers[HEADERS_MAX];
+	unsigned int n_headers;
 };
 
 struct command {
@@ -59,6 +73,8 @@ static const struct command commands[] = {
 		"every pool: size, in use now, most ever in use"},
 	{"tax", NULL, "GET", "/tax", "format=json", tgctl_show_tax,
 		"what a request costs and where the workers' time goes, over --interval"},
+	{"explain", "METHOD URL", "GET", "/explain", "", tgctl_show_explain,
+		"what would become of a request now, and why: tgctl explain --help"},
 	{"certs", NULL, "GET", "/certs", NULL, NULL, "certificates in use, and days left"},
 	{"config", NULL, "GET", "/config_dump?format=text", NULL, NULL, "the configuration in use"},
 	{"reload", NULL, "POST", "/reload", NULL, NULL,
@@ -104,8 +120,54 @@ static void usage(FILE *out)
 		"  tgctl drops                         what was dropped, and does the ledger "
 		"balance?\n"
 		"  tgctl tax --interval 10s            what a request costs, stage by stage\n"
+		"  tgctl explain GET https://shop.example/api -H 'x-beta-group: true'\n"
 		"  tgctl stats 'cluster\\.v1\\..*_5xx'    only what matches\n"
 		"  tgctl --json memory | jq '.pools[] | select(.refused > 0)'\n");
+}
+
+static void usage_explain(FILE *out)
+{
+	fputs("usage: tgctl explain METHOD URL [-H 'NAME: VALUE']... [options]\n\n"
+	      "Runs a request dry: it goes through the running configuration by the code that "
+	      "real\n"
+	      "requests go through, but is not sent. Nothing is counted, no token is taken, no\n"
+	      "balancer moves. Printed: the listener, what each filter says, which route takes it "
+	      "and\n"
+	      "why others do not, the answer that Tidegate would give itself, or the cluster, the "
+	      "room\n"
+	      "under its circuit breakers, each worker's next endpoint, and the head as the "
+	      "origin\n"
+	      "would get it.\n\n"
+	      "  METHOD                GET, POST, OPTIONS ...; for a TCP listener: TCP\n"
+	      "  URL                   http://HOST[:PORT]/PATH, https:// where the listener has "
+	      "TLS,\n"
+	      "                        tcp://ADDRESS:PORT; OPTIONS http://HOST/* is OPTIONS *\n"
+	      "  -H, --header FIELD    a field, as with curl; again for each. Only Host is added\n"
+	      "      --identity WHO    the client's certificate: spiffe://... (any URI), a DNS "
+	      "name,\n"
+	      "                        or a subject (CN=web,O=example)\n"
+	      "      --from ADDRESS    the client's address, or ADDRESS:PORT (127.0.0.1)\n"
+	      "      --listener NAME   its name or address; else the URL's scheme and port decide, "
+	      "and\n"
+	      "                        if no listener has that port, who knows the host\n"
+	      "      --sni NAME        server name of the handshake (the URL's host)\n"
+	      "      --body-size N     with a content of N bytes, which is not looked at\n"
+	      "  -a, --all             every route and endpoint concerned, not the first few\n"
+	      "  -j, --json            the document (docs/explain.md), for programs\n\n"
+	      "What happens by chance (weighted clusters, runtime_fraction, faults) is told with "
+	      "its\n"
+	      "share, and taken to happen if that is likelier than not. Retries and mirrors are "
+	      "told;\n"
+	      "the origin's answer is not known.\n\n"
+	      "Exit status: 0 it was explained, whatever becomes of the request; 1 it cannot be "
+	      "(the\n"
+	      "text says why); 2 wrong usage; 3 nobody answers.\n\n"
+	      "Examples:\n"
+	      "  tgctl explain GET https://shop.example/api -H 'x-beta-group: true' \\\n"
+	      "      --identity spiffe://mesh.example/ns/shop/sa/web --from 10.77.1.100\n"
+	      "  tgctl --json explain GET http://shop.example/ | jq -r "
+	      "'.clusters[].next[].endpoint'\n",
+		out);
 }
 
 /* Percent-encodes what a query value cannot hold. */
@@ -290,6 +352,43 @@ static int show(const struct command *c, const struct options *o, const struct a
 	return 0;
 }
 
+static void put_parameter(FILE *out, const char *name, const char *value)
+{
+	if (!value)
+		return;
+	fprintf(out, "&%s=", name);
+	put_encoded(out, value);
+}
+
+static int run_explain(const struct command *c, char **args, const struct options *o)
+{
+	struct answer a = {0};
+	char *target = NULL;
+	size_t n = 0;
+	FILE *out = open_memstream(&target, &n);
+	int rc = EXIT_UNREACHABLE;
+
+	if (!out)
+		return rc;
+	fprintf(out, "%s?method=", c->path);
+	put_encoded(out, args[0]);
+	put_parameter(out, "url", args[1]);
+	for (unsigned int i = 0; i < o->n_headers; i++)
+		put_parameter(out, "header", o->headers[i]);
+	put_parameter(out, "identity", o->identity);
+	put_parameter(out, "from", o->from);
+	put_parameter(out, "listener", o->listener);
+	put_parameter(out, "sni", o->sni);
+	put_parameter(out, "body-size", o->body_size);
+	if (o->all)
+		fputs("&all", out);
+	if (!fclose(out) && ask(o, c->method, target, &a))
+		rc = show(c, o, &a);
+	free(target);
+	free(a.buf);
+	return rc;
+}
+
 static int run(const struct command *c, const char *arg, const struct options *o)
 {
 	struct answer a = {0};
@@ -386,8 +485,9 @@ static const struct command *find_command(const char *name)
 static bool check_args(const struct command *c, int n, char **args)
 {
 	bool needed = c->arg && c->arg[0] != '[';
+	int most = c->arg ? 1 + (strchr(c->arg, ' ') != NULL) : 0;
 
-	if (n > (c->arg ? 1 : 0) || (needed && n == 0)) {
+	if (n > most || (needed && n < most)) {
 		fprintf(stderr, "usage: tgctl %s%s%s\n", c->name, c->arg ? " " : "",
 			c->arg ? c->arg : "");
 		return false;
@@ -417,6 +517,53 @@ static unsigned int interval(const char *text)
 	return strcmp(end, "s") == 0 && n <= 3600 ? (unsigned int)n * 1000 : 0;
 }
 
+/* Those of explain; false: opt is none of them. */
+static bool explain_option(struct options *o, int opt)
+{
+	switch (opt) {
+	case 'H':
+		if (o->n_headers < HEADERS_MAX)
+			o->headers[o->n_headers] = optarg;
+		o->n_headers++; /* one too many is said later */
+		return true;
+	case OPT_IDENTITY:
+		o->identity = optarg;
+		return true;
+	case OPT_FROM:
+		o->from = optarg;
+		return true;
+	case OPT_LISTENER:
+		o->listener = optarg;
+		return true;
+	case OPT_SNI:
+		o->sni = optarg;
+		return true;
+	case OPT_BODY_SIZE:
+		o->body_size = optarg;
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether the options are this command's; says what is wrong. */
+static bool check_options(const struct command *c, const struct options *o)
+{
+	bool any = o->n_headers || o->identity || o->from || o->listener || o->sni || o->body_size;
+
+	if (any && c->show != tgctl_show_explain) {
+		fputs("tgctl: -H, --identity, --from, --listener, --sni and --body-size are for "
+		      "explain\n",
+			stderr);
+		return false;
+	}
+	if (o->n_headers > HEADERS_MAX) {
+		fprintf(stderr, "tgctl: at most %d fields (-H)\n", HEADERS_MAX);
+		return false;
+	}
+	return true;
+}
+
 /* < 0: go on. */
 static int parse_options(int argc, char **argv, struct options *o)
 {
@@ -428,6 +575,12 @@ static int parse_options(int argc, char **argv, struct options *o)
 		{"interval", required_argument, NULL, 'i'},
 		{"direct", required_argument, NULL, OPT_DIRECT},
 		{"through", required_argument, NULL, OPT_THROUGH},
+		{"header", required_argument, NULL, 'H'},
+		{"identity", required_argument, NULL, OPT_IDENTITY},
+		{"from", required_argument, NULL, OPT_FROM},
+		{"listener", required_argument, NULL, OPT_LISTENER},
+		{"sni", required_argument, NULL, OPT_SNI},
+		{"body-size", required_argument, NULL, OPT_BODY_SIZE},
 		{"help", no_argument, NULL, 'h'},
 		{"version", no_argument, NULL, 'V'},
 		{NULL, 0, NULL, 0},
@@ -435,7 +588,7 @@ static int parse_options(int argc, char **argv, struct options *o)
 	char *end;
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "s:jat:i:hV", longs, NULL)) != -1) {
+	while ((opt = getopt_long(argc, argv, "s:jat:i:hVH:", longs, NULL)) != -1) {
 		switch (opt) {
 		case 's':
 			o->socket = optarg;
@@ -467,13 +620,14 @@ static int parse_options(int argc, char **argv, struct options *o)
 			o->through = optarg;
 			break;
 		case 'h':
-			usage(stdout);
-			return 0;
+			o->help = true;
+			break;
 		case 'V':
 			puts("tgctl " TG_VERSION);
 			return 0;
 		default:
-			return EXIT_USAGE; /* getopt said why */
+			if (!explain_option(o, opt))
+				return EXIT_USAGE; /* getopt said why */
 		}
 	}
 	return -1;
@@ -490,16 +644,24 @@ int main(int argc, char **argv)
 		return rc;
 	if (!o.socket || !o.socket[0])
 		o.socket = DEFAULT_SOCKET;
-	if (optind >= argc) {
-		usage(stderr);
-		return EXIT_USAGE;
+	if (o.help && optind < argc && strcmp(argv[optind], "explain") == 0) {
+		usage_explain(stdout);
+		return 0;
+	}
+	if (o.help || optind >= argc) {
+		usage(o.help ? stdout : stderr);
+		return o.help ? 0 : EXIT_USAGE;
 	}
 	c = find_command(argv[optind]);
 	if (!c) {
 		fprintf(stderr, "tgctl: no command '%s'; tgctl --help lists them\n", argv[optind]);
 		return EXIT_USAGE;
 	}
-	if (!check_args(c, argc - optind - 1, argv + optind + 1))
+	if (!check_args(c, argc - optind - 1, argv + optind + 1) || !check_options(c, &o))
 		return EXIT_USAGE;
-	return c->show == tgctl_show_tax ? run_tax(c, &o) : run(c, argv[optind + 1], &o);
+	if (c->show == tgctl_show_tax)
+		return run_tax(c, &o);
+	if (c->show == tgctl_show_explain)
+		return run_explain(c, argv + optind + 1, &o);
+	return run(c, argv[optind + 1], &o);
 }

@@ -10,7 +10,7 @@
 /* Prints a document of the admin interface for people. all: also what is zero. */
 typedef void tgctl_show_fn(const json_t *j, bool all);
 tgctl_show_fn tgctl_show_clusters, tgctl_show_listeners, tgctl_show_ports, tgctl_show_memory,
-	tgctl_show_drops, tgctl_show_info, tgctl_show_stats, tgctl_show_tax;
+	tgctl_show_drops, tgctl_show_info, tgctl_show_stats, tgctl_show_tax, tgctl_show_explain;
 
 /* tgctl tax (tgctl_tax.c). What happened between two readings of /tax?format=json; to be freed. A
  * figure that is not known (no requests, nothing traced) is null. */

@@ -48,6 +48,7 @@ OWNER = {
     'ratelimit': 'filter',
     'bucket': 'base', 'connlimit': 'base',
     'breaker': 'route', 'health': 'route', 'lb': 'route', 'retry': 'route',
+    'dry': 'proxy',
 }
 
 # Header of a library (a prefix) and the folders that may include it.

@@ -56,6 +56,10 @@ bool tg_bucket_take_leased(struct tg_bucket *b, const struct tg_bucket_rate *r,
 /* Tokens that are there. */
 uint32_t tg_bucket_left(const struct tg_bucket *b, const struct tg_bucket_rate *r, uint64_t now);
 
+/* Of a worker's lease, tokens that still count. */
+uint32_t tg_bucket_lease_left(
+	const struct tg_bucket_lease *l, const struct tg_bucket_rate *r, uint64_t now);
+
 /* ns until the next fill. */
 static inline uint64_t tg_bucket_next_fill(const struct tg_bucket_rate *r, uint64_t now)
 {
@@ -90,8 +94,8 @@ enum tg_buckets_answer {
 /* Takes a token from the bucket of the key with that hash. */
 enum tg_buckets_answer tg_buckets_take(struct tg_buckets *t, const struct tg_bucket_rate *r,
 	uint64_t hash, uint64_t now, uint32_t *left);
-/* Whether it would get one now. */
-bool tg_buckets_has(
+/* Tokens that it would find now. */
+uint32_t tg_buckets_left(
 	const struct tg_buckets *t, const struct tg_bucket_rate *r, uint64_t hash, uint64_t now);
 
 #endif

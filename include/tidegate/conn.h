@@ -119,6 +119,7 @@ struct tg_conn {
 	uint8_t tx_more : 1; /* the user's word: more will be written at once. A last segment that
 				is not full may wait for it, two milliseconds at most */
 	uint8_t faulty : 1;  /* the implementation's: a fault is asked for */
+	uint8_t dry : 1;     /* a struct tg_dry_conn of tls.h */
 	uint8_t impl[6];     /* the implementation's, free to use */
 };
 _Static_assert(sizeof(struct tg_conn) == 40, "idle connections are counted in bytes");

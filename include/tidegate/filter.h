@@ -30,6 +30,7 @@
 
 #include <tidegate/addr.h>
 #include <tidegate/arena.h>
+#include <tidegate/bucket.h>
 #include <tidegate/conn.h>
 #include <tidegate/err.h>
 #include <tidegate/msg.h>
@@ -128,6 +129,16 @@ struct tg_filter_env {
 	uint32_t workers;
 };
 
+/* Whom a dry run tells what a filter would do (dry.h). */
+struct tg_explain {
+	/* A sentence, without full stop. */
+	void (*say)(struct tg_explain *x, const char *fmt, ...)
+		__attribute__((format(printf, 2, 3)));
+	/* Tokens left of a bucket that is looked at, and ns until more come. */
+	void (*limit)(struct tg_explain *x, const char *what, uint32_t left,
+		const struct tg_bucket_rate *rate, uint64_t next);
+};
+
 /* One kind of filter, static. At most eight hooks. */
 struct tg_filter_ops {
 	const char *name;      /* as in the configuration: "rbac" */
@@ -150,6 +161,12 @@ struct tg_filter_ops {
 		const struct tg_filter *f, struct tg_exchange *ex, struct tg_body *b);
 	void (*on_end)(
 		const struct tg_filter *f, struct tg_exchange *ex, const struct tg_outcome *o);
+	/* What on_request (m NULL: on_conn) would return if this request came now, with ex->reply;
+	 * never TG_WAIT: a delay is said. Reads what the workers use, and writes nothing: it counts
+	 * nothing, takes no token, draws no chance. What happens by chance is taken to happen if
+	 * that is likelier than not, and said. Control core. NULL: a dry run passes it by. */
+	enum tg_verdict (*explain)(const struct tg_filter *f, struct tg_exchange *ex,
+		struct tg_msg *m, struct tg_explain *x);
 };
 
 /* A configured filter. */

@@ -14,6 +14,7 @@
 struct tg_match_env {
 	struct tg_regex_scratch *regex; /* NULL: no expression matches */
 	struct tg_rng *rng;             /* NULL: no fraction but the whole is met */
+	bool likely;                    /* dry runs: instead, what is likelier than not happens */
 };
 
 enum tg_header_match_kind {

@@ -82,6 +82,11 @@ struct tg_endpoint_view {
 };
 bool tg_proxy_endpoint(const struct tg_proxy *p, const char *cluster,
 	const struct tg_sockaddr *addr, struct tg_endpoint_view *out);
+/* For explanations: the endpoint that this worker's next request to c would get, by its position,
+ * loads and generator as they are now; none of them moves. As tg_proxy_endpoint(): it may be a turn
+ * old. NULL: c has no endpoint. c is of a snapshot that is held. */
+const struct tg_endpoint *tg_proxy_peek(
+	const struct tg_proxy *p, const struct tg_cluster *c, bool has_hash, uint64_t hash);
 bool tg_proxy_validate(const struct tg_proxy *p);
 
 #endif

@@ -29,7 +29,8 @@ enum tg_regex_use {
 /* NULL with e->text: no expression, or one that cannot be compiled to machine code. Its memory is
  * its own. Control core. */
 struct tg_regex *tg_regex_compile(const char *pattern, enum tg_regex_use use, struct tg_errbuf *e);
-void tg_regex_free(struct tg_regex *r); /* NULL is fine */
+void tg_regex_free(struct tg_regex *r);                 /* NULL is fine */
+const char *tg_regex_pattern(const struct tg_regex *r); /* its text; lives as long as r */
 /* What every text that matches begins with, as far as that is plain to see; lives as long as r. */
 struct tg_view tg_regex_literal(const struct tg_regex *r);
 

@@ -209,6 +209,27 @@ const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_vie
 const struct tg_route *tg_route_find(
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
 
+/* Whether a chance of `fraction` of TG_FRACTION_WHOLE comes true. */
+static inline bool tg_fraction_met(const struct tg_match_env *env, uint32_t fraction)
+{
+	if (fraction >= TG_FRACTION_WHOLE)
+		return true;
+	if (tg_unlikely(env && env->likely))
+		return fraction > TG_FRACTION_WHOLE / 2;
+	return env && env->rng && tg_rng_below(env->rng, TG_FRACTION_WHOLE) < fraction;
+}
+
+/* Why one route takes a request or does not, for explanations: the first of these in this order. */
+enum tg_route_miss {
+	TG_ROUTE_TAKES, /* but for the chance of more->fraction */
+	TG_ROUTE_PATH,
+	TG_ROUTE_FIELD, /* *which of headers[] */
+	TG_ROUTE_REGEX, /* of the path */
+	TG_ROUTE_QUERY, /* *which of more->query[] */
+};
+enum tg_route_miss tg_route_test(const struct tg_route *r, const struct tg_msg *m,
+	const struct tg_match_env *env, uint32_t *which);
+
 /* Weighted round robin, no state shared between workers. Over total_weight picks each endpoint is
  * chosen exactly as often as its weight says, spread evenly. pos: this worker's position in this
  * cluster, zero at first, any value is fine (a reload may change the cluster under it); `avoid`: an

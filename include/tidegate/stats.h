@@ -163,6 +163,7 @@ struct tg_cluster_stats {
 	TG_CLUSTER_GAUGES(X)
 #undef X
 	struct tg_breaker_stats breaker[TG_PRIORITIES][TG_RESOURCES];
+	uint32_t lb_pos; /* no statistic: where this worker's round robin stands (lb.h) */
 } __attribute__((aligned(64)));
 
 /* listener.<name>.* and, for HTTP listeners, http.<name>.*, Envoy's names. */

@@ -233,6 +233,13 @@ struct tg_tls_info {
 	bool resumed;
 };
 bool tg_tls_info(const struct tg_conn *c, struct tg_tls_info *out);
+/* A conn of dry runs, whose bit `dry` is set: there was no handshake, this is what it would have
+ * shown. */
+struct tg_dry_conn {
+	struct tg_conn conn;
+	bool is_tls;
+	struct tg_tls_info tls;
+};
 /* When what authenticated the connection is at its end: the first certificate of the peer's
  * verified chain, or our own SVID, if we showed one. ns of the wheel's clock; UINT64_MAX: never, or
  * c is no open TLS conn. Nobody must be served on it any longer. */

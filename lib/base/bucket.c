@@ -110,6 +110,12 @@ uint32_t tg_bucket_left(const struct tg_bucket *b, const struct tg_bucket_rate *
 		advance(__atomic_load_n(&b->word, __ATOMIC_RELAXED), r, fill_of(r, now)), r);
 }
 
+uint32_t tg_bucket_lease_left(
+	const struct tg_bucket_lease *l, const struct tg_bucket_rate *r, uint64_t now)
+{
+	return l->fill == fill_of(r, now) ? l->left : 0;
+}
+
 /* --- many --------------------------------------------------------------------------------------
  *
  * A key's tag stands in tag[i], its bucket in word[i]. Tags change only under the set's lock, which
@@ -271,14 +277,15 @@ enum tg_buckets_answer tg_buckets_take(struct tg_buckets *t, const struct tg_buc
 	return a == TG_BUCKETS_GIVEN && evicted ? TG_BUCKETS_GIVEN_EVICTED : a;
 }
 
-bool tg_buckets_has(
+uint32_t tg_buckets_left(
 	const struct tg_buckets *t, const struct tg_bucket_rate *r, uint64_t hash, uint64_t now)
 {
 	uint32_t tag, i;
 	const struct tg_buckets_set *s = set_of(t, hash, &tag);
 
 	i = way_of(s, tag);
-	return i == WAYS || word_left(advance(__atomic_load_n(&s->word[i], __ATOMIC_ACQUIRE), r,
-					      fill_of(r, now)),
-				    r);
+	if (i == WAYS)
+		return r->max;
+	return word_left(
+		advance(__atomic_load_n(&s->word[i], __ATOMIC_ACQUIRE), r, fill_of(r, now)), r);
 }

@@ -15,7 +15,7 @@ enum tg_why tg_connlimit_ask(
 
 		if (take ? tg_buckets_take(&l->clients, &l->client, hash, now, NULL) ==
 					TG_BUCKETS_EMPTY
-			 : !tg_buckets_has(&l->clients, &l->client, hash, now))
+			 : !tg_buckets_left(&l->clients, &l->client, hash, now))
 			return TG_WHY_tcp_client_rate;
 	}
 	if (!l->has_all)

@@ -85,17 +85,52 @@ static bool field_number(
 	return true;
 }
 
-/* Whether it happens this time. name: the field that lowers the percentage. */
-static bool chance(struct tg_exchange *ex, const struct tg_msg *m, uint32_t percentage,
-	bool by_header, struct tg_view name)
+/* Of how many such requests it happens to. name: the field that lowers the percentage. */
+static uint32_t share(
+	const struct tg_msg *m, uint32_t percentage, bool by_header, struct tg_view name)
 {
 	uint64_t asked;
 
 	/* Envoy heeds it only where the fault itself is by header; so do we. */
 	if (by_header && field_number(m, name, 4, TG_MILLION, &asked) && asked < percentage)
 		percentage = (uint32_t)asked;
-	return percentage == TG_MILLION ||
-	       (percentage && tg_rng_below(ex->rng, TG_MILLION) < percentage);
+	return percentage;
+}
+
+/* Whether it happens this time. */
+static bool chance(struct tg_exchange *ex, uint32_t millionths)
+{
+	return millionths == TG_MILLION ||
+	       (millionths && tg_rng_below(ex->rng, TG_MILLION) < millionths);
+}
+
+/* What is asked for, and with what chance in *share_of; 0: nothing. */
+static uint64_t asked_rate(
+	const struct tg_fault_rate *r, const struct tg_msg *m, uint32_t *share_of)
+{
+	uint64_t kbps = r->limit_kbps;
+
+	if (!r->given ||
+		(r->by_header && !field_number(m, TG_VIEW("x-envoy-fault-throughput-response"), 0,
+					 HEADER_RATE_MAX, &kbps)))
+		return 0;
+	*share_of = share(m, r->percentage, r->by_header,
+		TG_VIEW("x-envoy-fault-throughput-response-percentage"));
+	return kbps;
+}
+
+/* ns; the same. */
+static uint64_t asked_delay(
+	const struct tg_fault_delay *d, const struct tg_msg *m, uint32_t *share_of)
+{
+	uint64_t ns = d->fixed;
+
+	if (d->given && d->by_header &&
+		field_number(m, TG_VIEW("x-envoy-fault-delay-request"), 0, HEADER_DELAY_MAX, &ns))
+		ns *= MS;
+	*share_of = share(
+		m, d->percentage, d->by_header, TG_VIEW("x-envoy-fault-delay-request-percentage"));
+	return d->given ? ns : 0;
 }
 
 /* --- how many at a time ------------------------------------------------------------------------
@@ -175,29 +210,22 @@ static bool concerned(
 static void slow_down(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
 	struct fault_state *s)
 {
-	const struct tg_fault_rate *r = &((const struct tg_fault_in *)f->conf)->rate;
-	uint64_t kbps = r->limit_kbps;
+	const struct tg_fault_in *c = f->conf;
+	uint32_t millionths = 0;
+	uint64_t kbps = asked_rate(&c->rate, m, &millionths);
 
-	if (!r->given ||
-		(r->by_header && (!field_number(m, TG_VIEW("x-envoy-fault-throughput-response"), 0,
-					  HEADER_RATE_MAX, &kbps) ||
-					 !kbps)) ||
-		!chance(ex, m, r->percentage, r->by_header,
-			TG_VIEW("x-envoy-fault-throughput-response-percentage")) ||
-		!begin_fault(f, ex, s))
+	if (!kbps || !chance(ex, millionths) || !begin_fault(f, ex, s))
 		return;
 	s->slice = (uint32_t)(kbps * 1024 / (SEC / SLICE));
 	tg_filter_count(f, ex->worker, TG_FAULT_RATES);
 }
 
-static void spoil(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
-	struct fault_state *s)
+static void spoil(const struct tg_filter *f, struct tg_exchange *ex, struct fault_state *s)
 {
 	const struct tg_fault_transport *t = &((const struct tg_fault_in *)f->conf)->transport;
 	const struct tg_conn_fault *n = &t->network;
 
-	if (!t->given || !chance(ex, m, t->percentage, false, TG_VIEW_NONE) ||
-		!begin_fault(f, ex, s))
+	if (!t->given || !chance(ex, t->percentage) || !begin_fault(f, ex, s))
 		return;
 	if ((n->loss || n->duplicate || n->reorder || n->zero_window) && ex->spoil(ex, n)) {
 		tg_filter_count(f, ex->worker, TG_FAULT_OVERFLOW);
@@ -211,16 +239,11 @@ static void spoil(const struct tg_filter *f, struct tg_exchange *ex, const struc
 static bool delay(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
 	struct fault_state *s)
 {
-	const struct tg_fault_delay *d = &((const struct tg_fault_in *)f->conf)->delay;
-	uint64_t ns = d->fixed;
+	const struct tg_fault_in *c = f->conf;
+	uint32_t millionths = 0;
+	uint64_t ns = asked_delay(&c->delay, m, &millionths);
 
-	if (d->given && d->by_header &&
-		field_number(m, TG_VIEW("x-envoy-fault-delay-request"), 0, HEADER_DELAY_MAX, &ns))
-		ns *= MS;
-	if (!d->given || !ns ||
-		!chance(ex, m, d->percentage, d->by_header,
-			TG_VIEW("x-envoy-fault-delay-request-percentage")) ||
-		!begin_fault(f, ex, s))
+	if (!ns || !chance(ex, millionths) || !begin_fault(f, ex, s))
 		return false;
 	s->until = ex->now + ns;
 	ex->flags |= TG_FLAG(DI);
@@ -266,27 +289,33 @@ static uint16_t abort_status(
 	return 0;
 }
 
-static enum tg_verdict abort_request(const struct tg_filter *f, struct tg_exchange *ex,
-	const struct tg_msg *m, struct fault_state *s)
-{
-	const struct tg_fault_abort *a = &((const struct tg_fault_in *)f->conf)->abort;
+struct fault_answer {
+	uint16_t status; /* unless grpc */
 	uint8_t grpc_status;
-	uint16_t status;
 	bool grpc;
+	uint32_t share;
+};
 
+/* False: no abort is asked for. */
+static bool asked_abort(
+	const struct tg_fault_abort *a, const struct tg_msg *m, struct fault_answer *out)
+{
 	if (!a->given)
-		return TG_PASS;
-	status = abort_status(a, m, &grpc, &grpc_status);
-	if ((!status && !grpc) ||
-		!chance(ex, m, a->percentage, a->by_header,
-			TG_VIEW("x-envoy-fault-abort-request-percentage")) ||
-		!begin_fault(f, ex, s))
-		return TG_PASS;
-	tg_filter_count(f, ex->worker, TG_FAULT_ABORTS);
+		return false;
+	out->status = abort_status(a, m, &out->grpc, &out->grpc_status);
+	out->share = share(
+		m, a->percentage, a->by_header, TG_VIEW("x-envoy-fault-abort-request-percentage"));
+	return out->status || out->grpc;
+}
+
+static enum tg_verdict reply(struct tg_exchange *ex, const struct fault_answer *a)
+{
+	uint16_t status = a->status;
+
 	ex->reply.flags = TG_FLAG(FI);
 	ex->reply.details = TG_VIEW("fault_filter_abort");
-	if (grpc) {
-		reply_grpc(ex, grpc_status);
+	if (a->grpc) {
+		reply_grpc(ex, a->grpc_status);
 	} else {
 		ex->reply.status = status;
 		/* 204 and 304 have no content (RFC 9110 section 6.4.1). */
@@ -294,6 +323,18 @@ static enum tg_verdict abort_request(const struct tg_filter *f, struct tg_exchan
 			ex->reply.body = TG_VIEW("fault filter abort");
 	}
 	return TG_REPLY;
+}
+
+static enum tg_verdict abort_request(const struct tg_filter *f, struct tg_exchange *ex,
+	const struct tg_msg *m, struct fault_state *s)
+{
+	const struct tg_fault_in *c = f->conf;
+	struct fault_answer a;
+
+	if (!asked_abort(&c->abort, m, &a) || !chance(ex, a.share) || !begin_fault(f, ex, s))
+		return TG_PASS;
+	tg_filter_count(f, ex->worker, TG_FAULT_ABORTS);
+	return reply(ex, &a);
 }
 
 static enum tg_verdict on_request(
@@ -306,7 +347,7 @@ static enum tg_verdict on_request(
 		if (!concerned(f->conf, ex, m))
 			return TG_PASS;
 		slow_down(f, ex, m, s);
-		spoil(f, ex, m, s);
+		spoil(f, ex, s);
 		if (delay(f, ex, m, s))
 			s->step = STEP_DELAYED;
 	}
@@ -377,6 +418,62 @@ static enum tg_verdict on_body(const struct tg_filter *f, struct tg_exchange *ex
 	return TG_RESET;
 }
 
+/* --- dry runs ----------------------------------------------------------------------------------
+ */
+
+static void explain_transport(const struct tg_fault_transport *t, struct tg_explain *x)
+{
+	static const char *const ends[] = {[TG_FAULT_END_NONE] = "",
+		[TG_FAULT_END_RESET] = "reset",
+		[TG_FAULT_END_FIN] = "ended by a FIN",
+		[TG_FAULT_END_ALERT] = "ended by an alert"};
+	const struct tg_conn_fault *n = &t->network;
+
+	if (!t->given)
+		return;
+	x->say(x, "transport: of %.4f %% of requests", t->percentage / 1e4);
+	if (n->loss || n->duplicate || n->reorder)
+		x->say(x, "segments: %.4f %% lost, %.4f %% sent twice, %.4f %% out of order",
+			n->loss / 1e4, n->duplicate / 1e4, n->reorder / 1e4);
+	if (n->zero_window)
+		x->say(x, "window of 0 for %.1f ms", (double)n->zero_window / 1e6);
+	if (t->end != TG_FAULT_END_NONE)
+		x->say(x, "response %s after %llu bytes", ends[t->end],
+			(unsigned long long)t->end_after);
+}
+
+static enum tg_verdict explain(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m, struct tg_explain *x)
+{
+	const struct tg_fault_in *c = f->conf;
+	uint32_t millionths = 0, active = __atomic_load_n(active_of(f), __ATOMIC_RELAXED);
+	struct fault_answer a;
+	uint64_t n;
+
+	if (!concerned(c, ex, m)) {
+		x->say(x, "not for this request, client or cluster");
+		return TG_PASS;
+	}
+	if (c->max_active_faults != UINT32_MAX)
+		x->say(x, "%u of at most %u faults are active", active, c->max_active_faults);
+	if (c->max_active_faults <= active && c->max_active_faults != UINT32_MAX)
+		return TG_PASS;
+	n = asked_rate(&c->rate, m, &millionths);
+	if (n)
+		x->say(x, "response at %llu KiB/s: %.4f %% of requests", (unsigned long long)n,
+			millionths / 1e4);
+	explain_transport(&c->transport, x);
+	n = asked_delay(&c->delay, m, &millionths);
+	if (n)
+		x->say(x, "delay of %.3f ms: %.4f %% of requests", (double)n / 1e6,
+			millionths / 1e4);
+	if (!asked_abort(&c->abort, m, &a))
+		return TG_PASS;
+	x->say(x, "abort with %s %u: %.4f %% of requests", a.grpc ? "gRPC status" : "status",
+		a.grpc ? a.grpc_status : a.status, a.share / 1e4);
+	return a.share > TG_MILLION / 2 ? reply(ex, &a) : TG_PASS;
+}
+
 const struct tg_filter_ops tg_fault_http = {
 	.name = "fault",
 	.conf_size = sizeof(struct tg_fault_in),
@@ -388,4 +485,5 @@ const struct tg_filter_ops tg_fault_http = {
 	.on_request = on_request,
 	.on_body = on_body,
 	.on_end = on_end,
+	.explain = explain,
 };

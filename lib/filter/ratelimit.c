@@ -1,10 +1,13 @@
 /* ratelimit.c: limits of requests by token buckets, as Envoy's filter "local_ratelimit". */
+#include <stdio.h>
+
 #include <tidegate/log.h>
 #include <tidegate/ratelimit.h>
 
 #define MILLION 1000000u
 #define SEC UINT64_C(1000000000)
 #define HEADERS_MAX 3 /* x-ratelimit-* */
+#define NO_FIT UINT32_MAX
 
 /* A bucket, or one for each key. */
 struct target {
@@ -253,32 +256,42 @@ static bool take_keyed(
 	return a != TG_BUCKETS_EMPTY;
 }
 
-/* The first descriptor that fits this limit. *found: there is one. False: it has no token. */
+/* The number of the first descriptor that fits this limit, and its values in v; NO_FIT: none. */
+static uint32_t find_fit(const struct rl_conf *c, const struct tg_exchange *ex,
+	const struct tg_msg *m, const struct limit *l, struct value *v)
+{
+	if (!l->n_fit)
+		return NO_FIT;
+	for (uint32_t i = 0; i < l->in->n; i++)
+		if (!evaluate(&l->in->actions[i], ex, m, &v[i]))
+			return NO_FIT;
+	for (uint32_t k = 0; k < l->n_fit; k++) {
+		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[l->fit[k]];
+		uint32_t i = 0;
+
+		while (i < d->n && equal(&l->in->actions[i], &d->entries[i], &v[i]))
+			i++;
+		if (i == d->n)
+			return l->fit[k];
+	}
+	return NO_FIT;
+}
+
+/* *found: a descriptor fits. False: it has no token. */
 static bool take_limit(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
 	const struct limit *l, bool *found)
 {
 	const struct rl_conf *c = f->conf;
 	struct value v[TG_RATELIMIT_ENTRIES_MAX];
+	uint32_t fit = find_fit(c, ex, m, l, v);
+	struct target *t;
 
-	if (!l->n_fit)
+	if (fit == NO_FIT)
 		return true;
-	for (uint32_t i = 0; i < l->in->n; i++)
-		if (!evaluate(&l->in->actions[i], ex, m, &v[i]))
-			return true;
-	for (uint32_t k = 0; k < l->n_fit; k++) {
-		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[l->fit[k]];
-		struct target *t = &c->descriptors[l->fit[k]];
-		uint32_t i = 0;
-
-		while (i < d->n && equal(&l->in->actions[i], &d->entries[i], &v[i]))
-			i++;
-		if (i < d->n)
-			continue;
-		*found = true;
-		return t->bucket ? take_bucket(f, ex, t)
-				 : take_keyed(f, ex, t, hash_of(t, l->in, d, v));
-	}
-	return true;
+	*found = true;
+	t = &c->descriptors[fit];
+	return t->bucket ? take_bucket(f, ex, t)
+			 : take_keyed(f, ex, t, hash_of(t, l->in, &c->in->descriptors[fit], v));
 }
 
 static bool within_limits(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m)
@@ -386,6 +399,102 @@ static enum tg_verdict on_response(
 	return TG_PASS;
 }
 
+/* --- dry runs ----------------------------------------------------------------------------------
+ */
+
+/* "header=a, remote_address=10.0.0.1" */
+static void describe(const struct limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct value *v, char *out, size_t n)
+{
+	size_t at = 0;
+
+	out[0] = '\0';
+	for (uint32_t i = 0; i < d->n && at < n - 1; i++) {
+		const struct tg_view key = d->entries[i].key;
+		char ip[TG_ADDR_TEXT] = "";
+
+		if (is_address(&l->in->actions[i]))
+			tg_ip_format(&v[i].ip, ip);
+		snprintf(out + at, n - at, "%s%.*s=%.*s", i ? ", " : "", (int)key.n,
+			(const char *)key.p, ip[0] ? (int)strlen(ip) : (int)v[i].text.n,
+			ip[0] ? ip : (const char *)v[i].text.p);
+		at += strlen(out + at);
+	}
+}
+
+static uint32_t leased(
+	const struct rl_conf *c, const struct target *t, uint32_t worker, uint64_t now)
+{
+	const struct tg_bucket_lease *leases =
+		(const void *)((const uint8_t *)c->leases + (size_t)worker * c->lease_row);
+
+	return t->bucket ? tg_bucket_lease_left(&leases[t->lease], &t->rate, now) : 0;
+}
+
+/* True: this worker would get a token. */
+static bool look(const struct tg_filter *f, struct tg_exchange *ex, const struct target *t,
+	uint64_t hash, const char *what, struct tg_explain *x)
+{
+	const struct rl_conf *c = f->conf;
+	struct rl_state *s = tg_filter_state(f, ex);
+	uint32_t left = t->bucket ? tg_bucket_left(t->bucket, &t->rate, ex->now)
+				  : tg_buckets_left(&t->table, &t->rate, hash, ex->now);
+
+	x->limit(x, what, left, &t->rate, tg_bucket_next_fill(&t->rate, ex->now));
+	for (uint32_t w = 0; w < c->n_workers; w++)
+		if (leased(c, t, w, ex->now))
+			x->say(x, "worker %u has taken %u more of them ahead", w,
+				leased(c, t, w, ex->now));
+	note(s, t, left, ex->now);
+	return left + leased(c, t, ex->worker, ex->now) > 0;
+}
+
+static bool look_all(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
+	struct tg_explain *x)
+{
+	const struct rl_conf *c = f->conf;
+	bool found = false;
+
+	for (uint32_t i = 0; i < c->in->n_limits; i++) {
+		struct value v[TG_RATELIMIT_ENTRIES_MAX];
+		uint32_t fit = find_fit(c, ex, m, &c->limits[i], v);
+		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[fit];
+		struct target *t = &c->descriptors[fit];
+		char what[256];
+
+		if (fit == NO_FIT)
+			continue;
+		found = true;
+		describe(&c->limits[i], d, v, what, sizeof(what));
+		if (!look(f, ex, t, t->bucket ? 0 : hash_of(t, c->limits[i].in, d, v), what, x))
+			return false;
+	}
+	if (!c->in->has_default || (found && !c->in->always_default)) {
+		if (!found)
+			x->say(x, "no descriptor fits, and there is no bucket for all");
+		return true;
+	}
+	return look(f, ex, &c->fallback, 0, "all requests", x);
+}
+
+static bool likely(uint32_t millionths, const char *what, struct tg_explain *x)
+{
+	if (millionths != MILLION)
+		x->say(x, "%s: %.4f %% of requests", what, millionths / 1e4);
+	return millionths > MILLION / 2;
+}
+
+static enum tg_verdict explain(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m, struct tg_explain *x)
+{
+	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
+
+	if (!likely(in->filter_enabled, "filter_enabled", x) || look_all(f, ex, m, x) ||
+		!likely(in->filter_enforced, "filter_enforced", x))
+		return TG_PASS;
+	return refuse(f, ex);
+}
+
 const struct tg_filter_ops tg_ratelimit_http = {
 	.name = "local_ratelimit",
 	.stat_name = "local_rate_limit",
@@ -396,4 +505,5 @@ const struct tg_filter_ops tg_ratelimit_http = {
 	.compile = compile,
 	.on_request = on_request,
 	.on_response = on_response,
+	.explain = explain,
 };

@@ -70,26 +70,100 @@ static bool read_path(struct tg_exchange *ex, const struct tg_msg *m, struct rba
 	return true;
 }
 
+static enum tg_verdict reply_no_memory(struct tg_exchange *ex)
+{
+	ex->reply.status = 503;
+	ex->reply.why = TG_WHY_req_no_memory;
+	ex->reply.details = TG_VIEW("overload");
+	return TG_REPLY;
+}
+
+static enum tg_verdict deny(struct tg_exchange *ex, const struct rbac_answer *a)
+{
+	ex->reply.status = 403;
+	ex->reply.why = TG_WHY_req_denied;
+	ex->reply.details = a->details;
+	ex->reply.body = TG_VIEW("RBAC: access denied");
+	return TG_REPLY;
+}
+
 static enum tg_verdict on_request(
 	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
 {
 	struct rbac_question q = {.client = &ex->client, .m = m};
 	struct rbac_answer a;
 
-	if (tg_unlikely(!read_path(ex, m, &q))) {
-		ex->reply.status = 503;
-		ex->reply.why = TG_WHY_req_no_memory;
-		ex->reply.details = TG_VIEW("overload");
-		return TG_REPLY;
-	}
+	if (tg_unlikely(!read_path(ex, m, &q)))
+		return reply_no_memory(ex);
 	a = decide(f, ex->worker, &q);
+	return a.allowed ? TG_PASS : deny(ex, &a);
+}
+
+/* --- dry runs ----------------------------------------------------------------------------------
+ */
+
+#define NEAR_MAX 8 /* policies that name the client and do not match, told one by one */
+
+static void say_misses(
+	const struct rbac_engine *e, const struct rbac_question *q, struct tg_explain *x)
+{
+	struct rbac_found f;
+	uint32_t said = 0, named = 0;
+
+	rbac_table_find(&e->table, q->client, &f);
+	for (uint32_t i = 0; i < f.n; i++)
+		named += f.who[i]->n_yes;
+	if (!named)
+		x->say(x, "no policy names this client");
+	for (uint32_t i = 0; i < f.n; i++)
+		for (uint32_t k = 0; k < f.who[i]->n_yes && said < NEAR_MAX; k++) {
+			uint32_t id = f.who[i]->yes[k];
+			const char *miss = rbac_engine_miss(e, id, q, &f);
+
+			if (!miss)
+				continue;
+			x->say(x, "policy \"%s\" names this client, but does not match for %s",
+				e->policies[id].name, miss);
+			said++;
+		}
+}
+
+static struct rbac_answer explain_rules(const struct rbac_engine *e, const char *what,
+	const struct rbac_question *q, struct tg_explain *x)
+{
+	static const char *const actions[] = {
+		[TG_RBAC_ALLOW] = "ALLOW", [TG_RBAC_DENY] = "DENY", [TG_RBAC_LOG] = "LOG"};
+	struct rbac_answer a = rbac_engine_ask(e, q);
+
+	if (a.policy != RBAC_NONE)
+		x->say(x, "%s (%s): policy \"%s\" matches", what, actions[e->action],
+			e->policies[a.policy].name);
+	else
+		x->say(x, "%s (%s): no policy matches", what, actions[e->action]);
+	if (a.policy == RBAC_NONE)
+		say_misses(e, q, x);
+	return a;
+}
+
+static enum tg_verdict explain(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m, struct tg_explain *x)
+{
+	const struct rbac_conf *c = f->conf;
+	struct rbac_question q = {.client = &ex->client, .m = m};
+	struct rbac_answer a = {.allowed = true};
+
+	if (m && !read_path(ex, m, &q))
+		return reply_no_memory(ex);
+	if (c->shadow.given)
+		explain_rules(&c->shadow, "shadow_rules", &q, x);
+	if (c->rules.given)
+		a = explain_rules(&c->rules, "rules", &q, x);
 	if (a.allowed)
 		return TG_PASS;
-	ex->reply.status = 403;
-	ex->reply.why = TG_WHY_req_denied;
+	if (m)
+		return deny(ex, &a);
 	ex->reply.details = a.details;
-	ex->reply.body = TG_VIEW("RBAC: access denied");
-	return TG_REPLY;
+	return TG_RESET;
 }
 
 const struct tg_filter_ops tg_rbac_http = {
@@ -99,6 +173,7 @@ const struct tg_filter_ops tg_rbac_http = {
 	.counters = counters,
 	.compile = compile,
 	.on_request = on_request,
+	.explain = explain,
 };
 
 const struct tg_filter_ops tg_rbac_tcp = {
@@ -108,4 +183,5 @@ const struct tg_filter_ops tg_rbac_tcp = {
 	.counters = counters,
 	.compile = compile,
 	.on_conn = on_conn,
+	.explain = explain,
 };

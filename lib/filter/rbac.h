@@ -101,11 +101,15 @@ struct rbac_answer {
 	bool allowed;
 	bool matched;
 	struct tg_view details; /* if not allowed */
+	uint32_t policy;        /* that matched; RBAC_NONE */
 };
 
 int rbac_engine_build(
 	struct rbac_engine *e, const struct tg_rbac_rules *in, const struct tg_filter_env *env);
 struct rbac_answer rbac_engine_ask(const struct rbac_engine *e, const struct rbac_question *q);
+/* Of a policy that names the client, what else of it does not hold; NULL: all does. */
+const char *rbac_engine_miss(const struct rbac_engine *e, uint32_t policy,
+	const struct rbac_question *q, const struct rbac_found *f);
 
 /* Whether readers of a normalised path differ: empty segments, escaped slashes, parameters of
  * segments. */

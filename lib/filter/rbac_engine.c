@@ -151,25 +151,32 @@ static bool path_holds(const struct rbac_policy *p, const struct rbac_question *
 	return !rbac_set_has(&p->not_paths, path);
 }
 
+static bool method_holds(const struct rbac_policy *p, const struct tg_msg *m)
+{
+	return (p->any_method || rbac_set_exact(&p->methods, m->method_name)) &&
+	       !rbac_set_exact(&p->not_methods, m->method_name);
+}
+
+static bool source_holds(const struct rbac_policy *p, const struct tg_ip *from)
+{
+	return (p->any_source || rbac_nets_have(&p->source_ips, from)) &&
+	       !rbac_nets_have(&p->not_source_ips, from);
+}
+
 static bool request_holds(const struct rbac_policy *p, const struct rbac_question *q, bool reading)
 {
 	const struct tg_msg *m = q->m;
 
-	if (!m)
-		return true;
-	return (p->any_method || rbac_set_exact(&p->methods, m->method_name)) &&
-	       !rbac_set_exact(&p->not_methods, m->method_name) && path_holds(p, q, reading) &&
-	       tg_headers_match(p->headers, p->n_headers, m, NULL);
+	return !m || (method_holds(p, m) && path_holds(p, q, reading) &&
+			     tg_headers_match(p->headers, p->n_headers, m, NULL));
 }
 
 static bool policy_holds(const struct rbac_engine *e, uint32_t id, const struct rbac_question *q,
 	const struct rbac_found *f, bool reading)
 {
 	const struct rbac_policy *p = &e->policies[id];
-	const struct tg_ip *from = &q->client->remote.ip;
 
-	return (p->any_source || rbac_nets_have(&p->source_ips, from)) &&
-	       !rbac_nets_have(&p->not_source_ips, from) && request_holds(p, q, reading) &&
+	return source_holds(p, &q->client->remote.ip) && request_holds(p, q, reading) &&
 	       !(p->excludes && excluded(f, id));
 }
 
@@ -192,12 +199,12 @@ static struct rbac_answer judge(const struct rbac_engine *e, uint32_t policy)
 
 	switch (e->action) {
 	case TG_RBAC_ALLOW:
-		return (struct rbac_answer){matched, matched, none};
+		return (struct rbac_answer){matched, matched, none, policy};
 	case TG_RBAC_DENY:
 		return (struct rbac_answer){
-			!matched, matched, matched ? e->policies[policy].details : none};
+			!matched, matched, matched ? e->policies[policy].details : none, policy};
 	default:
-		return (struct rbac_answer){true, matched, none};
+		return (struct rbac_answer){true, matched, none, policy};
 	}
 }
 
@@ -208,12 +215,31 @@ struct rbac_answer rbac_engine_ask(const struct rbac_engine *e, const struct rba
 
 	rbac_table_find(&e->table, q->client, &f);
 	if (tg_unlikely(f.more) && e->action != TG_RBAC_LOG)
-		return (struct rbac_answer){false, false, none};
+		return (struct rbac_answer){false, false, none, RBAC_NONE};
 	a = judge(e, first_match(e, q, &f, false));
 	/* A path that can be read in two ways has to be allowed in both. */
 	if (tg_likely(!q->reading.p) || !a.allowed || e->action == TG_RBAC_LOG)
 		return a;
 	if (!q->reading.n) /* out of the root: whatever that is, nobody has allowed it */
-		return (struct rbac_answer){false, false, none};
+		return (struct rbac_answer){false, false, none, RBAC_NONE};
 	return judge(e, first_match(e, q, &f, true));
+}
+
+const char *rbac_engine_miss(const struct rbac_engine *e, uint32_t policy,
+	const struct rbac_question *q, const struct rbac_found *f)
+{
+	const struct rbac_policy *p = &e->policies[policy];
+	const struct tg_msg *m = q->m;
+
+	if (!source_holds(p, &q->client->remote.ip))
+		return "the client's address";
+	if (m && !method_holds(p, m))
+		return "the method";
+	if (m && !path_holds(p, q, false))
+		return "the path";
+	if (m && q->reading.n && !path_holds(p, q, true))
+		return "the path as others may read it";
+	if (m && !tg_headers_match(p->headers, p->n_headers, m, NULL))
+		return "a field";
+	return p->excludes && excluded(f, policy) ? "not_principals" : NULL;
 }

@@ -9,8 +9,8 @@
 struct tg_regex {
 	pcre2_code *code;
 	uint32_t groups;
-	struct tg_view literal; /* in text */
-	uint8_t text[TG_REGEX_PATTERN_MAX];
+	struct tg_view literal; /* in text, behind the pattern */
+	char text[];            /* the pattern, 0, the literal, which is not longer */
 };
 
 /* One byte of a pattern that stands for itself; *n: bytes it takes there. False: it does not. */
@@ -59,6 +59,7 @@ static bool has_alternatives(const char *p)
 static void find_literal(struct tg_regex *r, const char *pattern)
 {
 	const char *p = pattern + (pattern[0] == '^');
+	char *text = r->text + strlen(pattern) + 1;
 	uint32_t len = 0;
 	uint8_t byte;
 	size_t n;
@@ -68,9 +69,9 @@ static void find_literal(struct tg_regex *r, const char *pattern)
 	for (; plain(p, &byte, &n); p += n) {
 		if (p[n] && strchr("?*{", p[n])) /* perhaps not once */
 			break;
-		r->text[len++] = byte;
+		text[len++] = (char)byte;
 	}
-	r->literal = tg_view_of(r->text, len);
+	r->literal = tg_view_of(text, len);
 }
 
 static int compile(struct tg_regex *r, const char *pattern, enum tg_regex_use use,
@@ -101,14 +102,16 @@ static int compile(struct tg_regex *r, const char *pattern, enum tg_regex_use us
 struct tg_regex *tg_regex_compile(const char *pattern, enum tg_regex_use use, struct tg_errbuf *e)
 {
 	pcre2_compile_context *ctx = pcre2_compile_context_create(NULL);
-	struct tg_regex *r = calloc(1, sizeof(*r));
+	size_t n = strlen(pattern);
+	struct tg_regex *r = calloc(1, sizeof(*r) + 2 * n + 1);
 	int rc = TG_ENOMEM;
 
 	if (!r || !ctx) {
 		tg_fail(e, rc, "no memory");
-	} else if (strlen(pattern) > TG_REGEX_PATTERN_MAX) {
+	} else if (n > TG_REGEX_PATTERN_MAX) {
 		rc = tg_fail(e, TG_ETOOBIG, "it is longer than %d bytes", TG_REGEX_PATTERN_MAX);
 	} else {
+		memcpy(r->text, pattern, n);
 		pcre2_set_parens_nest_limit(ctx, 50);
 		rc = compile(r, pattern, use, ctx, e);
 		find_literal(r, pattern);
@@ -125,6 +128,11 @@ void tg_regex_free(struct tg_regex *r)
 	if (r)
 		pcre2_code_free(r->code);
 	free(r);
+}
+
+const char *tg_regex_pattern(const struct tg_regex *r)
+{
+	return r->text;
 }
 
 struct tg_view tg_regex_literal(const struct tg_regex *r)

@@ -1,11 +1,28 @@
 /* action.c: what a route does with a request: which cluster, redirects, answers, rewriting. */
 #include "internal.h"
 
+static const struct tg_weighted *heaviest(const struct tg_route_action *a)
+{
+	uint32_t best = 0, most = a->weighted[0].upto;
+
+	for (uint32_t i = 1; i < a->n_weighted; i++) {
+		uint32_t weight = a->weighted[i].upto - a->weighted[i - 1].upto;
+
+		if (weight > most) {
+			most = weight;
+			best = i;
+		}
+	}
+	return &a->weighted[best];
+}
+
 static const struct tg_weighted *pick_weighted(struct px_exch *ex, const struct tg_route_action *a)
 {
 	uint32_t at = tg_rng_below(&ex->proxy->rng, a->weighted[a->n_weighted - 1].upto);
 	uint32_t i = 0;
 
+	if (tg_unlikely(ex->proxy->match.likely))
+		return heaviest(a);
 	while (at >= a->weighted[i].upto)
 		i++;
 	return &a->weighted[i];

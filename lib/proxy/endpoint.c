@@ -133,17 +133,15 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 {
 	uint64_t size = 64;
 	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
-	uint32_t *rr = calloc(s->n_clusters + 1, sizeof(*rr));
 	struct tg_breaker **rows = calloc(s->n_clusters + 1, sizeof(struct tg_breaker *));
 	struct tg_lb_set *sets = make_sets(s);
 
 	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
 		size *= 2;
 	table = calloc(size, sizeof(*table));
-	if (!table || !list || !rr || !rows || !sets || adopt_breakers(p, s, rows)) {
+	if (!table || !list || !rows || !sets || adopt_breakers(p, s, rows)) {
 		free(table);
 		free(list);
-		free(rr);
 		free(rows);
 		free(sets);
 		return TG_ENOMEM;
@@ -172,13 +170,16 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	free(table);
 	free(rows);
 	free(p->endpoints);
-	free(p->rr);
 	free(p->sets);
 	p->endpoints = list;
-	p->rr = rr;
 	p->sets = sets;
 	return 0;
 }
+
+struct peek {
+	const struct tg_proxy *proxy;
+	const struct tg_cluster *cluster;
+};
 
 /* Requests that an endpoint of the current snapshot has to do for this worker. */
 static uint64_t active_at(void *ctx, const struct tg_endpoint *e)
@@ -224,22 +225,15 @@ static const struct tg_endpoint *pick_good(const struct tg_cluster *c, struct tg
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
-	uint32_t anywhere;
-
 	ask->rng = &p->rng;
-	if (s == p->snap) {
-		ask->pos = &p->rr[c->id];
+	ask->pos = &c->stats[p->conf.worker].lb_pos;
+	if (s == p->snap) { /* loads and sets are those of the newest snapshot */
 		ask->active = active_at;
 		ask->ctx = p;
 		ask->set = set_of(p, c);
 		if (tg_likely(ask->set->generation == tg_health_generation(c->health)))
 			return tg_lb_pick(c, ask);
-		return pick_good(c, ask);
 	}
-	/* Positions, loads and sets are those of the newest snapshot: an older exchange starts from
-	 * anywhere. */
-	anywhere = tg_rng_below(&p->rng, c->n_endpoints ? c->n_endpoints : 1);
-	ask->pos = &anywhere;
 	return pick_good(c, ask);
 }
 
@@ -255,6 +249,46 @@ struct px_endpoint *px_endpoint_known(struct tg_proxy *p, const struct tg_snapsh
 			return ep;
 	}
 	return NULL;
+}
+
+/* As active_at(), from another thread: p->endpoints may be replaced meanwhile, the pool's memory
+ * stays. */
+static uint64_t active_in_pool(void *ctx, const struct tg_endpoint *e)
+{
+	const struct peek *peek = ctx;
+
+	for (uint32_t i = 0; i < peek->proxy->endpoint_pool.fresh; i++) {
+		const struct px_endpoint *ep = tg_pool_at(&peek->proxy->endpoint_pool, i);
+
+		if (ep->used && same_endpoint(ep, peek->cluster->name, &e->addr))
+			return ep->view.rq_active + ep->n_pending;
+	}
+	return 0;
+}
+
+const struct tg_endpoint *tg_proxy_peek(
+	const struct tg_proxy *p, const struct tg_cluster *c, bool has_hash, uint64_t hash)
+{
+	struct peek peek = {p, c};
+	uint32_t pos = c->stats[p->conf.worker].lb_pos;
+	void *memory = calloc(1, tg_lb_set_bytes(c) + 1);
+	const struct tg_endpoint *e;
+	struct tg_rng rng = p->rng;
+	struct tg_lb_set set;
+	struct tg_lb_ask ask = {.rng = &rng,
+		.set = &set,
+		.pos = &pos,
+		.has_hash = has_hash,
+		.hash = hash,
+		.active = active_in_pool,
+		.ctx = &peek};
+
+	if (!memory)
+		return NULL;
+	tg_lb_set_init(&set, c, memory); /* by the verdicts of now, as the worker's will be */
+	e = tg_lb_pick(c, &ask);
+	free(memory);
+	return e;
 }
 
 struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot *s,

@@ -34,6 +34,11 @@ static const struct tg_filter_chain *chain_of(
 	return c && c->n ? c : NULL;
 }
 
+struct tg_dry *px_dry_of(struct tg_exchange *fx)
+{
+	return TG_CONTAINER(fx, struct px_fx, pub)->ex->proxy->dry;
+}
+
 static int spoil(struct tg_exchange *fx, const struct tg_conn_fault *f)
 {
 	return tg_conn_fault(TG_CONTAINER(fx, struct px_fx, pub)->ex->down->conn, f);
@@ -80,6 +85,8 @@ bool px_filters_begin(struct px_exch *ex)
 
 	if (tg_likely(!c))
 		return true;
+	if (tg_unlikely(ex->proxy->dry != NULL))
+		c = px_dry_chain(ex->proxy->dry, c);
 	before = tg_tax_enter(tax, TG_STAGE_filters);
 	ok = begin(ex, c);
 	tg_tax_leave(tax, before);

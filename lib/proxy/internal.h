@@ -241,9 +241,9 @@ struct tg_proxy {
 	struct tg_core_stats *stats;
 	struct tg_rng rng;
 	struct tg_match_env match;
+	struct tg_dry *dry; /* NULL, but in a dry run */
 	struct tg_snapshot *snap;
 	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
-	uint32_t *rr;                   /* [snap->n_clusters]: round-robin positions */
 	struct tg_lb_set *sets;         /* [snap->n_clusters]: what is chosen from */
 	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
 	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
@@ -436,6 +436,11 @@ int px_yield_init(struct tg_proxy *p);
 void px_yield_end(struct tg_proxy *p); /* it needs nothing any more */
 /* ep has connections that idle, or requests that wait for one. */
 void px_yield_arm(struct px_endpoint *ep);
+
+/* dry.c: what an exchange tells its dry run; only if proxy->dry. */
+void px_dry_routed(struct px_exch *ex);
+const struct tg_filter_chain *px_dry_chain(struct tg_dry *d, const struct tg_filter_chain *real);
+struct tg_dry *px_dry_of(struct tg_exchange *fx); /* filters.c */
 
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */

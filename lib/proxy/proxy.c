@@ -105,7 +105,6 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	tg_regex_scratch_destroy(p->match.regex);
 	free(p->fields);
 	free(p->endpoints);
-	free(p->rr);
 	free(p->sets);
 	tg_breakers_destroy(p->own_breakers);
 	free(p);

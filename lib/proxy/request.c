@@ -255,6 +255,8 @@ static void choose_route(struct px_exch *ex)
 	ex->route = vh ? find_route(ex, vh) : NULL;
 	if (ex->route)
 		px_choose_cluster(ex);
+	if (tg_unlikely(ex->proxy->dry != NULL))
+		px_dry_routed(ex);
 	tg_tax_leave(tax, before);
 }
 

@@ -10,20 +10,22 @@ struct walk {
 	uint8_t folded[TG_SEGMENT_MAX + 1];
 };
 
+static bool regex_holds(
+	const struct tg_route *r, const struct tg_msg *m, const struct tg_match_env *env)
+{
+	return env && env->regex && tg_regex_matches(r->more->regex, m->path, env->regex);
+}
+
 /* Chance is asked last, and only of what has matched up to there. */
 static bool more_holds(const struct walk *w, const struct tg_route *r)
 {
 	const struct tg_route_match *more = r->more;
 
-	if (r->kind == TG_MATCH_REGEX &&
-		(!w->env || !w->env->regex ||
-			!tg_regex_matches(more->regex, w->m->path, w->env->regex)))
+	if (r->kind == TG_MATCH_REGEX && !regex_holds(r, w->m, w->env))
 		return false;
 	if (more->n_query && !tg_query_matches(more->query, more->n_query, w->m, w->env))
 		return false;
-	return more->fraction >= TG_FRACTION_WHOLE ||
-	       (w->env && w->env->rng &&
-		       tg_rng_below(w->env->rng, TG_FRACTION_WHOLE) < more->fraction);
+	return tg_fraction_met(w->env, more->fraction);
 }
 
 static inline bool predicates_hold(const struct walk *w, const struct tg_route *r)
@@ -150,7 +152,8 @@ static bool path_matches(const struct tg_route *r, struct tg_view path)
 		return begins_with(path, r->match, r->ignore_case) &&
 		       (path.n == r->match.n || path.p[r->match.n] == '/');
 	default:
-		return true; /* the expression is among the predicates */
+		/* The rest of the expression is among the predicates. */
+		return tg_view_has_prefix(path, tg_regex_literal(r->more->regex));
 	}
 }
 
@@ -191,4 +194,22 @@ const struct tg_route *tg_route_find(
 	if (v->ignore_case)
 		find(&w, v->ignore_case, true);
 	return w.best == TRIE_NONE ? NULL : &v->routes[w.best];
+}
+
+enum tg_route_miss tg_route_test(const struct tg_route *r, const struct tg_msg *m,
+	const struct tg_match_env *env, uint32_t *which)
+{
+	*which = 0;
+	if (!path_matches(r, m->path))
+		return TG_ROUTE_PATH;
+	for (; *which < r->n_headers; ++*which)
+		if (!tg_headers_match(&r->headers[*which], 1, m, env))
+			return TG_ROUTE_FIELD;
+	*which = 0;
+	if (r->kind == TG_MATCH_REGEX && !regex_holds(r, m, env))
+		return TG_ROUTE_REGEX;
+	for (; r->more && *which < r->more->n_query; ++*which)
+		if (!tg_query_matches(&r->more->query[*which], 1, m, env))
+			return TG_ROUTE_QUERY;
+	return TG_ROUTE_TAKES;
 }

@@ -244,6 +244,12 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 {
 	const struct tls_conn *c = tls_of(conn);
 
+	if (tg_unlikely(conn->dry)) {
+		const struct tg_dry_conn *dry = (const struct tg_dry_conn *)conn;
+
+		*out = dry->tls;
+		return dry->is_tls;
+	}
 	if (!is_tls(conn) || tls_mode(c) != TLS_OPEN)
 		return false;
 	*out = (struct tg_tls_info){

@@ -393,6 +393,17 @@ class Lab:
         finally:
             c.close()
 
+    def tgctl(self, *args):
+        """What tgctl did, and said."""
+        return subprocess.run([TGCTL, '-s', os.path.join(self.dir, 'admin.sock'), *args], capture_output=True, text=True,
+                              timeout=30, check=False)
+
+    def dry(self, method, url, *args):
+        """What would become of a request."""
+        p = self.tgctl('--json', 'explain', method, url, *args)
+        check(p.returncode == 0, f'tgctl explain {method} {url}: {p.stderr}')
+        return json.loads(p.stdout)
+
     def json(self, path):
         status, text = self.get(path + ('&' if '?' in path else '?') + 'format=json')
         check(status == 200, f'{path}: {status} {text[:200]}')

@@ -20,9 +20,7 @@ import check_prometheus  # noqa: E402  pylint: disable=wrong-import-position
 
 def tgctl(lab, *args, code=0):
     """Standard output of tgctl; the exit code is checked."""
-    p = subprocess.run([TGCTL, '-s', os.path.join(lab.dir, 'admin.sock'), *args],
-                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30,
-                       check=False)
+    p = lab.tgctl(*args)
     equal(p.returncode, code, f'exit of tgctl {" ".join(args)}: {p.stderr}')
     return p.stdout if code == 0 else p.stdout + p.stderr
 

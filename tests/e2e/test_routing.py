@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import re
+import shlex
 
 from lab import ROOT, Lab
 from tap import case, check, equal, main, wait_for
@@ -15,6 +16,16 @@ ACTIONS = r'''
       response_headers_to_remove = ["x-path"]; }
 '''
 VHOST = r'''
+  , { name = "dry"; domains = ["dry.test"];
+      response_headers_to_add: ( { header: { key = "x-route"; value = "%ROUTE_NAME% %RESPONSE_CODE% %UPSTREAM_HOST%"; }; } );
+      routes: (
+        { name = "limited"; match: { prefix = "/limited"; }; route: { cluster = "v1"; prefix_rewrite = "/see"; };
+          filters: ( { name = "local_ratelimit"; token_bucket: { max_tokens = 3; fill_interval = "1h"; }; } ); },
+        { name = "closed"; match: { prefix = "/closed"; }; route: { cluster = "v1"; };
+          filters: ( { name = "rbac"; policies: ( { name = "posts"; methods = ["POST"]; } ); } ); },
+        { name = "user"; match: { prefix = "/see"; headers: ( { name = "x-user"; present = true; } ); };
+          route: { cluster = "ring"; hash_policy: ( { header: { header_name = "x-user"; }; } ); }; },
+        { name = "turn"; match: { prefix = "/see"; }; route: { cluster = "turn"; }; } ); }
   , { name = "actions"; domains = ["*"];
       response_headers_to_add: ( { header: { key = "x-route"; value = "%ROUTE_NAME% %RESPONSE_CODE% %UPSTREAM_HOST%"; }; } );
       routes: (
@@ -49,9 +60,12 @@ def canary():
     text = text[text.index('listeners: ('):]
     with open(os.path.join(ROOT, 'cfg', 'mirroring.cfg'), encoding='utf-8') as f:
         mirroring = f.read()
-    actions = ',' + item(mirroring, 'listeners') + ACTIONS.replace('["actions"]', '["actions", "tls"]')
+    actions = ',' + item(mirroring, 'listeners') + ACTIONS.replace('["actions"]', '["actions", "tls", "dry"]')
     text = text.replace(' } );\n\nvirtual_hosts', ' }' + actions + ');\n\nvirtual_hosts', 1)
-    text = text.replace('\nclusters: (', '\nclusters: ( { name = "deaf"; endpoints: ( { address = "10.77.2.2:9005"; } ); },', 1)
+    text = text.replace('\nclusters: (', '\nclusters: ( { name = "deaf"; endpoints: ( { address = "10.77.2.2:9005"; } ); },' +
+                        ''.join(f'''{{ name = "{name}"; lb_policy = "{policy}";
+                                     endpoints: ( {{ address = "10.77.2.2:8081"; }}, {{ address = "[fd77:2::2]:8081"; }} ); }},'''
+                                for name, policy in (('turn', 'round_robin'), ('ring', 'ring_hash'))), 1)
     return text.replace('\t}\n);\n\nclusters', '\t},' + item(mirroring, 'virtual_hosts') + VHOST + ');\n\nclusters', 1).replace('$', '$$')
 
 
@@ -196,5 +210,108 @@ def a_mirror_that_hangs_holds_nobody_up(lab):
     wait_for(lambda: lab.stat('cluster.deaf.upstream_rq_active') == 0, 'the route\'s timeout')
 
 
+def really(lab, method, target, host, fields):
+    """What becomes of a request: status, route and endpoint as the answer has them, Location, the target that came."""
+    with Client(lab.connect(('10.77.1.1', 81))) as c:
+        r = c.ask(request(method, target, host, fields=fields))
+    route, status, endpoint = re.match(r'(\D\S*)? ?(\d*) ?(.*)', r.get('x-route') or '').groups()
+    check(status in ('', str(r.status)), r.get('x-route'))
+    return r.status, route, endpoint, r.get('location'), seen(r.body)[0] if b'"target"' in r.body else None
+
+
+def dryly(lab, method, target, host, fields):
+    """The same by tgctl explain."""
+    d = lab.dry(method, f'http://{host}{target}', '--listener', 'actions', '--from', '10.77.1.2',
+                *(x for k, v in fields for x in ('-H', f'{k}: {v}')))
+    if d['outcome'] == 'answered':
+        location = re.search(r'\r\nlocation: (.*?)\r\n', d['answer']['head'])
+        route = re.search(r'\r\nx-route: (\S+) ', d['answer']['head'])
+        return (d['answer']['status'], route and route.group(1), '', location and location.group(1), None), d
+    equal((d['outcome'], len(d['clusters'])), ('forwarded', 1))
+    return (200, d['route']['name'], d['clusters'][0]['next'][0]['endpoint'], None, d['sent'].split()[1]), d
+
+
+ASKED = [('GET', '/old/see?x=1', 'a.test', ()), ('GET', '/v7/see', 'a.test', ()), ('GET', '/secure/x', 'a.test:81', ()),
+         ('GET', '/Go/x?y', 'a.test', ()), ('GET', '/closed', 'a.test', ()), ('GET', '/named', 'a.test', [('x-cluster', 'v2')]),
+         ('GET', '/named', 'a.test', [('x-cluster', 'v9')]), ('GET', '/see?v=2', 'a.test', [('x-shard', '7')]),
+         ('GET', '/see?v=2', 'a.test', [('X-Shard', '70')]), ('GET', '/b', 'tls.test', ()), ('GET', '/none', 'dry.test', ()),
+         ('GET', '/closed', 'dry.test', ()), ('GET', '/old/../see', 'a.test', ()), ('GET', '/see%2', 'a.test', ()),
+         ('GET', '/limited', 'dry.test', ())]
+ASKED += [('GET', f'/see?{i}', 'dry.test', [('x-user', f'u{i}')]) for i in range(12)]
+ASKED += [('GET', f'/see?t={i}', 'dry.test', ()) for i in range(7)]
+
+
+@case
+def explained_as_it_happens(lab):
+    """Of requests of every kind, explain says beforehand what then happens; and it says so twice."""
+    for method, target, host, fields in ASKED:
+        want, _ = dryly(lab, method, target, host, fields)
+        equal(dryly(lab, method, target, host, fields)[0], want, 'a second time')
+        got = really(lab, method, target, host, fields)
+        equal(tuple(x or '' for x in got), tuple(x or '' for x in want), f'{method} {host}{target} {fields}')
+
+
+@case
+def explained_limits(lab):
+    for left in (2, 1, 0):  # the first was taken above
+        _, d = dryly(lab, 'GET', '/limited', 'dry.test', ())
+        equal([x['left'] for x in d['filters'][0]['limits']], [left])
+        equal(really(lab, 'GET', '/limited', 'dry.test', ())[0], 200 if left else 429)
+    equal(d['filters'][0]['verdict'], 'reply')
+    equal((d['answer']['status'], d['answer']['flags']), (429, ['RL']))
+    _, d = dryly(lab, 'GET', '/closed', 'dry.test', ())
+    equal(d['filters'][0]['details'], 'rbac_access_denied_matched_policy[none]')
+    check('does not match for the method' in d['filters'][0]['says'][1], d['filters'])
+
+
+@case
+def explaining_leaves_no_trace(lab):
+    def counts():  # connections of before may end meanwhile
+        return {k: v for k, v in lab.stats().items() if k.startswith(('cluster.', 'http.', 'drop.req_')) and '_cx_' not in k}
+    lab.wait_quiet()
+    before = counts()
+    check(any('local_rate_limit' in k for k in before) and any('rbac' in k for k in before), 'filters count')
+    for method, target, host, fields in ASKED:
+        dryly(lab, method, target, host, fields)
+    equal(counts(), before)
+
+
+@case
+def the_page_on_explain(lab):
+    """Its examples, which are about cfg/canary.cfg."""
+    with open(os.path.join(ROOT, 'docs', 'explain.md'), encoding='utf-8') as f:
+        blocks = re.findall(r'```console\n\$ tgctl (.*?)\n(.*?)```', f.read(), re.S)
+    check(len(blocks) >= 3, 'examples')
+
+    def plain(text):  # what differs from time to time
+        text = re.sub(r'x-request-id: \S+', 'x-request-id: ID', text)
+        return re.sub(r'\d+ connections \(\d+ idle\), \d+ requests|\d+ of 1024 left', 'N', text)
+    for command, text in blocks:
+        p = lab.tgctl(*shlex.split(command))
+        equal(plain(p.stdout + p.stderr), plain(text), command)
+
+
+@case
+def wrong_questions_have_answers(lab):
+    url = 'http://shop.test/'
+    for args, code, text in (
+            (('GET',), 2, 'usage: tgctl explain METHOD URL'), (('GET', url, 'x'), 2, 'usage: tgctl explain'),
+            (('GET', 'shop.test'), 1, 'url: http://HOST/PATH'), (('GET', url, '-H', 'x'), 1, 'header: "NAME: VALUE"'),
+            (('GET', url, '--listener', 'x'), 1, 'listener: there is none of that name or address; there are: web (http'),
+            (('GET', url, '--identity', 'spiffe://a/b'), 1, 'identity: listener "web" has no TLS'),
+            (('GET', url, '--from', 'x'), 1, 'from: an address is expected'),
+            (('GET', 'http://shop.test:7/'), 1, 'none fits'), (('GET', url, '--body-size', 'x'), 1, 'body-size: a number'),
+            (('GET', url, '--nonsense'), 2, 'unrecognized option')):
+        p = lab.tgctl('explain', *args)
+        equal(p.returncode, code, str(args))
+        check(text in p.stderr, f'{args}: {p.stderr}')
+    p = lab.tgctl('ready', '-H', 'a: b')
+    equal((p.returncode, 'are for explain' in p.stderr), (2, True))
+    check('tgctl explain METHOD URL' in lab.tgctl('explain', '--help').stdout, 'help')
+    equal(lab.get('/explain?method=GET&urk=x')[0], 400)
+    equal(lab.get('/explain?method=GET&url=http://shop.test/&url=x')[0], 400)
+
+
 if __name__ == '__main__':
-    main(lambda: Lab(routes=canary(), nginx=False, allowed={'req_no_cluster'}))
+    main(lambda: Lab(routes=canary(), nginx=False, allowed={
+        'req_no_cluster', 'req_no_route', 'req_denied', 'req_rate_limited', 'req_malformed'}))

@@ -202,15 +202,15 @@ static void keys_are_apart(void)
 	uint32_t left;
 
 	for (uint32_t k = 0; k < 500; k++) {
-		CU_ASSERT(tg_buckets_has(&t, &r, key(&t, k), SEC));
+		CU_ASSERT(tg_buckets_left(&t, &r, key(&t, k), SEC));
 		for (uint32_t i = 3; i-- > 0;) {
 			CU_ASSERT_EQUAL(
 				tg_buckets_take(&t, &r, key(&t, k), SEC, &left), TG_BUCKETS_GIVEN);
 			CU_ASSERT_EQUAL(left, i);
 		}
 		CU_ASSERT_EQUAL(tg_buckets_take(&t, &r, key(&t, k), SEC, &left), TG_BUCKETS_EMPTY);
-		CU_ASSERT(!tg_buckets_has(&t, &r, key(&t, k), SEC));
-		CU_ASSERT(tg_buckets_has(&t, &r, key(&t, k), 2 * SEC));
+		CU_ASSERT(!tg_buckets_left(&t, &r, key(&t, k), SEC));
+		CU_ASSERT(tg_buckets_left(&t, &r, key(&t, k), 2 * SEC));
 	}
 	CU_ASSERT_EQUAL(tg_buckets_take(&t, &r, key(&t, 7), 2 * SEC, NULL), TG_BUCKETS_GIVEN);
 	CU_ASSERT_EQUAL(tg_buckets_take(&t, &r, key(&t, 7), 2 * SEC, NULL), TG_BUCKETS_EMPTY);
@@ -266,7 +266,7 @@ static void the_oldest_goes(void)
 	CU_ASSERT_EQUAL(
 		tg_buckets_take(&t, &r, key(&t, 8), 14 * SEC, NULL), TG_BUCKETS_GIVEN_EVICTED);
 	CU_ASSERT_EQUAL(tg_buckets_take(&t, &r, key(&t, 7), 14 * SEC, NULL), TG_BUCKETS_EMPTY);
-	CU_ASSERT(!tg_buckets_has(&t, &r, key(&t, 7), 14 * SEC));
+	CU_ASSERT(!tg_buckets_left(&t, &r, key(&t, 7), 14 * SEC));
 	/* 0 has gone; 1 goes next, which is full again by then */
 	CU_ASSERT_EQUAL(tg_buckets_take(&t, &r, key(&t, 0), 16 * SEC, NULL), TG_BUCKETS_GIVEN);
 	free(t.sets);

@@ -81,12 +81,17 @@ static void redirects(void)
 
 static void redirect_of(struct tg_route_action a, const char *request, const char *location)
 {
+	struct tg_vhost *v;
+	struct tg_errbuf e;
 	char want[256];
 	const char *origin;
 
 	bench_start(4096);
+	v = &b.snap->vhosts[0];
+	v->domains[0] = TG_VIEW("*");
+	bench_web()->hosts = tg_host_table_build(&v, 1, take, NULL, &e);
 	bench_route()->match = TG_VIEW("/");
-	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&b.snap->vhosts[0], take, NULL), 0);
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(v, take, NULL), 0);
 	a.kind = TG_ACTION_REDIRECT;
 	a.status = 302;
 	snprintf(want, sizeof(want), "\r\nlocation: %s\r\n", location);
