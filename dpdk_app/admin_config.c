@@ -84,6 +84,7 @@ static void cluster_text(struct tg_admin_req *q, const struct tg_cluster *c)
 			fprintf(q->out, "%s::%s_priority::%s::%u\n", c->name,
 				p ? "high" : "default", limits[r], c->thresholds[p].max[r]);
 	fprintf(q->out, "%s::added_via_api::false\n", c->name);
+	c = tg_cluster_live(c);
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
 		endpoint_text(q, c, &c->endpoints[i]);
 }
@@ -149,6 +150,7 @@ static json_t *cluster_json(struct tg_admin_req *q, const struct tg_cluster *c)
 {
 	json_t *hosts = json_array();
 
+	c = tg_cluster_live(c);
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
 		json_array_append_new(hosts, endpoint_json(q, c, &c->endpoints[i]));
 	return json_pack("{s:s, s:b, s:s, s:o, s:{s:o}}", "name", c->name, "added_via_api", 0,

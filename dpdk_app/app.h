@@ -33,6 +33,7 @@ struct tg_control;
 struct tg_janitor;
 struct tg_sink;
 struct tg_tls_control;
+struct tg_dns_control;
 struct rte_mempool;
 struct rte_ring;
 
@@ -81,6 +82,7 @@ struct tg_txq {
 enum tg_order_kind {
 	TG_ORDER_ADOPT,
 	TG_ORDER_TLS,
+	TG_ORDER_LIVE,
 	TG_ORDER_ANNOUNCE,
 	TG_ORDER_DRAIN,
 	TG_ORDER_ABORT,
@@ -88,8 +90,9 @@ enum tg_order_kind {
 };
 struct tg_order {
 	enum tg_order_kind kind;
-	struct tg_snapshot *snapshot; /* ADOPT */
-	struct tg_tls_set *tls;       /* ADOPT, TLS */
+	struct tg_snapshot *snapshot;  /* ADOPT, LIVE */
+	struct tg_tls_set *tls;        /* ADOPT, TLS */
+	const struct tg_cluster *live; /* LIVE */
 };
 
 struct tg_app;
@@ -178,6 +181,7 @@ struct tg_app {
 	struct tg_sink *sink;
 	struct tg_control *control;
 	struct tg_tls_control *tls; /* tls.c's */
+	struct tg_dns_control *dns; /* dns.c's */
 };
 
 /* The current snapshot, which cannot be freed until tg_app_release(). Any thread but a worker;

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dns.h"
 #include "port.h"
 #include "sink.h"
 #include "snapshots.h"
@@ -171,6 +172,7 @@ static void reload(struct tg_app *app)
 		failed += atomic_load(&app->workers[i].listeners_failed);
 	if (failed)
 		say_not_open(app, next);
+	tg_names_adopted(app);
 	atomic_fetch_add(&app->reloads, 1);
 	tg_say(TG_INFO,
 		"reloaded %s: generation %llu, %u listener(s), %u virtual host(s), %u cluster(s)",
@@ -267,6 +269,7 @@ static void housekeep(struct tg_app *app)
 	if (tg_ports_look(app))
 		tg_workers_order(app, &announce);
 	tg_snapshots_sweep(app);
+	tg_names_look(app);
 	tg_tls_look(app);
 }
 
@@ -324,19 +327,28 @@ static int go_live(struct tg_app *app, struct tg_errbuf *e)
 	return 0;
 }
 
+/* -1: never. */
+static int sooner(int a, int b)
+{
+	return b >= 0 && b < a ? b : a;
+}
+
 int tg_control_run(struct tg_app *app, struct tg_errbuf *e)
 {
 	struct tg_control *c = app->control;
-	int rc = go_live(app, e), tls_ms;
+	int rc = go_live(app, e);
 
-	if (!rc)
+	if (!rc) {
 		tg_tls_attach(app, c->epoll);
+		tg_names_attach(app, c->epoll);
+	}
 	while (!rc && !c->done) {
 		bool draining = atomic_load(&app->state) == TG_STATE_DRAINING;
 		int ms = draining ? DRAIN_LOOK_MS : HOUSEKEEPING_MS;
 
-		tls_ms = tg_tls_poll(app);
-		obey(app, take_commands(app, tls_ms >= 0 && tls_ms < ms ? tls_ms : ms));
+		ms = sooner(ms, tg_tls_poll(app));
+		ms = sooner(ms, tg_names_poll(app));
+		obey(app, take_commands(app, ms));
 		if (draining && !c->done)
 			look_at_drain(app);
 		housekeep(app);

@@ -122,9 +122,12 @@ static json_t *choices(
 json_t *tg_explain_cluster(const struct tg_cluster *c, double share, const struct tg_dry_result *r,
 	const struct tg_explain_world *w, bool all)
 {
-	const char *how = !usable(c)         ? "no healthy upstream: 503, UH"
-			  : is_certain(c, r) ? "known"
-					     : "by chance";
+	const char *how;
+
+	c = tg_cluster_live(c);
+	how = !usable(c)         ? "no healthy upstream: 503, UH"
+	      : is_certain(c, r) ? "known"
+				 : "by chance";
 
 	return json_pack("{s:s, s:f, s:s, s:b, s:s, s:I, s:o, s:o, s:o}", "name", c->name, "share",
 		share, "lb_policy", c->lb ? c->lb->name : "round_robin", "tls", c->tls != NULL,

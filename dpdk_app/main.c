@@ -15,6 +15,7 @@
 #include "admin.h"
 #include "capture.h"
 #include "control.h"
+#include "dns.h"
 #include "eal.h"
 #include "janitor.h"
 #include "plan.h"
@@ -102,6 +103,7 @@ static const struct step steps[] = {
 	{"capture", tg_capture_start, tg_capture_stop},
 	{"ports", tg_ports_start, tg_ports_stop},
 	{"TLS", tg_tls_start, tg_tls_stop},
+	{"names of endpoints", tg_names_start, tg_names_stop},
 	{"workers", tg_workers_start, tg_workers_stop},
 	{"sink", tg_sink_start, tg_sink_stop},
 	{"admin", admin_start, tg_admin_stop},
@@ -147,6 +149,7 @@ static int run(const char *config_path)
 static int check(const char *path)
 {
 	struct tg_snapshot *s = tg_config_load(path, NULL, stderr);
+	uint32_t endpoints = 0;
 
 	if (!s)
 		return EXIT_FAILURE;
@@ -154,9 +157,11 @@ static int check(const char *path)
 		tg_snapshot_free(s);
 		return EXIT_FAILURE;
 	}
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		endpoints += s->clusters[i].n_endpoints + s->clusters[i].n_names;
 	printf("%s: good: %u port(s), %u listener(s), %u virtual host(s), %u cluster(s), %u "
 	       "endpoint(s)\n",
-		path, s->n_ports, s->n_listeners, s->n_vhosts, s->n_clusters, s->n_endpoints);
+		path, s->n_ports, s->n_listeners, s->n_vhosts, s->n_clusters, endpoints);
 	tg_snapshot_free(s);
 	return EXIT_SUCCESS;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "control.h"
+#include "dns.h"
 #include "tls.h"
 
 struct tg_snapshots {
@@ -37,13 +38,18 @@ void tg_config_stop(struct tg_app *app)
 		struct tg_snapshots *o = app->old;
 
 		app->old = o->next;
+		tg_names_forget(o->s);
 		tg_snapshot_free(o->s);
 		free(o);
 	}
-	if (app->current != app->boot)
+	if (app->current != app->boot) {
+		tg_names_forget(app->current);
 		tg_snapshot_free(app->current);
-	if (app->boot)
+	}
+	if (app->boot) {
+		tg_names_forget(app->boot);
 		tg_snapshot_free(app->boot);
+	}
 	app->boot = app->current = NULL;
 	if (app->stats)
 		tg_stats_destroy(app->stats);
@@ -116,6 +122,11 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 			tg_snapshot_free(next);
 			next = NULL;
 		}
+		if (next && !tg_names_load(app, next, err)) {
+			tg_tls_forget(app, next);
+			tg_snapshot_free(next);
+			next = NULL;
+		}
 	}
 	if (err)
 		fclose(err);
@@ -164,6 +175,7 @@ void tg_snapshots_sweep(struct tg_app *app)
 		}
 		*p = o->next;
 		tg_tls_forget(app, o->s);
+		tg_names_forget(o->s);
 		tg_snapshot_free(o->s);
 		free(o);
 	}

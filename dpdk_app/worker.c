@@ -90,6 +90,9 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 		atomic_store(&w->listeners_failed, rc > 0 ? (uint32_t)rc : 0);
 		atomic_store(&w->generation, o->snapshot->generation);
 		break;
+	case TG_ORDER_LIVE:
+		tg_proxy_adopt_live(w->proxy, o->snapshot, o->live);
+		break;
 	case TG_ORDER_ANNOUNCE:
 		if (w->index == 0)
 			tg_net_announce(w->net);

@@ -18,6 +18,7 @@ MAX_LINES = 900
 MAY_USE = {
     'base': set(),
     'spiffe': {'base'},
+    'dns': {'base'},
     'telem': {'base'},
     'io': {'base'},
     'net': {'base', 'telem'},
@@ -27,7 +28,7 @@ MAY_USE = {
     'route': {'base', 'telem', 'io', 'http'},
     'filter': {'base', 'telem', 'io', 'http', 'tls'},
     'proxy': {'base', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter'},
-    'config': {'base', 'spiffe', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
+    'config': {'base', 'spiffe', 'dns', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
 }
 ALL = set(MAY_USE)
 
@@ -61,6 +62,7 @@ LIBRARIES = [
     (re.compile(r'(openssl/|intel-ipsec-mb\.h)'), {'tls', 'filter'} | TOOLS),
     (re.compile(r'libconfig\.h'), {'config'} | TOOLS),
     (re.compile(r'pcre2\.h'), {'http'} | TOOLS),
+    (re.compile(r'ares\w*\.h'), {'dns'} | TOOLS),
     (re.compile(r'nghttp2/'), {'http', 'spiffe'} | TOOLS),
     (re.compile(r'(protobuf-c/|workload\.pb-c\.h)'), {'spiffe'} | TOOLS),
     (re.compile(r'(microhttpd|curl/|jansson)'), TOOLS),

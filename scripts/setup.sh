@@ -21,6 +21,7 @@ build_pkgs=(
 	libpcre2-dev       # regular expressions of routes
 	libssl-dev         # TLS: handshakes, certificates, records without ipsec-mb
 	libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler # gRPC of the SPIFFE Workload API
+	libc-ares-dev      # names of endpoints, resolved on the control core
 	libcunit1-dev      # unit tests
 )
 # TLS record encryption; there is no arm64 in it.

@@ -51,6 +51,11 @@ static inline bool tg_ip_eq(const struct tg_ip *a, const struct tg_ip *b)
 	return memcmp(a->b, b->b, 16) == 0;
 }
 
+static inline bool tg_sockaddr_eq(const struct tg_sockaddr *a, const struct tg_sockaddr *b)
+{
+	return a->port == b->port && tg_ip_eq(&a->ip, &b->ip);
+}
+
 /* be32: as it stands in a packet. */
 static inline struct tg_ip tg_ip_v4(uint32_t be32)
 {

@@ -33,6 +33,16 @@ struct tg_endpoint {
 };
 
 struct tg_tls_conf;
+struct tg_dns_conf;
+
+/* What the configuration calls an endpoint where its cluster's are found by DNS. */
+struct tg_origin_name {
+	const char *host;        /* NULL: addr is its address */
+	struct tg_sockaddr addr; /* else only the port */
+	uint32_t weight;
+};
+
+enum tg_discovery { TG_DISCOVERY_STATIC, TG_DISCOVERY_STRICT_DNS, TG_DISCOVERY_LOGICAL_DNS };
 
 struct tg_ring_point {
 	uint64_t hash;
@@ -48,6 +58,14 @@ struct tg_cluster {
 	struct tg_thresholds thresholds[TG_PRIORITIES];
 	uint32_t buffer_limit;         /* per_connection_buffer_limit_bytes */
 	const struct tg_tls_conf *tls; /* tls.h; NULL: plain text */
+	enum tg_discovery discovery;
+	/* Not STATIC: n_endpoints is 0, and they are those of `live`, which is this cluster as DNS
+	 * has it now: made by the control core, replaced as a whole. NULL: no answer yet. */
+	struct tg_cluster *live;
+	const struct tg_dns_conf *dns; /* dns.h */
+	uint32_t n_names;
+	const struct tg_origin_name *names;
+	uint32_t first_id, max_endpoints; /* ids of endpoints that live can have */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
 	const struct tg_lb_ops *lb;    /* NULL: round_robin */
@@ -193,6 +211,19 @@ int tg_cluster_compile(struct tg_cluster *c);
 /* The balancer's tables, behind tg_cluster_compile(). Memory as with tg_vhost_compile(). TG_ENOMEM.
  */
 int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
+
+/* Of a cluster by DNS: the cluster with these endpoints, max_endpoints at most, of which address
+ * and weight are read. Memory as above. TG_ENOMEM. */
+int tg_cluster_with(struct tg_cluster *out, const struct tg_cluster *c,
+	const struct tg_endpoint *endpoints, uint32_t n, tg_alloc_fn *alloc, void *ctx);
+/* The cluster that has the endpoints of c as they are now. Any thread that keeps the snapshot from
+ * being freed, but for workers, who adopt it (proxy.h). */
+static inline const struct tg_cluster *tg_cluster_live(const struct tg_cluster *c)
+{
+	const struct tg_cluster *live = __atomic_load_n(&c->live, __ATOMIC_ACQUIRE);
+
+	return live ? live : c;
+}
 
 /* Clusters by their names. NULL: no memory. */
 struct tg_cluster_names;

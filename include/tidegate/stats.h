@@ -132,12 +132,19 @@ struct tg_core_stats {
 	X(mirror_rq_dropped, "of them, given up: no memory, a mirror that could not follow, or " \
 			     "the request was cut") \
 	X(upstream_rq_pending_overflow, \
-		"requests refused because too many were waiting or under way")
+		"requests refused because too many were waiting or under way") \
+	X(update_attempt, "lookups of its endpoints' names that began") \
+	X(update_success, "of them, those that found addresses or that there are none") \
+	X(update_failure, "of them, those without an answer: the endpoints stay") \
+	X(update_empty, "of the successful ones, those that found no address") \
+	X(update_no_rebuild, "successful ones after which the endpoints were the same") \
+	X(membership_change, "changes of its endpoints by DNS")
 
 #define TG_CLUSTER_GAUGES(X) \
 	X(upstream_cx_active, "connections open") \
 	X(upstream_rq_active, "requests in progress") \
-	X(upstream_rq_pending_active, "requests waiting for a connection")
+	X(upstream_rq_pending_active, "requests waiting for a connection") \
+	X(membership_total, "endpoints")
 
 /* Circuit breakers: resource, name of its gauges, what it is. */
 #define TG_BREAKER_LIST(X) \

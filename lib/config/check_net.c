@@ -378,10 +378,10 @@ static int by_endpoint(const void *x, const void *y)
 {
 	const struct raw_endpoint *a = *(const struct raw_endpoint *const *)x;
 	const struct raw_endpoint *b = *(const struct raw_endpoint *const *)y;
-	int d = memcmp(&a->c.addr.ip, &b->c.addr.ip, sizeof(a->c.addr.ip));
+	int d = memcmp(&a->at.addr.ip, &b->at.addr.ip, sizeof(a->at.addr.ip));
 
 	if (!d)
-		d = (int)a->c.addr.port - (int)b->c.addr.port;
+		d = (int)a->at.addr.port - (int)b->at.addr.port;
 	if (!d)
 		d = a < b ? -1 : a > b;
 	return d;
@@ -399,24 +399,24 @@ static void check_endpoints(struct net *n, const struct raw_cluster *cluster)
 	for (uint32_t i = 0; i < cluster->endpoints.n && sorted; i++) {
 		const char *bad;
 
-		if (!e[i].c.addr.port)
+		if (!e[i].at.addr.port || e[i].at.host)
 			continue;
 		sorted[readable++] = &e[i];
-		bad = origin_address(n, &e[i].c.addr.ip);
+		bad = origin_address(n, &e[i].at.addr.ip);
 		if (*bad)
 			cfg_error(c, cfg_key_line(&e[i].h, "address"), "%s: endpoint %s %s",
 				cfg_who(c, cluster->h.at, &cfg_clusters),
-				tg_sockaddr_format(&e[i].c.addr, text), bad);
+				tg_sockaddr_format(&e[i].at.addr, text), bad);
 	}
 	if (readable)
 		qsort(sorted, readable, sizeof(const struct raw_endpoint *), by_endpoint);
 	for (uint32_t i = 1; i < readable; i++)
-		if (sorted[i]->c.addr.port == sorted[i - 1]->c.addr.port &&
-			tg_ip_eq(&sorted[i]->c.addr.ip, &sorted[i - 1]->c.addr.ip))
+		if (sorted[i]->at.addr.port == sorted[i - 1]->at.addr.port &&
+			tg_ip_eq(&sorted[i]->at.addr.ip, &sorted[i - 1]->at.addr.ip))
 			cfg_error(c, cfg_key_line(&sorted[i]->h, "address"),
 				"%s: endpoint %s stands twice; give it a \"weight\" instead",
 				cfg_who(c, cluster->h.at, &cfg_clusters),
-				tg_sockaddr_format(&sorted[i]->c.addr, text));
+				tg_sockaddr_format(&sorted[i]->at.addr, text));
 }
 
 void cfg_check_net(struct cfg *c, struct raw_config *raw)
@@ -437,6 +437,7 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 	check_listener_addresses(&n, &raw->listeners);
 	for (uint32_t i = 0; i < raw->clusters.n; i++) {
 		check_endpoints(&n, &clusters[i]);
+		cfg_check_discovery(c, &clusters[i]);
 		endpoints += clusters[i].endpoints.n;
 	}
 	if (endpoints > TG_ENDPOINTS_MAX)

@@ -94,21 +94,14 @@ static void compile_breakers(const struct raw_breakers *raw, struct tg_cluster *
 
 static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, struct tg_cluster *c)
 {
-	const struct raw_endpoint *e = raw->endpoints.items;
-
 	*c = raw->c;
 	c->id = (uint32_t)(c - k->s->clusters);
 	c->tls = compile_tls(k, &raw->tls, false, false);
 	compile_breakers(&raw->breakers, c);
-	c->n_endpoints = raw->endpoints.n;
-	c->endpoints = keep(k, c->n_endpoints, sizeof(*c->endpoints));
-	for (uint32_t i = 0; i < c->n_endpoints && c->endpoints; i++) {
-		c->endpoints[i] = e[i].c;
-		c->endpoints[i].id = k->s->n_endpoints++;
-		tg_sockaddr_format(&e[i].c.addr, c->endpoints[i].text);
-	}
+	if (!cfg_compile_discovery(k->c, raw, c, &k->s->n_endpoints))
+		return false;
 	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
-	return c->endpoints && tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
+	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
 }
 
 static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)

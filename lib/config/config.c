@@ -136,6 +136,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_DURATION] = "duration",
 		[CFG_ENUM] = "word",
 		[CFG_SOCKADDR] = "address and port",
+		[CFG_ORIGIN] = "address or name, and port",
 		[CFG_IP] = "address",
 		[CFG_PREFIX] = "network",
 		[CFG_STRINGS] = "array of texts",

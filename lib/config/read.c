@@ -318,6 +318,36 @@ static void read_sockaddr(const struct spot *p, const char *text, struct tg_sock
 		"resolved)");
 }
 
+/* The port of "name:port" that begins at s; 0: none does. */
+static uint16_t port_of(const char *s)
+{
+	uint32_t v = 0;
+
+	for (; *s >= '0' && *s <= '9' && v <= UINT16_MAX; s++)
+		v = v * 10 + (uint32_t)(*s - '0');
+	return *s || v > UINT16_MAX ? 0 : (uint16_t)v;
+}
+
+static void read_origin(const struct spot *p, const char *text, struct raw_origin *out)
+{
+	const char *colon = strrchr(text, ':');
+	char *host;
+
+	if (!tg_sockaddr_parse(text, &out->addr))
+		return;
+	memset(&out->addr, 0, sizeof(out->addr));
+	host = colon ? cfg_strndup(p->c->keep, text, (size_t)(colon - text)) : NULL;
+	if (colon && !host)
+		p->c->no_memory = true;
+	if (host && tg_dns_is_name(host) && port_of(colon + 1)) {
+		out->host = host;
+		out->addr.port = port_of(colon + 1);
+		return;
+	}
+	bad_address(
+		p, text, "an IP address or a name, with a port from 1 to 65535 (IPv6 in brackets)");
+}
+
 static void read_prefix(const struct spot *p, const char *text, struct raw_item *out)
 {
 	/* Without its length an address would be a network of one: hardly what is meant. */
@@ -481,8 +511,9 @@ static void read_texts(const struct spot *p, const config_setting_t *s, void *ou
 		return;
 	}
 	text = read_text(p, s,
-		p->key->type == CFG_SOCKADDR ? "an address with a port in quotes"
-					     : "a text in quotes");
+		p->key->type == CFG_SOCKADDR || p->key->type == CFG_ORIGIN
+			? "an address with a port in quotes"
+			: "a text in quotes");
 	if (!text)
 		return;
 	switch (p->key->type) {
@@ -497,6 +528,9 @@ static void read_texts(const struct spot *p, const config_setting_t *s, void *ou
 		break;
 	case CFG_SOCKADDR:
 		read_sockaddr(p, text, out);
+		break;
+	case CFG_ORIGIN:
+		read_origin(p, text, out);
 		break;
 	default: /* CFG_IP */
 		if (tg_ip_parse(text, out)) {

@@ -9,6 +9,10 @@ static const char *const words_xfcc[] = {
 	"sanitize", "forward_only", "append_forward", "sanitize_set", "always_forward_only", NULL};
 static const char *const words_lb[] = {
 	"round_robin", "least_request", "random", "ring_hash", "maglev", NULL};
+static const char *const words_type[] = {"STATIC", "STRICT_DNS", "LOGICAL_DNS", NULL};
+static const char *const refused_type[] = {"EDS", "ORIGINAL_DST", NULL};
+static const char *const words_dns_family[] = {
+	"AUTO", "V4_ONLY", "V6_ONLY", "V4_PREFERRED", "ALL", NULL};
 static const char *const refused_lb[] = {"cluster_provided", NULL};
 
 static const char *const words_require_tls[] = {"NONE", "EXTERNAL_ONLY", "ALL", NULL};
@@ -426,8 +430,10 @@ static const struct cfg_key breaker_keys[] = {THRESHOLD_KEYS(raw_breakers, flat.
 	END};
 
 static const struct cfg_key endpoint_keys[] = {
-	KEY(raw_endpoint, c.addr, "address", .type = CFG_SOCKADDR, .flags = CFG_REQUIRED,
-		.example = "\"10.77.2.2:8080\"", .doc = "IP address and port of an origin"),
+	KEY(raw_endpoint, at, "address", .type = CFG_ORIGIN, .flags = CFG_REQUIRED,
+		.example = "\"10.77.2.2:8080\"",
+		.doc = "IP address and port of an origin, or by the cluster's type a name and "
+		       "port"),
 	KEY(raw_endpoint, c.weight, "weight", .type = CFG_U32, .min = 1, .max = 65535, .dflt = "1",
 		.example = "1", .doc = "its share of the cluster's requests"),
 	END};
@@ -454,6 +460,39 @@ static const struct cfg_key lb_maglev_keys[] = {
 static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, c.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
 		.example = "\"v1\"", .doc = "for routes to refer to, and for statistics"),
+	KEY(raw_cluster, type, "type", .type = CFG_ENUM, .words = words_type,
+		.refused_words = refused_type, .dflt = "STATIC", .example = "\"STRICT_DNS\"",
+		.doc = "what addresses of endpoints are: IP addresses, or names; STRICT_DNS: all "
+		       "addresses of a name are endpoints, LOGICAL_DNS: the first is, for new "
+		       "connections"),
+	KEY(raw_cluster, dns.family, "dns_lookup_family", .type = CFG_ENUM,
+		.words = words_dns_family, .dflt = "AUTO", .example = "\"V4_ONLY\"",
+		.doc = "AUTO: IPv6, and where there is none, IPv4; V4_PREFERRED the other way; "
+		       "ALL: both"),
+	KEY(raw_cluster, dns.c.respect_ttl, "respect_dns_ttl", .type = CFG_BOOL, .dflt = "false",
+		.example = "true", .doc = "names are looked up again when their TTL is over"),
+	KEY(raw_cluster, dns.c.refresh, "dns_refresh_rate", .type = CFG_DURATION, .min = SEC / 1000,
+		.max = YEAR, .dflt = "5s", .example = "\"5s\"",
+		.doc = "else, or where the TTL is 0, so often"),
+	KEY(raw_cluster, dns.c.min_refresh, "dns_min_refresh_rate", .type = CFG_DURATION,
+		.min = SEC / 1000, .max = YEAR, .dflt = "5s", .example = "\"1s\"",
+		.doc = "a shorter TTL counts as this"),
+	KEY(raw_cluster, dns.failure, "dns_failure_refresh_rate", .type = CFG_GROUP,
+		.group = &cfg_dns_failure, .example = "{ base_interval = \"2s\"; }",
+		.doc = "how soon a failed lookup is repeated; without it as dns_refresh_rate"),
+	KEY(raw_cluster, dns.resolvers, "dns_resolvers", .type = CFG_STRINGS,
+		.flags = CFG_NOT_EMPTY, .example = "[\"10.0.0.53:53\"]",
+		.doc = "servers to ask; without it, those of /etc/resolv.conf"),
+	KEY(raw_cluster, dns.c.tcp, "use_tcp_for_dns_lookups", .type = CFG_BOOL, .dflt = "false",
+		.example = "true", .doc = "servers are asked over TCP alone"),
+	KEY(raw_cluster, dns.c.no_search, "no_default_search_domain", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "the search domains of /etc/resolv.conf are not tried"),
+	KEY(raw_cluster, dns.timeout, "dns_query_timeout", .type = CFG_DURATION, .min = SEC / 100,
+		.max = 60 * SEC, .dflt = "2s", .example = "\"2s\"",
+		.doc = "for a server to answer; doubled with each try"),
+	KEY(raw_cluster, dns.c.tries, "dns_query_tries", .type = CFG_U32, .min = 1, .max = 10,
+		.dflt = "3", .example = "3", .doc = "before a lookup has failed"),
 	KEY(raw_cluster, lb_policy, "lb_policy", .type = CFG_ENUM, .words = words_lb,
 		.refused_words = refused_lb, .dflt = "round_robin", .example = "\"round_robin\"",
 		.doc = "how an endpoint is chosen"),
@@ -550,9 +589,9 @@ static const struct cfg_refused refused_action[] = {{"hedge_policy"}, {"path_rew
 	{"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"}, {"metadata_match"},
 	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
-	{"outlier_detection"}, {"health_checks"}, {"type"}, {"load_assignment", "endpoints"},
-	{"dns_lookup_family"}, {"dns_refresh_rate"}, {"respect_dns_ttl"}, {"dns_resolvers"},
-	{"http2_protocol_options"}, {"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
+	{"outlier_detection"}, {"health_checks"}, {"load_assignment", "endpoints"}, {"dns_jitter"},
+	{"typed_dns_resolver_config"}, {"wait_for_warm_on_init"}, {"http2_protocol_options"},
+	{"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
 
 	{"round_robin_lb_config"}, {"common_lb_config"}, {"slow_start_config"},
 	{"load_balancing_policy"}, {"upstream_bind_config"}, {"upstream_connection_options"},

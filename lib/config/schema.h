@@ -5,6 +5,7 @@
 #define TG_CONFIG_SCHEMA_H
 
 #include <tidegate/bucket.h>
+#include <tidegate/dns.h>
 
 #include "cfg.h"
 
@@ -23,6 +24,7 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_PERCENT,  /* uint32_t: millionths of the whole; written as percent */
 	CFG_ENUM,     /* uint32_t: index of words */
 	CFG_SOCKADDR, /* struct tg_sockaddr; port 0: not readable */
+	CFG_ORIGIN,   /* struct raw_origin: the same, or a name with a port */
 	CFG_IP,       /* struct tg_ip; all zero: not readable */
 	CFG_PREFIX,   /* struct raw_item */
 	CFG_STRINGS,  /* struct raw_list of struct raw_item, and so on */
@@ -364,9 +366,28 @@ struct raw_vhost {
 	uint32_t require_tls;
 };
 
+struct raw_origin {
+	struct tg_sockaddr addr; /* port 0: not readable */
+	const char *host;        /* NULL: addr is all there is */
+};
+
 struct raw_endpoint {
 	struct raw_head h;
+	struct raw_origin at;
 	struct tg_endpoint c;
+};
+
+/* Of clusters whose endpoints are names. */
+struct raw_dns_failure {
+	struct raw_head h;
+	uint64_t base, max; /* max 0: not given */
+};
+struct raw_dns {
+	struct tg_dns_conf c;
+	uint32_t family;
+	uint64_t timeout;
+	struct raw_list resolvers;
+	struct raw_dns_failure failure;
 };
 
 struct raw_budget {
@@ -402,7 +423,8 @@ struct raw_lb_maglev {
 struct raw_cluster {
 	struct raw_head h;
 	struct tg_cluster c;
-	uint32_t lb_policy;
+	uint32_t lb_policy, type;
+	struct raw_dns dns;
 	struct raw_lb_choice least_request;
 	struct raw_lb_ring ring;
 	struct raw_lb_maglev maglev;
@@ -461,6 +483,13 @@ void cfg_check_hash(struct cfg *c, const struct raw_list *raw, const char *who);
 /* False: no memory. */
 bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
 bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route *out);
+
+/* discovery.c: clusters whose endpoints have names. */
+extern const struct cfg_group cfg_dns_failure;
+void cfg_check_discovery(struct cfg *c, const struct raw_cluster *raw);
+/* Its endpoints, or the names that they come from; ids from *next_id on. False: no memory. */
+bool cfg_compile_discovery(
+	struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out, uint32_t *next_id);
 
 /* edits.c */
 extern const struct cfg_group cfg_field_add, cfg_key_value;

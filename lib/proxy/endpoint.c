@@ -91,6 +91,12 @@ static int adopt_breakers(struct tg_proxy *p, const struct tg_snapshot *s, struc
 	return 0;
 }
 
+static void want(struct tg_proxy *p, const struct tg_cluster *c, struct px_endpoint *ep)
+{
+	ep->wanted = true;
+	ep->stats = &c->stats[p->conf.worker];
+}
+
 static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t mask,
 	const struct tg_cluster *c, struct tg_breaker *b, const struct tg_endpoint *e,
 	struct px_endpoint **out)
@@ -101,8 +107,7 @@ static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t m
 		ep = *slot = new_endpoint(p, b, &e->addr);
 	if (!ep)
 		return;
-	ep->wanted = true;
-	ep->stats = &c->stats[p->conf.worker];
+	want(p, c, ep);
 	*out = ep;
 }
 
@@ -120,10 +125,22 @@ static struct tg_lb_set *make_sets(const struct tg_snapshot *s)
 		return NULL;
 	at = (uint8_t *)sets + head;
 	for (uint32_t c = 0; c < s->n_clusters; c++) {
-		tg_lb_set_init(&sets[c], &s->clusters[c], at);
+		tg_lb_set_init(&sets[c], tg_cluster_live(&s->clusters[c]), at);
 		at += tg_lb_set_bytes(&s->clusters[c]);
 	}
 	return sets;
+}
+
+static struct px_endpoint *of_pool(
+	struct tg_proxy *p, const char *cluster, const struct tg_sockaddr *a)
+{
+	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
+		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
+
+		if (ep->used && same_endpoint(ep, cluster, a))
+			return ep;
+	}
+	return NULL;
 }
 
 /* Adoption happens between two turns at a reload: the one place of a worker where memory is asked
@@ -135,13 +152,16 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
 	struct tg_breaker **rows = calloc(s->n_clusters + 1, sizeof(struct tg_breaker *));
 	struct tg_lb_set *sets = make_sets(s);
+	const struct tg_cluster **live =
+		calloc(s->n_clusters + 1, sizeof(const struct tg_cluster *));
 
 	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
 		size *= 2;
 	table = calloc(size, sizeof(*table));
-	if (!table || !list || !rows || !sets || adopt_breakers(p, s, rows)) {
+	if (!table || !list || !live || !rows || !sets || adopt_breakers(p, s, rows)) {
 		free(table);
 		free(list);
+		free(live);
 		free(rows);
 		free(sets);
 		return TG_ENOMEM;
@@ -155,12 +175,14 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 		if (!find_slot(table, size - 1, ep->cluster, &ep->addr, &slot))
 			*slot = ep;
 	}
-	for (uint32_t c = 0; c < s->n_clusters; c++)
-		for (uint32_t e = 0; e < s->clusters[c].n_endpoints; e++) {
-			const struct tg_endpoint *te = &s->clusters[c].endpoints[e];
+	for (uint32_t c = 0; c < s->n_clusters; c++) {
+		live[c] = tg_cluster_live(&s->clusters[c]);
+		for (uint32_t e = 0; e < live[c]->n_endpoints; e++) {
+			const struct tg_endpoint *te = &live[c]->endpoints[e];
 
 			adopt_one(p, table, size - 1, &s->clusters[c], rows[c], te, &list[te->id]);
 		}
+	}
 	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
 		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
 
@@ -171,9 +193,80 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	free(rows);
 	free(p->endpoints);
 	free(p->sets);
+	free(p->clusters);
+	p->clusters = live;
 	p->endpoints = list;
 	p->sets = sets;
 	return 0;
+}
+
+static struct tg_breaker *breaker_of(const struct tg_proxy *p, const char *cluster)
+{
+	struct tg_breaker *b = p->known;
+
+	while (b && strcmp(b->name, cluster) != 0)
+		b = b->next;
+	return b;
+}
+
+void tg_proxy_adopt_live(
+	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *live)
+{
+	const struct tg_cluster *old;
+	struct px_endpoint *was[TG_PX_LIVE_MAX], *ep;
+	struct tg_breaker *b = breaker_of(p, live->name);
+	uint32_t n = 0;
+
+	if (s != p->snap || !b)
+		return;
+	old = p->clusters[live->id];
+	for (uint32_t i = 0; i < old->n_endpoints && n < TG_PX_LIVE_MAX; i++) {
+		ep = p->endpoints[old->endpoints[i].id];
+		if (!ep)
+			continue;
+		ep->wanted = false;
+		was[n++] = ep;
+	}
+	memset(&p->endpoints[live->first_id], 0, live->max_endpoints * sizeof(*p->endpoints));
+	for (uint32_t i = 0; i < live->n_endpoints; i++) {
+		const struct tg_endpoint *e = &live->endpoints[i];
+
+		/* The one endpoint of LOGICAL_DNS is dialled elsewhere from now on; the connections
+		 * that it has stay, as in Envoy. */
+		ep = live->discovery == TG_DISCOVERY_LOGICAL_DNS && n ? was[0] : NULL;
+		if (ep)
+			ep->addr = e->addr;
+		for (uint32_t k = 0; k < n && !ep; k++)
+			ep = same_endpoint(was[k], live->name, &e->addr) ? was[k] : NULL;
+		/* One that was removed before may still be at its last requests. */
+		if (!ep)
+			ep = of_pool(p, live->name, &e->addr);
+		if (!ep)
+			ep = new_endpoint(p, b, &e->addr);
+		if (!ep)
+			continue;
+		want(p, live, ep);
+		p->endpoints[e->id] = ep;
+	}
+	p->clusters[live->id] = live;
+	tg_lb_set_init(&p->sets[live->id], live, p->sets[live->id].index);
+	for (uint32_t k = 0; k < n; k++)
+		if (!was[k]->wanted)
+			close_idle_of(was[k]);
+}
+
+/* Where the endpoints of c are, and in which snapshot. Those by DNS are the same for everybody:
+ * also for a request under an old snapshot. */
+const struct tg_cluster *px_cluster_live(
+	const struct tg_proxy *p, const struct tg_snapshot **s, const struct tg_cluster *c)
+{
+	if (*s == p->snap)
+		return p->clusters[c->id];
+	if (c->discovery == TG_DISCOVERY_STATIC)
+		return c;
+	c = tg_cluster_find(p->snap->cluster_names, tg_view_str(c->name));
+	*s = p->snap;
+	return c ? p->clusters[c->id] : NULL;
 }
 
 struct peek {
@@ -225,6 +318,9 @@ static const struct tg_endpoint *pick_good(const struct tg_cluster *c, struct tg
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
+	c = px_cluster_live(p, &s, c);
+	if (!c)
+		return NULL;
 	ask->rng = &p->rng;
 	ask->pos = &c->stats[p->conf.worker].lb_pos;
 	if (s == p->snap) { /* loads and sets are those of the newest snapshot */
@@ -240,15 +336,10 @@ const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_s
 struct px_endpoint *px_endpoint_known(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, const struct tg_endpoint *e)
 {
-	if (s == p->snap)
-		return p->endpoints[e->id];
-	for (uint32_t i = 0; i < p->endpoint_pool.fresh; i++) {
-		struct px_endpoint *ep = tg_pool_at(&p->endpoint_pool, i);
-
-		if (ep->used && same_endpoint(ep, c->name, &e->addr))
-			return ep;
-	}
-	return NULL;
+	c = px_cluster_live(p, &s, c);
+	if (!c)
+		return NULL;
+	return s == p->snap ? p->endpoints[e->id] : of_pool(p, c->name, &e->addr);
 }
 
 /* As active_at(), from another thread: p->endpoints may be replaced meanwhile, the pool's memory
@@ -269,7 +360,7 @@ static uint64_t active_in_pool(void *ctx, const struct tg_endpoint *e)
 const struct tg_endpoint *tg_proxy_peek(
 	const struct tg_proxy *p, const struct tg_cluster *c, bool has_hash, uint64_t hash)
 {
-	struct peek peek = {p, c};
+	struct peek peek = {p, c = tg_cluster_live(c)};
 	uint32_t pos = c->stats[p->conf.worker].lb_pos;
 	void *memory = calloc(1, tg_lb_set_bytes(c) + 1);
 	const struct tg_endpoint *e;
@@ -295,12 +386,12 @@ struct px_endpoint *px_endpoint_of(struct tg_proxy *p, const struct tg_snapshot 
 	const struct tg_cluster *c, const struct tg_endpoint *e)
 {
 	struct px_endpoint *ep = px_endpoint_known(p, s, c, e);
-	struct tg_breaker *b = p->known;
+	struct tg_breaker *b;
 
-	if (ep || s == p->snap)
+	c = px_cluster_live(p, &s, c);
+	if (ep || !c || s == p->snap)
 		return ep;
-	while (b && strcmp(b->name, c->name) != 0)
-		b = b->next;
+	b = breaker_of(p, c->name);
 	ep = b ? new_endpoint(p, b, &e->addr) : NULL;
 	if (ep)
 		ep->stats = &c->stats[p->conf.worker];

@@ -19,6 +19,7 @@
 #define TG_PX_LISTENERS_MAX 1024
 #define TG_PX_ENDPOINTS_MAX 65536
 #define TG_PX_NAME_MAX 64
+#define TG_PX_LIVE_MAX 1024 /* endpoints by DNS that a change finds again at once */
 
 #define TG_PX_SMALL_CHUNK 8192
 #define TG_PX_LARGE_CHUNK (72 * 1024)
@@ -156,7 +157,7 @@ struct px_retry {
 	uint32_t tries;
 	uint64_t per_try, try_until, again_at; /* ns */
 	struct tg_breaker *breaker;            /* a lease of a retry is held from it */
-	const struct tg_endpoint *tried[4];
+	struct tg_sockaddr tried[4], last;     /* by address: their clusters may have changed */
 	uint32_t n_tried;
 	bool keeps_body; /* what was sent of the body is kept, if it fits, until there is an answer
 			  */
@@ -244,7 +245,9 @@ struct tg_proxy {
 	struct tg_dry *dry; /* NULL, but in a dry run */
 	struct tg_snapshot *snap;
 	struct px_endpoint **endpoints; /* [snap->n_endpoints]: of the current snapshot */
-	struct tg_lb_set *sets;         /* [snap->n_clusters]: what is chosen from */
+	const struct tg_cluster *
+		*clusters;      /* [snap->n_clusters]: with the endpoints that it has now */
+	struct tg_lb_set *sets; /* [snap->n_clusters]: what is chosen from */
 	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
 	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
 	struct tg_timer yield_timer;
@@ -445,6 +448,10 @@ struct tg_dry *px_dry_of(struct tg_exchange *fx); /* filters.c */
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */
 int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s);
+/* c, or what DNS made of it. *s: the snapshot whose ids the endpoints have. NULL: there is no such
+ * cluster any more. */
+const struct tg_cluster *px_cluster_live(
+	const struct tg_proxy *p, const struct tg_snapshot **s, const struct tg_cluster *c);
 /* ask: its hash and whom to avoid; the rest is filled in. */
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask);

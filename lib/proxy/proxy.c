@@ -106,6 +106,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	free(p->fields);
 	free(p->endpoints);
 	free(p->sets);
+	free(p->clusters);
 	tg_breakers_destroy(p->own_breakers);
 	free(p);
 }

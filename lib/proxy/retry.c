@@ -183,8 +183,9 @@ void px_retry_chosen(struct px_exch *ex)
 	struct px_retry *r = ex->retry;
 
 	r->tries++;
+	r->last = ex->chosen->addr;
 	if (r->n_tried < TG_ARRAY_LEN(r->tried))
-		r->tried[r->n_tried++] = ex->chosen;
+		r->tried[r->n_tried++] = r->last;
 }
 
 bool px_retry_try(struct px_exch *ex)
@@ -215,7 +216,7 @@ void px_retry_time(struct px_exch *ex)
 bool px_retry_was_tried(const struct px_exch *ex, const struct tg_endpoint *e)
 {
 	for (uint32_t i = 0; i < ex->retry->n_tried; i++)
-		if (ex->retry->tried[i] == e)
+		if (tg_sockaddr_eq(&ex->retry->tried[i], &e->addr))
 			return true;
 	return false;
 }

@@ -363,11 +363,11 @@ static int dial_for_queue(struct px_endpoint *ep, enum tg_priority p)
 /* An idle connection to another endpoint of the cluster makes room for one that is needed. */
 static bool give_up_idle(const struct px_exch *ex)
 {
-	const struct tg_cluster *c = ex->cluster;
+	const struct tg_snapshot *s = ex->snap;
+	const struct tg_cluster *c = px_cluster_live(ex->proxy, &s, ex->cluster);
 
-	for (uint32_t i = 0; i < c->n_endpoints && ex->ep->breaker->n_idle; i++) {
-		struct px_endpoint *other =
-			px_endpoint_known(ex->proxy, ex->snap, c, &c->endpoints[i]);
+	for (uint32_t i = 0; c && i < c->n_endpoints && ex->ep->breaker->n_idle; i++) {
+		struct px_endpoint *other = px_endpoint_known(ex->proxy, s, c, &c->endpoints[i]);
 
 		if (!other || !other->n_idle || other == ex->ep)
 			continue;
@@ -473,15 +473,28 @@ void px_up_try_again(struct px_endpoint *ep)
 	pump_queue(ep);
 }
 
+/* The endpoint of c with this address. NULL: it has none. */
+static const struct tg_endpoint *endpoint_at(
+	const struct tg_cluster *c, const struct tg_sockaddr *a)
+{
+	for (uint32_t i = 0; c && i < c->n_endpoints; i++)
+		if (tg_sockaddr_eq(&c->endpoints[i].addr, a))
+			return &c->endpoints[i];
+	return NULL;
+}
+
 /* On a retry: another one, if there is another. */
 static const struct tg_endpoint *choose(struct px_exch *ex)
 {
 	const struct px_retry *r = ex->retry;
 	bool avoid = r && r->n_tried && (!r->policy || r->policy->avoid_previous);
 	uint32_t more = avoid && r->policy ? r->policy->host_attempts : avoid;
-	struct tg_lb_ask ask = {
-		.has_hash = ex->has_hash, .hash = ex->hash, .avoid = avoid ? ex->chosen : NULL};
+	struct tg_lb_ask ask = {.has_hash = ex->has_hash, .hash = ex->hash};
+	const struct tg_snapshot *s = ex->snap;
 	const struct tg_endpoint *e;
+
+	if (avoid)
+		ask.avoid = endpoint_at(px_cluster_live(ex->proxy, &s, ex->cluster), &r->last);
 
 	do {
 		e = px_endpoint_pick(ex->proxy, ex->snap, ex->cluster, &ask);
@@ -499,7 +512,7 @@ static bool choose_endpoint(struct px_exch *ex)
 	if (ex->ep)
 		px_endpoint_put(ex->ep);
 	ex->ep = ep;
-	ex->chosen = e;
+	ex->chosen = e; /* as long as this turn lasts */
 	if (e && tg_unlikely(ex->retry != NULL))
 		px_retry_chosen(ex);
 	return ep;

@@ -11,9 +11,10 @@
 
 size_t tg_lb_set_bytes(const struct tg_cluster *c)
 {
-	return c->health ? (size_t)c->n_endpoints * (2 * sizeof(uint32_t)) +
-				   (c->n_endpoints + 7) / 8 * 8
-			 : 0;
+	/* As many as it may ever have, where they come and go. */
+	size_t n = c->n_endpoints > c->max_endpoints ? c->n_endpoints : c->max_endpoints;
+
+	return c->health ? n * (2 * sizeof(uint32_t)) + (n + 7) / 8 * 8 : 0;
 }
 
 void tg_lb_set_init(struct tg_lb_set *set, const struct tg_cluster *c, void *memory)
