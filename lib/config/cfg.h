@@ -19,10 +19,10 @@
 
 struct raw_config;
 
-/* Expressions by hash, for all that is read from one text. */
-#define CFG_REGEX_SLOTS 1024
+/* Expressions by hash, for all that is read from one text; zeroed at first. */
 struct cfg_regexes {
-	struct cfg_regex *slots[CFG_REGEX_SLOTS];
+	struct cfg_regex **slots; /* malloc'ed */
+	uint32_t n_slots, n;      /* a power of two, or 0; expressions */
 };
 
 struct cfg_line {
