@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include <tidegate/pages.h>
 #include <tidegate/tax.h>
 
 #ifdef TG_HAVE_CALLGRIND
@@ -26,17 +27,22 @@
 
 struct block {
 	struct block *next;
+	size_t large; /* bytes of pages of its own; 0: malloc'ed */
 	_Alignas(64) uint8_t data[];
 };
 static struct block *blocks;
 
 void *bench_take(void *ctx, size_t n)
 {
-	struct block *b = aligned_alloc(64, (sizeof(*b) + n + 63) / 64 * 64);
+	size_t size = (sizeof(struct block) + n + 63) / 64 * 64;
+	bool large = n >= TG_PAGES_HUGE; /* as the configuration's memory, lib/config/mem.c */
+	struct block *b = large ? tg_pages_reserve(size) : aligned_alloc(64, size);
 
 	if (!b)
 		abort();
-	memset(b, 0, sizeof(*b) + n);
+	if (!large)
+		memset(b, 0, size);
+	b->large = large ? size : 0;
 	b->next = blocks;
 	blocks = b;
 	return b->data;
@@ -47,7 +53,10 @@ void bench_free(void)
 	while (blocks) {
 		struct block *next = blocks->next;
 
-		free(blocks);
+		if (blocks->large)
+			tg_pages_release(blocks, blocks->large);
+		else
+			free(blocks);
 		blocks = next;
 	}
 }

@@ -1,12 +1,14 @@
 /* bench_route.c: what finding a route costs in a crowd, with 10 routes and with 100,000.
  *
- * 131,072 requests, each with a path of its own, are asked for in an order without pattern, so that
- * neither their paths nor, where there are many, the routes are in the nearer caches: the tables of
- * 100,000 routes alone are larger than the second one. Which route a request is for is drawn
- * evenly, or by Zipf's law, in which the most wanted of 100,000 gets a twelfth of all. Every answer
- * is checked once. What 100,000 cost more than 10 is printed as a ratio.
+ * 131,072 requests are asked for in an order without pattern, so that where there are many routes
+ * they are not in the nearer caches: the tables of 100,000 are larger than the second one. The
+ * request itself is, as it is for who has just parsed it: each pass writes its 256 requests anew.
+ * What 100,000 cost more than 10 is printed as a ratio; what a request as a whole costs more is
+ * bench_path's to say. Every answer is checked once.
  *
- *   hit       /team-T/service-N/v1/items/M
+ *   hit       /team-T/service-N/v1/items/M, asked for and needed at once
+ *   ahead     the same, asked for four requests before it is needed, as a worker does it some
+ *             hundred ns before
  *   regex     as hit; every tenth route is an expression, /team-T/service-N/v[0-9]+/.*
  */
 #include <stdio.h>
@@ -15,44 +17,15 @@
 #include <tidegate/route.h>
 
 #include "bench.h"
+#include "bench_routes.h"
 
 #define REQUESTS 131072
-#define PASS 4096
+#define PASS 256
+#define AHEAD 4
 #define TEXT 64
 
-enum law { EVEN, ZIPF };
-
-/* The first number whose share of the whole, up to with it, exceeds u. */
-static uint32_t by_zipf(const double *upto, uint32_t n, double u)
-{
-	uint32_t lo = 0, hi = n - 1;
-
-	while (lo < hi) {
-		uint32_t mid = lo + (hi - lo) / 2;
-
-		if (u * upto[n - 1] < upto[mid])
-			hi = mid;
-		else
-			lo = mid + 1;
-	}
-	return lo;
-}
-
-static uint32_t *pick(uint32_t n, enum law law)
-{
-	uint32_t *picks = bench_take(NULL, REQUESTS * sizeof(*picks));
-	double *upto = bench_take(NULL, n * sizeof(*upto)), sum = 0;
-	struct tg_rng rng;
-
-	tg_rng_seed(&rng, 1);
-	for (uint32_t i = 0; i < n; i++)
-		upto[i] = sum += 1.0 / (i + 1);
-	for (uint32_t i = 0; i < REQUESTS; i++)
-		picks[i] = law == EVEN
-				   ? tg_rng_below(&rng, n)
-				   : by_zipf(upto, n, (double)(tg_rng_next(&rng) >> 11) * 0x1p-53);
-	return picks;
-}
+enum way { HIT, REGEX, AHEAD_OF, WAYS };
+static const char *const way_name[] = {"hit", "regex", "ahead"};
 
 static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes)
 {
@@ -64,8 +37,7 @@ static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes
 	for (uint32_t i = 0; i < n; i++, text += TEXT) {
 		bool expression = regexes && i % 10 == 0;
 
-		snprintf(text, TEXT,
-			expression ? "/team-%u/service-%u/v[0-9]+/.*" : "/team-%u/service-%u/v1",
+		snprintf(text, TEXT, expression ? "/team-%u/service-%u/v[0-9]+/.*" : BENCH_ROUTE,
 			i % 100, i);
 		v->routes[i] = (struct tg_route){
 			.name = "", .kind = TG_MATCH_PREFIX, .match = tg_view_str(text)};
@@ -77,35 +49,69 @@ static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes
 		bench_check(re[i] != NULL, "an expression was not compiled");
 		*more = (struct tg_route_match){.regex = re[i], .fraction = TG_FRACTION_WHOLE};
 		v->routes[i].kind = TG_MATCH_REGEX;
+		v->routes[i].match = TG_VIEW_NONE;
 		v->routes[i].more = more;
 	}
 	bench_check(!tg_vhost_compile(v, bench_take, NULL), "routes were not compiled");
 	return re;
 }
 
-static double measure(uint32_t n, enum law law, bool regexes)
+static struct tg_msg requests[PASS];
+static char texts[PASS][TEXT];
+
+static void write_requests(const uint32_t *picks, uint32_t at)
+{
+	for (uint32_t i = 0; i < PASS; i++) {
+		snprintf(texts[i], TEXT, BENCH_ROUTE "/items/%u", picks[at + i] % 100,
+			picks[at + i], at + i);
+		requests[i] = (struct tg_msg){.is_request = true, .path = tg_view_str(texts[i])};
+	}
+}
+
+static void find_at_once(const struct tg_vhost *v, const struct tg_match_env *env)
+{
+	for (uint32_t i = 0; i < PASS; i++)
+		bench_keep(tg_route_find(v, &requests[i], env));
+}
+
+static void find_ahead(const struct tg_vhost *v, const struct tg_match_env *env)
+{
+	struct tg_route_probe q[AHEAD];
+
+	for (uint32_t i = 0; i < PASS + AHEAD; i++) {
+		if (i >= AHEAD)
+			bench_keep(tg_route_find_prepared(
+				&q[i % AHEAD], v, &requests[i - AHEAD], env));
+		if (i < PASS)
+			tg_route_prepare(&q[i % AHEAD], v, requests[i].path);
+	}
+}
+
+static double measure(uint32_t n, enum bench_law law, enum way way)
 {
 	uint64_t hits = 0;
 	struct tg_match_env env = {.regex = tg_regex_scratch_create(&hits)};
-	uint32_t *picks = pick(n, law), at = 0;
-	struct tg_msg *m = bench_take(NULL, REQUESTS * sizeof(*m));
-	char *text = bench_take(NULL, (size_t)REQUESTS * TEXT), name[64];
+	uint32_t *picks = bench_pick(n, law, REQUESTS), at = 0;
+	char name[64];
 	struct tg_vhost v;
-	struct tg_regex **re = add_routes(&v, n, regexes);
+	struct tg_regex **re = add_routes(&v, n, way == REGEX);
 	struct bench b;
 
-	for (uint32_t i = 0; i < REQUESTS; i++, text += TEXT) {
-		snprintf(
-			text, TEXT, "/team-%u/service-%u/v1/items/%u", picks[i] % 100, picks[i], i);
-		m[i] = (struct tg_msg){.is_request = true, .path = tg_view_str(text)};
-		bench_check(tg_route_find(&v, &m[i], &env) == &v.routes[picks[i]], "another route");
+	for (uint32_t i = 0; i < REQUESTS; i += PASS) {
+		write_requests(picks, i);
+		for (uint32_t k = 0; k < PASS; k++)
+			bench_check(
+				tg_route_find(&v, &requests[k], &env) == &v.routes[picks[i + k]],
+				"another route");
 	}
-	snprintf(name, sizeof(name), "route: %s, %s, of %u", regexes ? "regex" : "hit",
-		law == EVEN ? "even" : "zipf", n);
+	snprintf(name, sizeof(name), "route: %s, %s, of %u", way_name[way], bench_law_name(law), n);
 	for (bench_begin(&b, name); bench_more(&b); at = (at + PASS) % REQUESTS) {
+		write_requests(picks, at);
 		bench_start(&b);
-		for (uint32_t i = 0; i < PASS; i++)
-			bench_keep(tg_route_find(&v, &m[at + i], &env));
+		if (way == AHEAD_OF)
+			find_ahead(&v, &env);
+		else
+			find_at_once(&v, &env);
 		bench_stop(&b, PASS);
 	}
 	for (uint32_t i = 0; i < n; i++)
@@ -118,14 +124,14 @@ static double measure(uint32_t n, enum law law, bool regexes)
 int main(int argc, char **argv)
 {
 	bench_init(argc, argv);
-	for (int regexes = 0; regexes < 2; regexes++)
-		for (int law = EVEN; law <= ZIPF; law++) {
-			double few = measure(10, (enum law)law, regexes);
-			double many = measure(100000, (enum law)law, regexes);
+	for (int way = HIT; way < WAYS; way++)
+		for (int law = BENCH_EVEN; law <= BENCH_ZIPF; law++) {
+			double few = measure(10, (enum bench_law)law, (enum way)way);
+			double many = measure(100000, (enum bench_law)law, (enum way)way);
 
 			if (few > 0 && many > 0)
 				printf("route: %s, %s: 100,000 cost %.2f times what 10 do\n",
-					regexes ? "regex" : "hit", law == EVEN ? "even" : "zipf",
+					way_name[way], bench_law_name((enum bench_law)law),
 					many / few);
 		}
 	return bench_end();

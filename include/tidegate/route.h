@@ -160,28 +160,33 @@ struct tg_route_action {
 };
 
 struct tg_route {
-	const char *name; /* may be "" */
+	/* What every request looks at, in one cache line where routes[] begins at one. */
+	const struct tg_route_action *action; /* NULL: to cluster, as it is */
+	const struct tg_cluster *cluster;     /* NULL: action says which, if any */
+	uint64_t timeout;                     /* ns; 0 = off. Default 15 s */
+	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
+	uint64_t idle_timeout;
+	const struct tg_retry_policy *retry; /* its own or its virtual host's; NULL: none */
+	const char *name;                    /* may be "" */
+	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
+	uint32_t n_hash;
+	uint32_t buffer_limit; /* bytes of a request's body that are kept to be sent again */
+	uint8_t attempt_count; /* TG_ATTEMPT_COUNT_x: where x-envoy-attempt-count is said */
+	bool ignore_case;      /* of the path; match is in lower case, its segments at most
+				TG_SEGMENT_MAX bytes. Not with TG_MATCH_REGEX */
+	uint8_t priority;      /* enum tg_priority */
+	/* And what some do. */
 	enum tg_match_kind kind;
 	struct tg_view match;
 	uint32_t order; /* set by tg_vhost_compile(): index in routes[]; the smallest wins */
 	uint32_t n_headers;
 	struct tg_header_match *headers;   /* all must hold */
 	const struct tg_route_match *more; /* NULL: nothing */
-	bool ignore_case; /* of the path; match is in lower case, its segments at most
-			   TG_SEGMENT_MAX bytes. Not with TG_MATCH_REGEX */
-	const struct tg_route_action *action; /* NULL: to cluster, as it is */
-	const struct tg_cluster *cluster;     /* NULL: action says which, if any */
-	uint64_t timeout;                     /* ns; 0 = off. Default 15 s */
-	/* ns without a byte either way; UINT64_MAX: the listener's; 0 = off */
-	uint64_t idle_timeout;
-	enum tg_priority priority;
-	const struct tg_retry_policy *retry; /* its own or its virtual host's; NULL: none */
-	uint32_t buffer_limit; /* bytes of a request's body that are kept to be sent again */
-	uint32_t n_hash;
 	const struct tg_hash_policy *hash; /* for ring_hash and maglev */
-	uint8_t attempt_count; /* TG_ATTEMPT_COUNT_x: where x-envoy-attempt-count is said */
-	uint32_t filters; /* which of its listener's chains (config.h); 0: the listener's own */
+	uint64_t pad;
 };
+_Static_assert(offsetof(struct tg_route, kind) == 64, "one cache line for most requests");
+_Static_assert(sizeof(struct tg_route) == 128, "no route shares one with its neighbour");
 
 #define TG_SEGMENT_MAX 255
 
@@ -238,6 +243,17 @@ const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_vie
 /* The first route in configured order that matches m->path, as it stands, the fields and the query;
  * NULL. env: as tg_headers_match(). */
 const struct tg_route *tg_route_find(
+	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
+
+/* The same in two steps, so that memory that is in no cache is fetched while something else is
+ * done: when the path is known, and when the answer is needed. The path is the same both times. */
+#define TG_ROUTE_PROBE 6 /* segments of a path that are looked for ahead */
+struct tg_route_probe {
+	uint32_t n;
+	uint64_t hash[TG_ROUTE_PROBE]; /* private to lib/route */
+};
+void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct tg_view path);
+const struct tg_route *tg_route_find_prepared(const struct tg_route_probe *q,
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
 
 /* Whether a chance of `fraction` of TG_FRACTION_WHOLE comes true. */

@@ -15,6 +15,13 @@ static void *keep(struct compile *k, size_t n, size_t size)
 	return cfg_need(k->c, k->c->keep, (n + 1) * size);
 }
 
+/* p of keep(), for elements of at least a cache line, at the beginning of one: there is room for
+ * one more. */
+static void *at_line(void *p)
+{
+	return p ? (uint8_t *)p + (-(uintptr_t)p & 63) : NULL;
+}
+
 static bool compile_fixed(struct compile *k)
 {
 	const struct raw_port *ports = k->raw->ports.items;
@@ -134,7 +141,7 @@ static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct
 	v->n_domains = raw->domains.n;
 	v->domains = keep(k, v->n_domains, sizeof(*v->domains));
 	v->n_routes = raw->routes.n;
-	v->routes = keep(k, v->n_routes, sizeof(*v->routes));
+	v->routes = at_line(keep(k, v->n_routes, sizeof(*v->routes)));
 	if (!v->domains || !v->routes)
 		return false;
 	for (uint32_t i = 0; i < v->n_domains; i++)

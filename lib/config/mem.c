@@ -1,10 +1,13 @@
 #include "mem.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <tidegate/pages.h>
 
 struct cfg_block {
 	struct cfg_block *next;
@@ -14,6 +17,11 @@ struct cfg_block {
 
 #define BLOCK_MIN ((size_t)4096)
 #define BLOCK_MAX ((size_t)4 << 20)
+
+static bool is_large(size_t size)
+{
+	return size >= TG_PAGES_HUGE;
+}
 
 /* Blocks double with the configuration, so that a small one stays small. */
 static struct cfg_block *new_block(struct cfg_mem *m, size_t need)
@@ -25,7 +33,9 @@ static struct cfg_block *new_block(struct cfg_mem *m, size_t need)
 		size = BLOCK_MAX;
 	if (size < need)
 		size = need;
-	b = calloc(1, sizeof(*b) + size);
+	/* Tables of this size are looked up at random: in ordinary pages each look is a TLB miss.
+	 */
+	b = is_large(size) ? tg_pages_reserve(sizeof(*b) + size) : calloc(1, sizeof(*b) + size);
 	if (!b)
 		return NULL;
 	b->size = size;
@@ -82,7 +92,10 @@ void cfg_mem_free(struct cfg_mem *m)
 	while (m->blocks) {
 		struct cfg_block *next = m->blocks->next;
 
-		free(m->blocks);
+		if (is_large(m->blocks->size))
+			tg_pages_release(m->blocks, sizeof(*next) + m->blocks->size);
+		else
+			free(m->blocks);
 		m->blocks = next;
 	}
 	m->left = 0;

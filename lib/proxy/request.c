@@ -196,7 +196,7 @@ static bool scheme_fits(const struct tg_msg *m, bool tls)
 }
 
 /* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
-static const struct tg_route *find_route(struct px_exch *ex, const struct tg_vhost *vh)
+static const struct tg_route *find_route(struct px_exch *ex, const struct tg_route_probe *q)
 {
 	struct tg_msg *m = &ex->req;
 	struct tg_view path = m->path;
@@ -204,9 +204,23 @@ static const struct tg_route *find_route(struct px_exch *ex, const struct tg_vho
 
 	if (tg_view_eq(path, TG_VIEW("*")))
 		m->path = TG_VIEW("/");
-	r = tg_route_find(vh, m, &ex->proxy->match);
+	r = tg_route_find_prepared(q, ex->vhost, m, &ex->proxy->match);
 	m->path = path;
 	return r;
+}
+
+/* The host is known, and soon its routes will be looked up. */
+static void find_vhost(struct px_exch *ex, struct tg_route_probe *q)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_route);
+
+	/* CONNECT asks for a tunnel, which no route offers. */
+	if (ex->req.method != TG_CONNECT && ex->lc->hosts)
+		ex->vhost = tg_host_find(ex->lc->hosts, ex->req.authority);
+	if (ex->vhost)
+		tg_route_prepare(q, ex->vhost, ex->req.path);
+	tg_tax_leave(tax, before);
 }
 
 /* OPTIONS and TRACE may say how many may forward them (RFC 9110 section 7.6.2). True: it goes on.
@@ -242,17 +256,13 @@ static bool count_forward(struct px_exch *ex)
 	return false;
 }
 
-static void choose_route(struct px_exch *ex)
+static void choose_route(struct px_exch *ex, const struct tg_route_probe *q)
 {
 	struct tg_tax *tax = &ex->proxy->stats->tax;
 	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_route);
-	/* CONNECT asks for a tunnel, which no route offers. */
-	const struct tg_vhost *vh = ex->req.method == TG_CONNECT || !ex->lc->hosts
-					    ? NULL
-					    : tg_host_find(ex->lc->hosts, ex->req.authority);
 
-	ex->vhost = vh;
-	ex->route = vh ? find_route(ex, vh) : NULL;
+	if (ex->vhost)
+		ex->route = find_route(ex, q);
 	if (ex->route)
 		px_choose_cluster(ex);
 	if (tg_unlikely(ex->proxy->dry != NULL))
@@ -262,6 +272,8 @@ static void choose_route(struct px_exch *ex)
 
 bool px_request_route(struct px_exch *ex)
 {
+	struct tg_route_probe probe;
+
 	if (!scheme_fits(&ex->req, ex->lc->tls != NULL)) {
 		ex->req_head.scan.refusal = TG_H1_BAD_TARGET;
 		px_reply(ex, PX_REPLY_REFUSED);
@@ -271,6 +283,8 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_BAD_PATH);
 		return false;
 	}
+	/* Before what takes some time: the tables' memory comes meanwhile. */
+	find_vhost(ex, &probe);
 	if (!count_forward(ex))
 		return false;
 	switch (px_request_edit(ex)) {
@@ -284,7 +298,7 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;
 	}
-	choose_route(ex);
+	choose_route(ex, &probe);
 	if (!px_filters_begin(ex)) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;

@@ -1,18 +1,24 @@
 /* trie.h: the compiled routes of one virtual host. Private to lib/route.
  *
  * A trie over the segments of the path, held in one hash table, so that the depth is the number of
- * segments of the request and not of routes, and a step is one lookup. An entry stands for a label
+ * segments of the request and not of routes, and a step is one lookup. A node stands for a label
  * inside its parent's directory, and for two strings: its path without and with the slash behind.
  *
  *	routes  /api  /api/  /api/v1/users  /api/v1/us      (path or prefix each)
  *
- *	root "/" --"api"--> e1 --"v1"--> e2 --"users"--> e3
- *	                                   `-"us"-----> e4
+ *	root "/" --"api"--> n1 --"v1"--> n2 --"users"--> n3
+ *	                                   `-"us"-----> n4
  *
- *	OWN lists of e1: "/api"; DIR lists of e1: "/api/"; OWN of e3, e4: the two others.
+ *	OWN lists of n1: "/api"; DIR lists of n1: "/api/"; OWN of n3, n4: the two others.
+ *
+ * What a match costs where there are many routes is memory: a line that is in no cache is worth
+ *some hundred instructions. So a node is one line, which stands in the table itself; where it
+ *stands comes of the path's text alone, so that the lines of all segments can be fetched at once,
+ *before they are needed (tg_route_prepare()); and of a route whose path is all there is to ask,
+ *only the number is read.
  *
  * A prefix that ends inside a segment (OWN prefix: "/api/v1/us" matches "/api/v1/users") is found
- * by e3.shorter -> e4, which build computed; for a segment that is no label of its own, by trying
+ * by n3.shorter -> n4, which build computed; for a segment that is no label of its own, by trying
  * the lengths of such labels in that directory (tails), longest first. A request never costs more
  * than one lookup for each of its segments that is configured, and one for each length of tails.
  *
@@ -20,7 +26,7 @@
  * what all that it matches begins with. Routes that ignore case are in a trie of their own, whose
  * labels are in lower case.
  *
- * Lists hold the numbers of routes, ascending. `min` is the smallest number at or below an entry:
+ * Lists hold the numbers of routes, ascending. `min` is the smallest number at or below a node:
  * a walk that has a better match already ends there.
  */
 #ifndef TG_ROUTE_TRIE_H
@@ -28,66 +34,80 @@
 
 #include <tidegate/route.h>
 
-#define TRIE_NONE UINT32_MAX /* no route */
-#define TRIE_INLINE 16       /* bytes of a label held in its entry */
+#define TRIE_NONE UINT32_MAX /* no route, no node */
+#define TRIE_INLINE 16       /* bytes of a label held in its node */
 
 enum trie_list { OWN_PREFIX, OWN_EXACT, DIR_PREFIX, DIR_EXACT, TRIE_LISTS };
 
-struct trie_entry {
-	uint32_t parent; /* entry in whose directory the label stands */
-	uint32_t len;    /* bytes of the label */
-	union {
-		uint8_t inl[TRIE_INLINE];
-		const uint8_t *ptr; /* len > TRIE_INLINE: in a route's match */
-	} label;
-	uint32_t shorter;   /* longest proper prefix of label with OWN_PREFIX routes; 0: none */
-	uint32_t min;       /* smallest route number at or below */
-	uint32_t max_label; /* longest label in this directory */
-	uint32_t tails, n_tails; /* lengths of labels with OWN_PREFIX, descending: in trie->tails */
-	uint32_t end[TRIE_LISTS]; /* list k is refs[end[k - 1] .. end[k]), the first from begin */
-	uint32_t begin;
-};
-_Static_assert(sizeof(struct trie_entry) == 64, "a step of the walk touches one cache line");
+/* In a list: the number of a route, and whether it asks for nothing but its path. */
+#define TRIE_PLAIN (UINT32_C(1) << 31)
+/* In lists: refs is where the ends of the four lists stand in the trie's refs, and behind them the
+ * lists. Else refs is the one route of this node, if bit k says that list k has it. */
+#define TRIE_MANY (UINT32_C(1) << TRIE_LISTS)
 
-struct trie_slot {
-	uint32_t tag;
-	uint32_t entry; /* 0: free; the root is nobody's child */
+union trie_label {
+	uint8_t inl[TRIE_INLINE];
+	const uint8_t *ptr; /* of more bytes: in a route's match */
 };
+
+struct trie_node {
+	uint32_t tag;       /* of the hash of its path; 0: the place is free */
+	uint32_t parent;    /* place of the node in whose directory the label stands */
+	uint32_t len;       /* bytes of the label */
+	uint32_t max_label; /* longest label in this directory */
+	union trie_label label;
+	uint32_t shorter;        /* longest proper prefix of label with OWN_PREFIX routes */
+	uint32_t min;            /* smallest route number at or below */
+	uint32_t tails, n_tails; /* lengths of labels with OWN_PREFIX, descending: in trie->tails */
+	uint32_t refs, lists;
+	uint32_t pad[2];
+};
+_Static_assert(sizeof(struct trie_node) == 64, "a step of the walk touches one cache line");
 
 struct tg_route_trie {
-	struct trie_slot *slots;
-	struct trie_entry *entries; /* [0] is the root directory "/" */
+	struct trie_node *nodes; /* [n + 1]: the last is the root directory "/" */
 	uint32_t *refs, *tails;
-	uint32_t mask;               /* slots - 1 */
+	uint32_t n;                  /* places, more than nodes */
+	uint32_t depth;              /* labels of the longest path */
+	uint32_t longest;            /* label's bytes */
 	uint32_t odd_begin, odd_end; /* refs of routes that do not begin with "/", in order */
 };
 
-static inline const uint8_t *trie_label(const struct trie_entry *e)
+static inline const uint8_t *trie_label(const union trie_label *l, uint32_t len)
 {
-	return e->len <= TRIE_INLINE ? e->label.inl : e->label.ptr;
+	return len <= TRIE_INLINE ? l->inl : l->ptr;
 }
 
-static inline uint64_t trie_hash(uint32_t parent, const uint8_t *p, uint32_t n)
+/* Of a path, from that of its directory (the root's is 0) and its last label. */
+static inline uint64_t trie_hash(uint64_t dir, const uint8_t *p, uint32_t n)
 {
-	return tg_hash64(parent, p, n);
+	return tg_hash64(dir, p, n);
 }
 
-/* The entry of a label in parent's directory; 0: none. */
+static inline uint32_t trie_place(const struct tg_route_trie *t, uint64_t hash)
+{
+	return (uint32_t)((hash >> 32) * t->n >> 32);
+}
+
+static inline uint32_t trie_tag(uint64_t hash)
+{
+	return (uint32_t)hash | 1;
+}
+
+/* The node of a label in parent's directory, whose path has that hash; TRIE_NONE. */
 static inline uint32_t trie_child(
-	const struct tg_route_trie *t, uint32_t parent, const uint8_t *p, uint32_t n)
+	const struct tg_route_trie *t, uint32_t parent, uint64_t hash, const uint8_t *p, uint32_t n)
 {
-	uint64_t h = trie_hash(parent, p, n);
-	uint32_t tag = (uint32_t)(h >> 32);
+	uint32_t tag = trie_tag(hash);
 
-	for (uint32_t i = (uint32_t)h & t->mask;; i = (i + 1) & t->mask) {
-		const struct trie_slot *s = &t->slots[i];
-		const struct trie_entry *e = &t->entries[s->entry];
+	for (uint32_t i = trie_place(t, hash);; i = i + 1 < t->n ? i + 1 : 0) {
+		const struct trie_node *x = &t->nodes[i];
 
-		if (!s->entry)
-			return 0;
-		if (s->tag == tag && e->parent == parent && e->len == n &&
-			memcmp(trie_label(e), p, n) == 0)
-			return s->entry;
+		if (!x->tag)
+			return TRIE_NONE;
+		if (x->tag == tag && x->parent == parent && x->len == n &&
+			memcmp(trie_label(&x->label, n), p, n) == 0)
+			return i;
 	}
 }
 

@@ -2,6 +2,25 @@
 
 #include "trie.h"
 
+/* A node before it has its place; [0] is the root. In directories and by numbers, which are those
+ * of the entries. */
+struct entry {
+	uint32_t parent, len;
+	union trie_label label;
+	uint32_t shorter; /* 0: none */
+	uint32_t min, max_label, depth;
+	uint32_t tails, n_tails;
+	uint32_t end[TRIE_LISTS]; /* list k is refs[end[k - 1] .. end[k]), the first from begin */
+	uint32_t begin;
+	uint32_t place;
+	uint64_t hash;
+};
+
+struct slot {
+	uint32_t tag;
+	uint32_t entry; /* 0: free; the root is nobody's child */
+};
+
 /* Where a route went. A separated prefix stands in DIR_PREFIX of the same entry too. */
 struct place {
 	uint32_t entry; /* TRIE_NONE: odd */
@@ -15,7 +34,11 @@ struct tail {
 /* Work in progress, malloc'ed; the finished tables are copied to the snapshot's memory. */
 struct build {
 	struct tg_vhost *v;
-	struct tg_route_trie t;
+	struct entry *entries;
+	struct slot *slots;
+	uint32_t mask; /* slots - 1 */
+	uint32_t *refs, *tail_lens;
+	uint32_t odd_begin, odd_end;
 	uint32_t n_entries, cap_entries;
 	bool ignore_case;     /* which routes it is about */
 	uint32_t n_here;      /* how many they are */
@@ -25,49 +48,69 @@ struct build {
 	uint32_t n_tails;
 };
 
-static void put_slot(struct tg_route_trie *t, uint32_t entry)
+static const uint8_t *label_of(const struct entry *e)
 {
-	const struct trie_entry *e = &t->entries[entry];
-	uint64_t h = trie_hash(e->parent, trie_label(e), e->len);
-	uint32_t i = (uint32_t)h & t->mask;
-
-	while (t->slots[i].entry)
-		i = (i + 1) & t->mask;
-	t->slots[i] = (struct trie_slot){(uint32_t)(h >> 32), entry};
+	return trie_label(&e->label, e->len);
 }
 
-/* Doubles entries and, at four slots an entry, the hash table. */
+/* The entry of a label in parent's directory; 0: none. */
+static uint32_t child(const struct build *b, uint32_t parent, const uint8_t *p, uint32_t n)
+{
+	uint64_t h = trie_hash(b->entries[parent].hash, p, n);
+
+	for (uint32_t i = trie_tag(h) & b->mask;; i = (i + 1) & b->mask) {
+		const struct slot *s = &b->slots[i];
+		const struct entry *e = &b->entries[s->entry];
+
+		if (!s->entry)
+			return 0;
+		if (s->tag == trie_tag(h) && e->parent == parent && e->len == n &&
+			memcmp(label_of(e), p, n) == 0)
+			return s->entry;
+	}
+}
+
+static void put_slot(struct build *b, uint32_t entry)
+{
+	uint32_t tag = trie_tag(b->entries[entry].hash), i = tag & b->mask;
+
+	while (b->slots[i].entry)
+		i = (i + 1) & b->mask;
+	b->slots[i] = (struct slot){tag, entry};
+}
+
+/* Doubles entries and, at two slots an entry, the hash table. */
 static int grow(struct build *b)
 {
 	uint32_t cap = b->cap_entries ? b->cap_entries * 2 : 16;
-	struct trie_entry *entries;
+	struct entry *entries;
 
 	if (cap > UINT32_C(1) << 28)
 		return TG_ENOMEM;
-	entries = realloc(b->t.entries, cap * sizeof(*entries));
+	entries = realloc(b->entries, cap * sizeof(*entries));
 	if (!entries)
 		return TG_ENOMEM;
-	b->t.entries = entries;
-	free(b->t.slots);
-	b->t.slots = calloc(cap * 2, sizeof(*b->t.slots));
-	if (!b->t.slots)
+	b->entries = entries;
+	free(b->slots);
+	b->slots = calloc(cap * 2, sizeof(*b->slots));
+	if (!b->slots)
 		return TG_ENOMEM;
 	b->cap_entries = cap;
-	b->t.mask = cap * 2 - 1;
+	b->mask = cap * 2 - 1;
 	for (uint32_t i = 1; i < b->n_entries; i++)
-		put_slot(&b->t, i);
+		put_slot(b, i);
 	return 0;
 }
 
 static int new_entry(struct build *b, uint32_t parent, struct tg_view label, uint32_t *out)
 {
-	struct trie_entry *e;
+	struct entry *e;
 
 	if (b->n_entries == b->cap_entries && grow(b))
 		return TG_ENOMEM;
 	*out = b->n_entries++;
-	e = &b->t.entries[*out];
-	*e = (struct trie_entry){.parent = parent, .len = label.n, .min = TRIE_NONE};
+	e = &b->entries[*out];
+	*e = (struct entry){.parent = parent, .len = label.n, .min = TRIE_NONE};
 	if (label.n <= TRIE_INLINE && label.n)
 		memcpy(e->label.inl, label.p, label.n);
 	else
@@ -78,24 +121,29 @@ static int new_entry(struct build *b, uint32_t parent, struct tg_view label, uin
 /* The entry of a label, made if need be. */
 static int step(struct build *b, uint32_t parent, struct tg_view label, uint32_t *out)
 {
+	struct entry *e, *dir;
 	int rc;
 
-	*out = trie_child(&b->t, parent, label.p, label.n);
+	*out = child(b, parent, label.p, label.n);
 	if (*out)
 		return 0;
 	rc = new_entry(b, parent, label, out);
 	if (rc)
 		return rc;
-	put_slot(&b->t, *out);
-	if (b->t.entries[parent].max_label < label.n)
-		b->t.entries[parent].max_label = label.n;
+	e = &b->entries[*out];
+	dir = &b->entries[parent];
+	e->hash = trie_hash(dir->hash, label.p, label.n);
+	e->depth = dir->depth + 1;
+	put_slot(b, *out);
+	if (dir->max_label < label.n)
+		dir->max_label = label.n;
 	return 0;
 }
 
 static void note_min(struct build *b, uint32_t entry, uint32_t number)
 {
-	if (b->t.entries[entry].min > number)
-		b->t.entries[entry].min = number;
+	if (b->entries[entry].min > number)
+		b->entries[entry].min = number;
 }
 
 /* What the trie knows of a route: a path, or what paths begin with. */
@@ -106,7 +154,7 @@ static struct tg_view key_of(const struct tg_route *r)
 
 static void count_in(struct build *b, uint32_t entry, uint32_t list)
 {
-	b->t.entries[entry].end[list]++;
+	b->entries[entry].end[list]++;
 	b->n_refs++;
 }
 
@@ -142,9 +190,8 @@ static int place_route(struct build *b, uint32_t number)
 		rest = tg_view_of(slash + 1, (size_t)(rest.p + rest.n - slash - 1));
 	}
 	b->places[number] = (struct place){cur, list};
-	if (list == OWN_PREFIX && b->t.entries[cur].end[list] == 0)
-		b->tails[b->n_tails++] =
-			(struct tail){b->t.entries[cur].parent, b->t.entries[cur].len};
+	if (list == OWN_PREFIX && b->entries[cur].end[list] == 0)
+		b->tails[b->n_tails++] = (struct tail){b->entries[cur].parent, b->entries[cur].len};
 	count_in(b, cur, list);
 	if (r->kind == TG_MATCH_SEPARATED)
 		count_in(b, cur, DIR_PREFIX);
@@ -157,7 +204,7 @@ static void fill_lists(struct build *b)
 	uint32_t at = 0;
 
 	for (uint32_t i = 0; i < b->n_entries; i++) {
-		struct trie_entry *e = &b->t.entries[i];
+		struct entry *e = &b->entries[i];
 
 		e->begin = at;
 		for (uint32_t k = 0; k < TRIE_LISTS; k++) {
@@ -167,21 +214,21 @@ static void fill_lists(struct build *b)
 			at += count;
 		}
 	}
-	b->t.odd_begin = b->t.odd_end = at;
+	b->odd_begin = b->odd_end = at;
 	for (uint32_t i = 0; i < b->v->n_routes; i++) {
 		const struct place *p = &b->places[i];
-		struct trie_entry *e;
+		struct entry *e;
 
 		if (p->list == TRIE_LISTS)
 			continue;
 		if (p->entry == TRIE_NONE) {
-			b->t.refs[b->t.odd_end++] = i;
+			b->refs[b->odd_end++] = i;
 			continue;
 		}
-		e = &b->t.entries[p->entry];
-		b->t.refs[e->end[p->list]++] = i;
+		e = &b->entries[p->entry];
+		b->refs[e->end[p->list]++] = i;
 		if (b->v->routes[i].kind == TG_MATCH_SEPARATED)
-			b->t.refs[e->end[DIR_PREFIX]++] = i;
+			b->refs[e->end[DIR_PREFIX]++] = i;
 	}
 }
 
@@ -202,7 +249,7 @@ static void fill_tails(struct build *b)
 	if (b->n_tails)
 		qsort(b->tails, b->n_tails, sizeof(*b->tails), by_dir_longest_first);
 	for (uint32_t i = 0; i < b->n_tails; i++) {
-		struct trie_entry *d = &b->t.entries[b->tails[i].dir];
+		struct entry *d = &b->entries[b->tails[i].dir];
 
 		if (i && b->tails[i - 1].dir == b->tails[i].dir) {
 			if (b->tails[i - 1].len == b->tails[i].len)
@@ -210,7 +257,7 @@ static void fill_tails(struct build *b)
 		} else {
 			d->tails = n;
 		}
-		b->t.tails[n++] = b->tails[i].len;
+		b->tail_lens[n++] = b->tails[i].len;
 		d->n_tails++;
 	}
 	b->n_tails = n;
@@ -219,14 +266,14 @@ static void fill_tails(struct build *b)
 static void link_shorter(struct build *b)
 {
 	for (uint32_t i = 1; i < b->n_entries; i++) {
-		struct trie_entry *e = &b->t.entries[i];
-		const struct trie_entry *d = &b->t.entries[e->parent];
+		struct entry *e = &b->entries[i];
+		const struct entry *d = &b->entries[e->parent];
 
 		for (uint32_t k = 0; k < d->n_tails && !e->shorter; k++) {
-			uint32_t len = b->t.tails[d->tails + k], s;
+			uint32_t len = b->tail_lens[d->tails + k], s;
 
-			s = len < e->len ? trie_child(&b->t, e->parent, trie_label(e), len) : 0;
-			if (s && b->t.entries[s].end[OWN_PREFIX] > b->t.entries[s].begin)
+			s = len < e->len ? child(b, e->parent, label_of(e), len) : 0;
+			if (s && b->entries[s].end[OWN_PREFIX] > b->entries[s].begin)
 				e->shorter = s;
 		}
 	}
@@ -239,9 +286,9 @@ static int build(struct build *b)
 
 	b->places = calloc(n + 1, sizeof(*b->places));
 	b->tails = calloc(n + 1, sizeof(*b->tails));
-	b->t.refs = calloc(2 * (size_t)n + 1, sizeof(*b->t.refs));
-	b->t.tails = calloc(n + 1, sizeof(*b->t.tails));
-	if (!b->places || !b->tails || !b->t.refs || !b->t.tails)
+	b->refs = calloc(2 * (size_t)n + 1, sizeof(*b->refs));
+	b->tail_lens = calloc(n + 1, sizeof(*b->tail_lens));
+	if (!b->places || !b->tails || !b->refs || !b->tail_lens)
 		return TG_ENOMEM;
 	rc = new_entry(b, 0, TG_VIEW_NONE, &root);
 	for (uint32_t i = 0; i < n && !rc; i++) {
@@ -258,32 +305,128 @@ static int build(struct build *b)
 	return 0;
 }
 
-/* n bytes of src in the snapshot's memory, at a cache line. */
-static void *keep(const void *src, size_t n, tg_alloc_fn *alloc, void *ctx)
+/* --- where it stays ----------------------------------------------------------------------------
+ */
+
+/* n bytes of the snapshot's memory, at a cache line, zeroed. */
+static void *lines(size_t n, tg_alloc_fn *alloc, void *ctx)
 {
 	uint8_t *p = alloc(ctx, n + 64);
 
 	if (!p)
 		return NULL;
 	p += -(uintptr_t)p & 63;
-	if (n)
-		memcpy(p, src, n);
+	memset(p, 0, n);
 	return p;
+}
+
+static uint32_t ref_of(const struct build *b, uint32_t number)
+{
+	const struct tg_route *r = &b->v->routes[number];
+
+	return number | (r->n_headers || r->more ? 0 : TRIE_PLAIN);
+}
+
+static uint32_t list_begin(const struct entry *e, uint32_t list)
+{
+	return list ? e->end[list - 1] : e->begin;
+}
+
+/* Whether one route is all there is in e's lists; *lists: in which. */
+static bool has_one(const struct build *b, const struct entry *e, uint32_t *lists)
+{
+	*lists = 0;
+	for (uint32_t k = 0; k < TRIE_LISTS; k++) {
+		uint32_t from = list_begin(e, k);
+
+		if (e->end[k] - from > 1 ||
+			(e->end[k] > from && b->refs[from] != b->refs[e->begin]))
+			return false;
+		*lists |= (uint32_t)(e->end[k] > from) << k;
+	}
+	return true;
+}
+
+/* e's lists; *at: where those of this trie end. */
+static void put_lists(const struct build *b, const struct entry *e, struct trie_node *x,
+	uint32_t *refs, uint32_t *at)
+{
+	uint32_t ends = *at;
+
+	if (has_one(b, e, &x->lists)) {
+		x->refs = x->lists ? ref_of(b, b->refs[e->begin]) : 0;
+		return;
+	}
+	x->lists = TRIE_MANY;
+	x->refs = ends;
+	*at += TRIE_LISTS;
+	for (uint32_t k = 0; k < TRIE_LISTS; k++) {
+		for (uint32_t i = list_begin(e, k); i < e->end[k]; i++)
+			refs[(*at)++] = ref_of(b, b->refs[i]);
+		refs[ends + k] = *at;
+	}
+}
+
+static void put_node(
+	const struct build *b, const struct entry *e, struct tg_route_trie *t, uint32_t *n_refs)
+{
+	struct trie_node *x = &t->nodes[e->place];
+
+	*x = (struct trie_node){.tag = trie_tag(e->hash),
+		.parent = b->entries[e->parent].place,
+		.len = e->len,
+		.max_label = e->max_label,
+		.label = e->label,
+		.shorter = e->shorter ? b->entries[e->shorter].place : TRIE_NONE,
+		.min = e->min,
+		.tails = e->tails,
+		.n_tails = e->n_tails};
+	put_lists(b, e, x, t->refs, n_refs);
+	if (t->depth < e->depth)
+		t->depth = e->depth;
+	if (t->longest < e->len)
+		t->longest = e->len;
+}
+
+/* Gives every entry its place, the first that is free from where its hash says. */
+static void choose_places(struct build *b, const struct tg_route_trie *t)
+{
+	b->entries[0].place = t->n;
+	for (uint32_t i = 1; i < b->n_entries; i++) {
+		uint32_t at = trie_place(t, b->entries[i].hash);
+
+		while (t->nodes[at].tag)
+			at = at + 1 < t->n ? at + 1 : 0;
+		t->nodes[at].tag = 1;
+		b->entries[i].place = at;
+	}
 }
 
 static int keep_all(struct build *b, tg_alloc_fn *alloc, void *ctx)
 {
 	struct tg_route_trie *t = alloc(ctx, sizeof(*t));
+	uint32_t n_refs = 0, lists, many = 0;
 
 	if (!t)
 		return TG_ENOMEM;
-	*t = b->t;
-	t->slots = keep(b->t.slots, (size_t)(b->t.mask + 1) * sizeof(*t->slots), alloc, ctx);
-	t->entries = keep(b->t.entries, b->n_entries * sizeof(*t->entries), alloc, ctx);
-	t->refs = keep(b->t.refs, b->n_refs * sizeof(*t->refs), alloc, ctx);
-	t->tails = keep(b->t.tails, b->n_tails * sizeof(*t->tails), alloc, ctx);
-	if (!t->slots || !t->entries || !t->refs || !t->tails)
+	memset(t, 0, sizeof(*t));
+	for (uint32_t i = 0; i < b->n_entries; i++)
+		many += !has_one(b, &b->entries[i], &lists);
+	/* Two of five places are free, and at least one. */
+	t->n = (uint32_t)((uint64_t)b->n_entries * 5 / 3 + 1);
+	t->nodes = lines(((size_t)t->n + 1) * sizeof(*t->nodes), alloc, ctx);
+	t->refs = lines((b->n_refs + (size_t)many * TRIE_LISTS) * sizeof(*t->refs), alloc, ctx);
+	t->tails = lines(b->n_tails * sizeof(*t->tails), alloc, ctx);
+	if (!t->nodes || !t->refs || !t->tails)
 		return TG_ENOMEM;
+	choose_places(b, t);
+	for (uint32_t i = 0; i < b->n_entries; i++)
+		put_node(b, &b->entries[i], t, &n_refs);
+	t->odd_begin = n_refs;
+	for (uint32_t i = b->odd_begin; i < b->odd_end; i++)
+		t->refs[n_refs++] = b->refs[i];
+	t->odd_end = n_refs;
+	memcpy(t->tails, b->tail_lens, b->n_tails * sizeof(*t->tails));
 	if (b->ignore_case)
 		b->v->ignore_case = t;
 	else
@@ -300,10 +443,10 @@ static int compile(struct tg_vhost *v, bool ignore_case, tg_alloc_fn *alloc, voi
 		rc = keep_all(&b, alloc, ctx);
 	free(b.places);
 	free(b.tails);
-	free(b.t.slots);
-	free(b.t.entries);
-	free(b.t.refs);
-	free(b.t.tails);
+	free(b.slots);
+	free(b.entries);
+	free(b.refs);
+	free(b.tail_lens);
 	return rc;
 }
 

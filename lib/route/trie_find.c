@@ -34,41 +34,55 @@ static inline bool predicates_hold(const struct walk *w, const struct tg_route *
 	       (!r->more || more_holds(w, r));
 }
 
-/* The first route of a list whose predicates hold, if it is better than what there is. */
-static inline void consider(struct walk *w, const struct trie_entry *e, enum trie_list list)
+/* True: it is what a list has to say, whether it is taken or too late. */
+static inline bool take(struct walk *w, uint32_t ref)
 {
-	uint32_t i = list ? e->end[list - 1] : e->begin;
+	uint32_t number = ref & ~TRIE_PLAIN;
 
-	for (; i < e->end[list]; i++) {
-		uint32_t number = w->t->refs[i];
-
-		if (number >= w->best)
-			return;
-		if (predicates_hold(w, &w->v->routes[number])) {
-			w->best = number;
-			return;
-		}
-	}
+	if (number >= w->best)
+		return true;
+	if (!(ref & TRIE_PLAIN) && !predicates_hold(w, &w->v->routes[number]))
+		return false;
+	w->best = number;
+	return true;
 }
 
-/* Prefixes that end inside the segment, from entry e on to ever shorter ones. */
-static void consider_tails(struct walk *w, uint32_t e)
+/* The first route of a list whose predicates hold, if it is better than what there is. */
+static inline void consider(struct walk *w, const struct trie_node *x, enum trie_list list)
 {
-	for (; e; e = w->t->entries[e].shorter)
-		consider(w, &w->t->entries[e], OWN_PREFIX);
+	const uint32_t *refs = w->t->refs;
+	uint32_t i;
+
+	if (tg_likely(!(x->lists & TRIE_MANY))) {
+		if (x->lists >> list & 1)
+			take(w, x->refs);
+		return;
+	}
+	i = list ? refs[x->refs + list - 1] : x->refs + TRIE_LISTS;
+	while (i < refs[x->refs + list] && !take(w, refs[i]))
+		i++;
+}
+
+/* Prefixes that end inside the segment, from node x on to ever shorter ones. */
+static void consider_tails(struct walk *w, uint32_t x)
+{
+	for (; x != TRIE_NONE; x = w->t->nodes[x].shorter)
+		consider(w, &w->t->nodes[x], OWN_PREFIX);
 }
 
 /* The segment is no label of directory dir: the longest tail that begins it leads to the others. */
-static void find_tail(struct walk *w, uint32_t dir, struct tg_view seg)
+static void find_tail(struct walk *w, uint32_t dir, uint64_t hash, struct tg_view seg)
 {
-	const struct trie_entry *d = &w->t->entries[dir];
+	const struct trie_node *d = &w->t->nodes[dir];
 
 	for (uint32_t i = 0; i < d->n_tails; i++) {
-		uint32_t len = w->t->tails[d->tails + i];
-		uint32_t e = len < seg.n ? trie_child(w->t, dir, seg.p, len) : 0;
+		uint32_t len = w->t->tails[d->tails + i], x;
 
-		if (e) {
-			consider_tails(w, e);
+		if (len >= seg.n)
+			continue;
+		x = trie_child(w->t, dir, trie_hash(hash, seg.p, len), seg.p, len);
+		if (x != TRIE_NONE) {
+			consider_tails(w, x);
 			return;
 		}
 	}
@@ -91,27 +105,33 @@ static struct tg_view folded(struct walk *w, struct tg_view seg)
 	return tg_view_of(w->folded, n);
 }
 
-/* The label at rest's front, in dir; 0: there is none, and tails have been considered. */
-static uint32_t step(struct walk *w, uint32_t dir, struct tg_view seg)
+/* The label at rest's front, in dir, whose path's hash is *hash, which becomes the label's;
+ * TRIE_NONE: there is none, and tails have been considered. known: it is so already. */
+static uint32_t step(
+	struct walk *w, uint32_t dir, struct tg_view seg, uint64_t *hash, const uint64_t *known)
 {
 	struct tg_view label = tg_unlikely(w->fold) ? folded(w, seg) : seg;
-	uint32_t next = 0;
+	uint64_t above = *hash;
+	uint32_t next = TRIE_NONE;
 
-	if (seg.n <= w->t->entries[dir].max_label)
-		next = trie_child(w->t, dir, label.p, label.n);
-	if (next)
+	if (seg.n <= w->t->nodes[dir].max_label) {
+		*hash = known ? *known : trie_hash(above, label.p, label.n);
+		next = trie_child(w->t, dir, *hash, label.p, label.n);
+	}
+	if (next != TRIE_NONE)
 		consider_tails(w, next);
 	else
-		find_tail(w, dir, label);
+		find_tail(w, dir, above, label);
 	return next;
 }
 
-static void walk(struct walk *w, struct tg_view rest)
+static void walk(struct walk *w, struct tg_view rest, const struct tg_route_probe *q)
 {
-	uint32_t cur = 0;
+	uint32_t cur = w->t->n, k = 0;
+	uint64_t hash = 0;
 
-	for (;;) {
-		const struct trie_entry *dir = &w->t->entries[cur];
+	for (;; k++) {
+		const struct trie_node *dir = &w->t->nodes[cur];
 		struct tg_view seg;
 		uint32_t next;
 
@@ -123,11 +143,11 @@ static void walk(struct walk *w, struct tg_view rest)
 		if (dir->min >= w->best)
 			return;
 		seg = first_segment(rest);
-		next = step(w, cur, seg);
-		if (!next)
+		next = step(w, cur, seg, &hash, k < q->n ? &q->hash[k] : NULL);
+		if (next == TRIE_NONE)
 			return;
 		if (seg.n == rest.n) {
-			consider(w, &w->t->entries[next], OWN_EXACT);
+			consider(w, &w->t->nodes[next], OWN_EXACT);
 			return;
 		}
 		cur = next;
@@ -171,16 +191,43 @@ static void find_odd(struct walk *w)
 	}
 }
 
-static void find(struct walk *w, const struct tg_route_trie *t, bool fold)
+static const struct tg_route_probe nothing_known;
+
+static void find(
+	struct walk *w, const struct tg_route_trie *t, bool fold, const struct tg_route_probe *q)
 {
 	w->t = t;
 	w->fold = fold;
 	if (w->m->path.n && w->m->path.p[0] == '/')
-		walk(w, tg_view_of(w->m->path.p + 1, w->m->path.n - 1));
+		walk(w, tg_view_of(w->m->path.p + 1, w->m->path.n - 1), q);
 	find_odd(w);
 }
 
-const struct tg_route *tg_route_find(
+void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct tg_view path)
+{
+	const struct tg_route_trie *t = v->trie;
+	struct tg_view rest;
+	uint64_t hash = 0;
+
+	q->n = 0;
+	if (!t || !path.n || path.p[0] != '/')
+		return;
+	rest = tg_view_of(path.p + 1, path.n - 1);
+	while (q->n < t->depth && q->n < TG_ROUTE_PROBE && rest.n) {
+		struct tg_view seg = first_segment(rest);
+
+		if (seg.n > t->longest)
+			return;
+		hash = trie_hash(hash, seg.p, seg.n);
+		__builtin_prefetch(&t->nodes[trie_place(t, hash)]);
+		q->hash[q->n++] = hash;
+		if (seg.n == rest.n)
+			return;
+		rest = tg_view_of(rest.p + seg.n + 1, rest.n - seg.n - 1);
+	}
+}
+
+const struct tg_route *tg_route_find_prepared(const struct tg_route_probe *q,
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env)
 {
 	struct walk w;
@@ -190,10 +237,19 @@ const struct tg_route *tg_route_find(
 	w.env = env;
 	w.best = TRIE_NONE;
 	if (v->trie)
-		find(&w, v->trie, false);
+		find(&w, v->trie, false, q);
 	if (v->ignore_case)
-		find(&w, v->ignore_case, true);
+		find(&w, v->ignore_case, true, &nothing_known);
 	return w.best == TRIE_NONE ? NULL : &v->routes[w.best];
+}
+
+const struct tg_route *tg_route_find(
+	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env)
+{
+	struct tg_route_probe q;
+
+	tg_route_prepare(&q, v, m->path);
+	return tg_route_find_prepared(&q, v, m, env);
 }
 
 enum tg_route_miss tg_route_test(const struct tg_route *r, const struct tg_msg *m,

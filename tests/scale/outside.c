@@ -46,7 +46,8 @@ static const uint8_t options[12] = {1, 1, 8, 10};
 
 /* 350 bytes with what is put between the parts: the length that PERFORMANCE figures are given for.
  */
-static const char request_1[] = "GET /c/";
+static const char request_1[] = "GET ";
+static const char request_own[] = "/c/"; /* behind what conf.path puts in front */
 static const char request_2[] =
 	" HTTP/1.1\r\nHost: shop.example\r\n"
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64; rv:115.0) Gecko/20100101 Firefox/115.0\r\n"
@@ -288,7 +289,9 @@ void outside_ask(struct outside *o, uint32_t n, bool last)
 {
 	char number[NUMBER_DIGITS];
 	const char *tail = last ? request_last : request_keep;
-	const struct tg_view part[] = {tg_view_str(request_1), tg_view_of(number, sizeof(number)),
+	const char *path = o->conf.path ? o->conf.path(o->conf.ctx) : "";
+	const struct tg_view part[] = {tg_view_str(request_1), tg_view_str(path),
+		tg_view_str(request_own), tg_view_of(number, sizeof(number)),
 		tg_view_str(request_2), tg_view_str(tail)};
 
 	expect(o, n, CLIENT_OPEN, last ? CLIENT_ENDING : CLIENT_ASKING);
@@ -424,11 +427,13 @@ static void client_input(struct outside *o, uint32_t n, const struct incoming *i
 static void origin_answers(struct outside *o, uint16_t port, const struct incoming *in)
 {
 	static const char filler[OUTSIDE_ANSWER - NUMBER_DIGITS] = "";
-	const char *number = in->payload + sizeof(request_1) - 1;
+	const char *own =
+		in->len ? memmem(in->payload, in->len, request_own, sizeof(request_own) - 1) : NULL;
+	const char *number = own ? own + sizeof(request_own) - 1 : in->payload;
 	const struct tg_view part[] = {tg_view_str(answer_head), tg_view_of(number, NUMBER_DIGITS),
 		tg_view_of(filler, sizeof(filler))};
 
-	if (in->len < sizeof(request_1) + NUMBER_DIGITS ||
+	if (!own || (size_t)(in->payload + in->len - own) < sizeof(request_own) + NUMBER_DIGITS ||
 		memcmp(in->payload, request_1, sizeof(request_1) - 1) != 0 ||
 		memcmp(in->payload + in->len - 4, "\r\n\r\n", 4) != 0) {
 		fail(o, "origin: a request of %u bytes is not whole: %.20s", in->len, in->payload);

@@ -43,6 +43,8 @@ struct outside_conf {
 	uint32_t clients;
 	struct rte_mempool *mbufs;
 	bool checksums; /* the link vouches for nothing: fill them in */
+	/* What stands in front of the path of the next request, "/a/b"; NULL: nothing does. */
+	const char *(*path)(void *ctx);
 	/* Takes a frame for the gate. */
 	void (*send)(void *ctx, enum outside_side side, struct rte_mbuf *m);
 	void *ctx;

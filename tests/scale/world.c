@@ -23,7 +23,7 @@ static const char config[] =
 	"  { name = \"web\"; address = \"10.0.0.1:80\"; virtual_hosts = [\"all\"]; %s },\n"
 	"  { name = \"web6\"; address = \"[fd10::1]:80\"; virtual_hosts = [\"all\"]; %s } );\n"
 	"virtual_hosts: ( { name = \"all\"; domains = [\"*\"];\n"
-	"  routes: ( { match: { prefix = \"/\"; }; route: { cluster = \"origin\"; }; } ); } );\n"
+	"  routes: ( %s { match: { prefix = \"/\"; }; route: { cluster = \"origin\"; }; } ); } );\n"
 	"clusters: ( { name = \"origin\"; endpoints: ( { address = \"10.1.0.2:8080\"; } );\n"
 	"  circuit_breakers: { max_connections = 16384; max_pending_requests = 16384;\n"
 	"                      max_requests = 16384; }; } );\n";
@@ -180,11 +180,13 @@ static bool make_proxy(struct world *w, struct tg_errbuf *e)
 
 static bool read_config(struct world *w)
 {
-	char text[2048];
 	const char *more = w->conf.listener ? w->conf.listener : "";
+	char *text = NULL;
 
-	snprintf(text, sizeof(text), config, more, more);
+	if (asprintf(&text, config, more, more, w->conf.routes ? w->conf.routes : "") < 0)
+		return false;
 	w->snap = tg_config_parse("scale", text, w->registry, stderr);
+	free(text);
 	return w->snap;
 }
 
@@ -202,10 +204,20 @@ static bool divide_memory(struct world *w, struct tg_errbuf *e)
 	return tg_budget_make(&ask, &w->budget, e) == 0;
 }
 
+static const char *next_path(void *ctx)
+{
+	const struct world *w = ctx;
+
+	return w->conf.path(w->conf.ctx);
+}
+
 static bool fill(struct world *w, struct tg_errbuf *e)
 {
 	struct outside_conf oc = {
 		.clients = w->conf.clients, .mbufs = w->mbufs, .send = to_gate, .ctx = w};
+
+	if (w->conf.path)
+		oc.path = next_path;
 
 	return divide_memory(w, e) && read_config(w) && make_net(w, e) && make_tcp(w, e) &&
 	       make_proxy(w, e) && outside_init(&w->out, &oc);

@@ -25,6 +25,8 @@ struct world_conf {
 	uint32_t max_connections; /* of the worker, as in the configuration; 0: clients and some */
 	uint64_t step;            /* ns that a turn lasts */
 	const char *listener;     /* more keys of the listeners; NULL: none */
+	const char *routes;       /* in front of the one for all, each with a comma; NULL: none */
+	const char *(*path)(void *ctx); /* of outside_conf, with this ctx; NULL: none */
 	/* Around each turn of the worker, for who measures otherwise than by cpu_ns; NULL: nobody.
 	 */
 	void (*around)(void *ctx, bool begin);
