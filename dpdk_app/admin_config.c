@@ -71,6 +71,7 @@ static void endpoint_text(
 	fprintf(q->out, "%s::%s::health_flags::%s\n", c->name, ep->text,
 		tg_health_text(tg_host_flags(ep->host), flags));
 	fprintf(q->out, "%s::%s::weight::%u\n", c->name, ep->text, ep->weight);
+	fprintf(q->out, "%s::%s::priority::%u\n", c->name, ep->text, ep->priority);
 }
 
 static const char *const limits[TG_RESOURCES] = {
@@ -127,9 +128,9 @@ static json_t *endpoint_json(
 		json_array_append_new(
 			stats, stat_json(columns[i].name, columns[i].gauge, column(&v, i)));
 	json_array_append_new(stats, stat_json("rq_success", false, rq_success(&v)));
-	return json_pack("{s:o, s:o, s:o, s:i}", "address", tg_admin_sockaddr(&ep->addr), "stats",
-		stats, "health_status", health_json(tg_host_flags(ep->host)), "weight",
-		(int)ep->weight);
+	return json_pack("{s:o, s:o, s:o, s:i, s:i}", "address", tg_admin_sockaddr(&ep->addr),
+		"stats", stats, "health_status", health_json(tg_host_flags(ep->host)), "weight",
+		(int)ep->weight, "priority", (int)ep->priority);
 }
 
 static json_t *thresholds_json(const struct tg_cluster *c)

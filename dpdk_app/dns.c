@@ -15,6 +15,7 @@
 /* New names are waited for so long before their configuration is used. */
 #define WARM_NS (3 * TG_SEC)
 #define BUCKETS 4096
+#define LOOK_NS (5 * TG_SEC) /* between looks at what is under way */
 
 /* A name of a cluster. */
 struct target {
@@ -42,13 +43,16 @@ struct twin {
 	struct tg_cluster c; /* first: what c->live points to */
 	struct block *blocks;
 	struct twin *next; /* retired */
+	uint64_t at;       /* when that was, ns */
+	bool slim;         /* without tables */
 };
 
 struct tg_dns_control {
 	struct tg_app *app;
 	struct tg_dns *dns;
 	struct twin *retired;
-	uint32_t fresh; /* answers to look at, of all targets */
+	uint64_t looked_at; /* at their readers, ns */
+	uint32_t fresh;     /* answers to look at, of all targets */
 	struct target *targets[BUCKETS];
 };
 
@@ -286,7 +290,8 @@ static void add(struct tg_endpoint *list, uint32_t *n, const struct tg_ip *ip,
 	for (uint32_t i = 0; i < *n; i++)
 		if (tg_sockaddr_eq(&list[i].addr, &a))
 			return; /* two names of one host */
-	list[(*n)++] = (struct tg_endpoint){.addr = a, .weight = name->weight};
+	list[(*n)++] = (struct tg_endpoint){
+		.addr = a, .weight = name->weight, .priority = name->priority, .near = name->near};
 }
 
 /* What c's names stand for now, into list (max_endpoints); how many. */
@@ -344,26 +349,69 @@ static struct twin *make_twin(struct tg_dns_control *k, const struct tg_cluster 
 	return w;
 }
 
+/* No worker chooses from it any more. What is under way may still look at the endpoint that it
+ * chose there, so that stays until all of that has ended; the tables need not. */
 static void retire(struct tg_dns_control *k, struct tg_cluster *old)
 {
 	struct twin *w = (struct twin *)old;
 
 	if (!w)
 		return;
+	w->at = monotonic();
 	w->next = k->retired;
 	k->retired = w;
+}
+
+/* Keeps the endpoints, which were the first to be made and so are the last block. */
+static void slim(struct twin *w)
+{
+	while (w->blocks && w->blocks->next) {
+		struct block *b = w->blocks;
+
+		w->blocks = b->next;
+		free(b);
+	}
+	w->slim = true;
+}
+
+/* When the oldest of what is under way began. 0: a worker does not say. */
+static uint64_t oldest(struct tg_app *app)
+{
+	static struct tg_order order = {.kind = TG_ORDER_OLDEST};
+	uint64_t least = UINT64_MAX;
+
+	if (!tg_workers_order(app, &order))
+		return 0;
+	for (uint32_t i = 0; i < app->n_workers; i++) {
+		uint64_t at = atomic_load(&app->workers[i].oldest);
+
+		least = at < least ? at : least;
+	}
+	return least;
 }
 
 void tg_names_look(struct tg_app *app)
 {
 	struct tg_dns_control *k = app->dns;
+	uint64_t now = monotonic(), least;
 
+	if (!k->retired || now - k->looked_at < LOOK_NS)
+		return;
+	k->looked_at = now;
+	least = oldest(app);
 	pthread_mutex_lock(&app->lock);
-	while (k->retired && !app->holds) {
-		struct twin *w = k->retired;
+	for (struct twin **at = &k->retired; *at && !app->holds;) {
+		struct twin *w = *at;
 
-		k->retired = w->next;
-		free_twin(w);
+		/* A second: workers' clocks are not quite this one. */
+		if (w->at + TG_SEC < least) {
+			*at = w->next;
+			free_twin(w);
+			continue;
+		}
+		if (!w->slim)
+			slim(w);
+		at = &w->next;
 	}
 	pthread_mutex_unlock(&app->lock);
 }

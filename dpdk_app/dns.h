@@ -4,8 +4,9 @@
  * Control core only. A cluster with type STRICT_DNS or LOGICAL_DNS has a `live` twin with the
  * endpoints that its names stand for now. Each change makes a new twin, tables of the balancer
  * included, which the workers adopt between two turns (TG_ORDER_LIVE); the old one is freed when
- * they all have and no reader of snapshots is about. What was found outlives reloads: only names
- * that are new are waited for, before the configuration is taken into use, and not for long.
+ * all that was under way then has ended and no reader of snapshots is about. What was found
+ * outlives reloads: only names that are new are waited for, before the configuration is taken into
+ * use, and not for long.
  *
  * A lookup that fails changes nothing. One that finds no address empties a STRICT_DNS cluster and
  * leaves a LOGICAL_DNS one as it is, as in Envoy. The resolver's sockets are the kernel's, in the

@@ -97,8 +97,10 @@ static uint32_t usable(const struct tg_cluster *c)
 /* Whether the worker's next choice is known, or by chance. */
 static bool is_certain(const struct tg_cluster *c, const struct tg_dry_result *r)
 {
-	if (usable(c) < 2 || !c->lb || c->lb == &tg_lb_ops_round_robin)
+	if (usable(c) < 2)
 		return true;
+	if (!c->lb || c->lb == &tg_lb_ops_round_robin)
+		return c->n_levels < 2; /* which priority is by chance */
 	return r->has_hash && (c->lb == &tg_lb_ops_ring_hash || c->lb == &tg_lb_ops_maglev);
 }
 

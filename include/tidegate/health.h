@@ -59,6 +59,7 @@ struct tg_health_cluster {
 struct tg_host {
 	uint32_t flags;
 	struct tg_health_cluster *of;
+	uint64_t since; /* CLOCK_MONOTONIC, ns: when it came, or was found to be well again */
 	/* Private to the registry. */
 	uint32_t refs;
 	struct tg_sockaddr addr;
@@ -78,6 +79,11 @@ void tg_health_unbind(struct tg_cluster *c);
 static inline uint32_t tg_host_flags(const struct tg_host *h)
 {
 	return h ? __atomic_load_n(&h->flags, __ATOMIC_RELAXED) : 0;
+}
+
+static inline uint64_t tg_host_since(const struct tg_host *h)
+{
+	return __atomic_load_n(&h->since, __ATOMIC_RELAXED);
 }
 
 /* Of an endpoint that nobody found anything against. */

@@ -20,29 +20,58 @@ struct tg_cluster;
 struct tg_endpoint;
 typedef void *tg_alloc_fn(void *ctx, size_t n);
 
-/* The endpoints of a cluster that a worker chooses from: those whose verdicts (health.h) let it.
- * tg_lb_set_make() alone says which they are, when it is made and whenever a verdict has changed.
- * Owner: a worker. Memory: tg_lb_set_bytes(), at the adoption of a snapshot; about 9 bytes an
+/* A priority of a cluster: 0 is asked for first. */
+struct tg_lb_level {
+	uint32_t n, good, degraded;   /* endpoints; of them, those that may be chosen */
+	uint32_t load, load_degraded; /* percent of the requests for good, and for degraded ones */
+	bool panic; /* so few are well that all of the level are taken, whatever is known of them */
+};
+
+/* Envoy's distribution of requests over priorities, to the percent: a level takes as much as it has
+ * well endpoints, times factor percent (140), at most all, and hands the rest on; where all of them
+ * together have less than they would need, each in proportion. Degraded ones come behind all good
+ * ones. panic_threshold: millionths of a level's endpoints (500000); 0: never. From n, good and
+ * degraded of each level; n is at least 1. */
+void tg_lb_loads(struct tg_lb_level *levels, uint32_t n, uint32_t factor, uint32_t panic_threshold);
+
+#define TG_LB_LEVELS_MAX 127 /* priorities from 0; two groups each have a number in a byte */
+
+/* What is chosen from behind the choice of a level. */
+struct tg_lb_group {
+	uint32_t from, n;       /* index[from .. from + n) of the set */
+	uint32_t total, stride; /* as the cluster's */
+	uint32_t percent;       /* of the requests, with those of all groups before */
+	uint32_t pos;           /* round_robin's */
+	bool panic;
+};
+
+/* The endpoints of a cluster that a worker chooses from: those whose verdicts (health.h) let it, in
+ * the shares of their priorities, and with less weight while they start slowly. tg_lb_set_make()
+ * alone says which they are, when it is made and whenever it is due or a verdict has changed.
+ * Owner: a worker. Memory: tg_lb_set_bytes(), at the adoption of a snapshot; about 10 bytes an
  * endpoint. */
 struct tg_lb_set {
 	uint32_t generation; /* of the verdicts that it is made of */
 	uint32_t n;          /* endpoints in it */
 	bool all;            /* every one is: the cluster's own tables hold */
+	bool panic;          /* some group is in panic; all: all are taken because of it */
+	bool near, small;    /* priority 0 is the near ones; the cluster is too small for that */
 	/* If not all: */
-	uint32_t total, stride; /* as the cluster's */
-	uint32_t *index;        /* [n] which they are */
-	uint32_t *upto;         /* [n] weights up to and with that one */
-	uint8_t *in;            /* [c->n_endpoints] */
-	uint64_t next;          /* ns: it is not made again before */
+	struct tg_lb_group *groups; /* [2 * levels]: good ones of each level, then degraded ones */
+	struct tg_lb_group *only;   /* that gets all requests; NULL: there are several */
+	uint32_t *index;            /* [n] which they are, group by group */
+	uint32_t *upto;             /* [n] weights of the group up to and with that one */
+	uint8_t *in;                /* [c->n_endpoints] the number of its group + 1; 0: none */
+	struct tg_lb_level *levels;
+	uint8_t *state; /* scratch */
+	uint64_t next;  /* ns: it is not made again before */
+	uint64_t due;   /* ns: then it is made again in any case; UINT64_MAX: never */
 };
 
 size_t tg_lb_set_bytes(const struct tg_cluster *c);
 /* memory: so many bytes, aligned for a uint32_t, which outlive the set. */
 void tg_lb_set_init(struct tg_lb_set *set, const struct tg_cluster *c, void *memory);
 void tg_lb_set_make(struct tg_lb_set *set, const struct tg_cluster *c, uint64_t now);
-/* set NULL: yes */
-bool tg_lb_set_has(
-	const struct tg_lb_set *set, const struct tg_cluster *c, const struct tg_endpoint *e);
 /* Of weighted round robin over n endpoints with weights of this sum. */
 uint32_t tg_lb_stride(uint32_t total, uint32_t n);
 
@@ -56,7 +85,16 @@ struct tg_lb_ask {
 	/* Requests of this worker under way at an endpoint; NULL: not known. */
 	uint64_t (*active)(void *ctx, const struct tg_endpoint *e);
 	void *ctx;
+	/* What was chosen from: set by tg_lb_pick(). NULL: the whole cluster. */
+	struct tg_lb_group *group;
 };
+
+/* What a balancer with tables of its own may choose. */
+static inline bool tg_lb_may(const struct tg_lb_ask *ask, uint32_t endpoint)
+{
+	return !ask->group ||
+	       ask->set->in[endpoint] == (uint8_t)(ask->group - ask->set->groups + 1);
+}
 
 struct tg_lb_ops {
 	const char *name;
@@ -69,8 +107,8 @@ struct tg_lb_ops {
 extern const struct tg_lb_ops tg_lb_ops_round_robin, tg_lb_ops_least_request, tg_lb_ops_random,
 	tg_lb_ops_ring_hash, tg_lb_ops_maglev;
 
-/* By c->lb; NULL only if the set is empty. */
-const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask);
+/* By c->lb. NULL: there is none that may be chosen. */
+const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, struct tg_lb_ask *ask);
 
 /* A route's hash_policy: what of a request decides, for ring_hash and maglev. */
 enum tg_hash_kind { TG_HASH_HEADER, TG_HASH_COOKIE, TG_HASH_SOURCE_IP, TG_HASH_QUERY };

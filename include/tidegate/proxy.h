@@ -63,6 +63,9 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s);
  * there. */
 void tg_proxy_adopt_live(
 	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *live);
+/* When the oldest request or pair of connections under way began, ns; UINT64_MAX: there is none. It
+ * may still look at the endpoint that it chose. */
+uint64_t tg_proxy_oldest(struct tg_proxy *p);
 
 /* Stop accepting; finish what is under way (`Connection: close` on each response); idle connections
  * are closed now. */

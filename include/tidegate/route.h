@@ -27,6 +27,8 @@ struct tg_endpoint {
 	struct tg_sockaddr addr;
 	uint32_t weight;         /* 1.. */
 	uint32_t id;             /* dense over the snapshot: index of per-worker arrays */
+	uint32_t priority;       /* 0: asked for first */
+	bool near;               /* its locality is this process's own */
 	uint32_t upto;           /* set by tg_cluster_compile(): weights up to and with this one */
 	struct tg_host *host;    /* its health; NULL: not bound, and healthy */
 	char text[TG_ADDR_TEXT]; /* "10.77.2.2:8080", for logs and /clusters */
@@ -39,7 +41,8 @@ struct tg_dns_conf;
 struct tg_origin_name {
 	const char *host;        /* NULL: addr is its address */
 	struct tg_sockaddr addr; /* else only the port */
-	uint32_t weight;
+	uint32_t weight, priority;
+	bool near;
 };
 
 enum tg_discovery { TG_DISCOVERY_STATIC, TG_DISCOVERY_STRICT_DNS, TG_DISCOVERY_LOGICAL_DNS };
@@ -68,10 +71,20 @@ struct tg_cluster {
 	uint32_t first_id, max_endpoints; /* ids of endpoints that live can have */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
-	const struct tg_lb_ops *lb;    /* NULL: round_robin */
-	uint32_t choice_count;         /* least_request; 2 */
-	uint32_t min_ring, max_ring;   /* ring_hash: points; 1024, 8 Mi */
-	uint32_t table_size;           /* maglev: a prime; 65537 */
+	const struct tg_lb_ops *lb;  /* NULL: round_robin */
+	uint32_t choice_count;       /* least_request; 2 */
+	uint32_t min_ring, max_ring; /* ring_hash: points; 1024, 8 Mi */
+	uint32_t table_size;         /* maglev: a prime; 65537 */
+	uint32_t overprovisioning;   /* percent; 0: 140 */
+	uint32_t panic_threshold;    /* millionths of a level's endpoints; 0: no panic */
+	bool fail_on_panic;          /* and then no endpoint is chosen */
+	/* Zone preference: if so many endpoints of priority 0 that are near are good, they get all
+	 * that it is given. 0: off. Only in clusters of a size. */
+	uint32_t near_least, near_cluster_size;
+	uint64_t slow_window;          /* ns; 0: no slow start */
+	double slow_exponent;          /* 1 / aggression */
+	double slow_least;             /* of its weight, from the beginning */
+	uint32_t n_levels;             /* priorities that there are; 0: one */
 	uint32_t total_weight, stride; /* set by tg_cluster_compile(), and these: */
 	uint32_t n_ring;
 	struct tg_ring_point *ring;       /* by hash */

@@ -108,6 +108,12 @@ struct tg_core_stats {
 	X(upstream_cx_max_requests, "connections closed after max_requests_per_connection") \
 	X(upstream_cx_max_duration_reached, "connections closed after max_connection_duration") \
 	X(upstream_cx_none_healthy, "no endpoint to choose") \
+	X(lb_healthy_panic, "requests for a priority with too few healthy endpoints: all were " \
+			    "taken, or none by fail_traffic_on_panic") \
+	X(lb_zone_routing_all_directly, \
+		"requests for a priority whose endpoints in the own locality got them all") \
+	X(lb_zone_cluster_too_small, \
+		"requests of clusters smaller than min_cluster_size: no preference") \
 	X(upstream_cx_overflow, "connection limit reached") \
 	X(upstream_cx_rx_bytes_total, "bytes received from origins") \
 	X(upstream_cx_tx_bytes_total, "bytes sent to origins") \

@@ -21,8 +21,32 @@ static void check_group(struct cfg *c, const struct raw_cluster *raw, const stru
 			cfg_who(c, raw->h.at, &cfg_clusters), key, word);
 }
 
+/* Without a gap, so that a misspelt one does not leave its endpoints idle. */
+static void check_priorities(struct cfg *c, const struct raw_cluster *raw)
+{
+	const struct raw_endpoint *e = raw->endpoints.items;
+	bool used[TG_LB_LEVELS_MAX] = {false};
+
+	for (uint32_t i = 0; i < raw->endpoints.n; i++)
+		if (e[i].c.priority < TG_LB_LEVELS_MAX)
+			used[e[i].c.priority] = true;
+	for (uint32_t i = 0; i < raw->endpoints.n && raw->endpoints.whole; i++) {
+		uint32_t p = e[i].c.priority;
+
+		if (p == 0 || p >= TG_LB_LEVELS_MAX || used[p - 1])
+			continue;
+		cfg_error(c, cfg_key_line(&e[i].h, "priority"),
+			"%s: an endpoint has \"priority\" %u and none has %u; they go on from 0 "
+			"without a gap",
+			cfg_who(c, raw->h.at, &cfg_clusters), p, p - 1);
+	}
+}
+
 void cfg_check_balancer(struct cfg *c, const struct raw_cluster *raw)
 {
+	check_priorities(c, raw);
+	check_group(
+		c, raw, &raw->round_robin.h, ROUND_ROBIN, "round_robin_lb_config", "round_robin");
 	check_group(c, raw, &raw->least_request.h, LEAST_REQUEST, "least_request_lb_config",
 		"least_request");
 	check_group(c, raw, &raw->ring.h, RING_HASH, "ring_hash_lb_config", "ring_hash");
@@ -69,7 +93,21 @@ bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct t
 	static const struct tg_lb_ops *const ops[] = {NULL, &tg_lb_ops_least_request,
 		&tg_lb_ops_random, &tg_lb_ops_ring_hash, &tg_lb_ops_maglev};
 
+	const struct raw_slow_start *slow =
+		raw->lb_policy == ROUND_ROBIN ? &raw->round_robin.slow : &raw->least_request.slow;
+
 	out->lb = ops[raw->lb_policy];
+	out->panic_threshold = raw->common.panic_threshold;
+	out->fail_on_panic = raw->common.zone.fail_on_panic;
+	if (raw->common.zone.local.h.at) {
+		out->near_least = raw->common.zone.local.min_size;
+		out->near_cluster_size = raw->common.zone.min_cluster_size;
+	}
+	if (slow->h.at) {
+		out->slow_window = slow->window;
+		out->slow_exponent = 1e4 / slow->aggression;
+		out->slow_least = slow->least / 1e6;
+	}
 	out->choice_count = raw->least_request.choice_count;
 	out->min_ring = raw->ring.min;
 	out->max_ring = raw->ring.max;

@@ -105,7 +105,7 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	c->id = (uint32_t)(c - k->s->clusters);
 	c->tls = compile_tls(k, &raw->tls, false, false);
 	compile_breakers(&raw->breakers, c);
-	if (!cfg_compile_discovery(k->c, raw, c, &k->s->n_endpoints))
+	if (!cfg_compile_discovery(k->c, raw, &k->raw->node.locality, c, &k->s->n_endpoints))
 		return false;
 	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
 	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);

@@ -128,6 +128,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_BOOL] = "true or false",
 		[CFG_U16] = "number",
 		[CFG_U32] = "number",
+		[CFG_FACTOR] = "number",
 		[CFG_PERCENT] = "percentage",
 		[CFG_I64] = "number",
 		[CFG_REGEX] = "regular expression",
@@ -168,6 +169,9 @@ static void range_text(const struct cfg_key *k, char out[static 128])
 	} else if (k->type == CFG_SIZE || k->type == CFG_SIZE32) {
 		cfg_format_size(k->min, min);
 		cfg_format_size(k->max, max);
+	} else if (k->type == CFG_FACTOR) {
+		snprintf(min, sizeof(min), "%g", (double)k->min / 1e4);
+		snprintf(max, sizeof(max), "%g", (double)k->max / 1e4);
 	} else {
 		snprintf(min, sizeof(min), "%" PRIu64, k->min);
 		snprintf(max, sizeof(max), "%" PRIu64, k->max);

@@ -97,8 +97,16 @@ static const char *join(struct cfg *c, const struct raw_list *r)
 	return all;
 }
 
-static bool compile_names(
-	struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out, uint32_t *next_id)
+static bool is_near(const struct raw_locality *own, const struct raw_endpoint *e)
+{
+	const struct raw_locality *l = &e->locality;
+
+	return own->h.at && l->h.at && strcmp(own->region, l->region) == 0 &&
+	       strcmp(own->zone, l->zone) == 0 && strcmp(own->sub_zone, l->sub_zone) == 0;
+}
+
+static bool compile_names(struct cfg *c, const struct raw_cluster *raw,
+	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
 	uint32_t n = raw->endpoints.n;
@@ -120,7 +128,10 @@ static bool compile_names(
 	out->names = names;
 	out->first_id = *next_id;
 	for (uint32_t i = 0; i < n; i++) {
-		names[i] = (struct tg_origin_name){e[i].at.host, e[i].at.addr, e[i].c.weight};
+		names[i] = (struct tg_origin_name){e[i].at.host, e[i].at.addr, e[i].c.weight,
+			e[i].c.priority, is_near(own, &e[i])};
+		if (e[i].c.priority >= out->n_levels)
+			out->n_levels = e[i].c.priority + 1;
 		out->max_endpoints +=
 			e[i].at.host && raw->type == TG_DISCOVERY_STRICT_DNS ? TG_DNS_ADDRS_MAX : 1;
 	}
@@ -128,19 +139,20 @@ static bool compile_names(
 	return true;
 }
 
-bool cfg_compile_discovery(
-	struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out, uint32_t *next_id)
+bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw,
+	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
 
 	out->discovery = raw->type;
 	if (out->discovery != TG_DISCOVERY_STATIC)
-		return compile_names(c, raw, out, next_id);
+		return compile_names(c, raw, own, out, next_id);
 	out->n_endpoints = raw->endpoints.n;
 	out->endpoints = cfg_need(c, c->keep, (out->n_endpoints + 1) * sizeof(*out->endpoints));
 	for (uint32_t i = 0; i < out->n_endpoints && out->endpoints; i++) {
 		out->endpoints[i] = e[i].c;
 		out->endpoints[i].addr = e[i].at.addr;
+		out->endpoints[i].near = is_near(own, &e[i]);
 		out->endpoints[i].id = (*next_id)++;
 		tg_sockaddr_format(&e[i].at.addr, out->endpoints[i].text);
 	}

@@ -195,6 +195,27 @@ static void read_percent(const struct spot *p, const config_setting_t *s, uint32
 			who(p), p->key->name, v);
 }
 
+/* 1.5, in ten-thousandths. */
+static void read_factor(const struct spot *p, const config_setting_t *s, uint32_t *out)
+{
+	int type = config_setting_type(s);
+	double v;
+
+	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64 && type != CONFIG_TYPE_FLOAT) {
+		wrong_type(p, "a number", s);
+		return;
+	}
+	v = type == CONFIG_TYPE_FLOAT ? config_setting_get_float(s)
+				      : (double)config_setting_get_int64(s);
+	if (type == CONFIG_TYPE_INT)
+		v = config_setting_get_int(s);
+	if (v * 1e4 >= (double)p->key->min && v * 1e4 <= (double)p->key->max)
+		*out = (uint32_t)(v * 1e4 + 0.5);
+	else
+		cfg_error(p->c, p->line, "%s: \"%s\" is %g and has to be from %g to %g", who(p),
+			p->key->name, v, (double)p->key->min / 1e4, (double)p->key->max / 1e4);
+}
+
 /* NULL: reported. The text lives as long as libconfig's settings. */
 static const char *read_text(const struct spot *p, const config_setting_t *s, const char *want)
 {
@@ -565,6 +586,9 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 	case CFG_DURATION:
 		read_numbers(p, s, out);
 		break;
+	case CFG_FACTOR:
+		read_factor(p, s, out);
+		break;
 	case CFG_PERCENT:
 		read_percent(p, s, out);
 		break;
@@ -634,6 +658,7 @@ static void set_default(const struct spot *p, void *out)
 		else
 			*(uint32_t *)out = (uint32_t)v;
 		break;
+	case CFG_FACTOR:
 	case CFG_PERCENT:
 		*(uint32_t *)out = (uint32_t)(strtoul(d, NULL, 10) * 10000);
 		break;

@@ -429,6 +429,25 @@ static const struct cfg_key breaker_keys[] = {THRESHOLD_KEYS(raw_breakers, flat.
 		.doc = "the same by priority; what stands beside this list is DEFAULT's"),
 	END};
 
+static const struct cfg_key locality_keys[] = {
+	KEY(raw_locality, region, "region", .type = CFG_STRING, .dflt = "", .example = "\"eu-1\"",
+		.doc = "the largest part"),
+	KEY(raw_locality, zone, "zone", .type = CFG_STRING, .dflt = "", .example = "\"eu-1a\"",
+		.doc = "a part of the region"),
+	KEY(raw_locality, sub_zone, "sub_zone", .type = CFG_STRING, .dflt = "",
+		.example = "\"rack-7\"", .doc = "a part of the zone"),
+	END};
+static const struct cfg_refused refused_locality[] = {{NULL}};
+static const struct cfg_group cfg_locality = {
+	"locality", sizeof(struct raw_locality), locality_keys, refused_locality};
+
+static const struct cfg_key node_keys[] = {
+	KEY(raw_node, locality, "locality", .type = CFG_GROUP, .group = &cfg_locality,
+		.example = "{ zone = \"eu-1a\"; }", .doc = "where this process is"),
+	END};
+static const struct cfg_refused refused_node[] = {{"id"}, {"cluster"}, {"metadata"}, {NULL}};
+static const struct cfg_group cfg_node = {"node", sizeof(struct raw_node), node_keys, refused_node};
+
 static const struct cfg_key endpoint_keys[] = {
 	KEY(raw_endpoint, at, "address", .type = CFG_ORIGIN, .flags = CFG_REQUIRED,
 		.example = "\"10.77.2.2:8080\"",
@@ -436,9 +455,72 @@ static const struct cfg_key endpoint_keys[] = {
 		       "port"),
 	KEY(raw_endpoint, c.weight, "weight", .type = CFG_U32, .min = 1, .max = 65535, .dflt = "1",
 		.example = "1", .doc = "its share of the cluster's requests"),
+	KEY(raw_endpoint, c.priority, "priority", .type = CFG_U32, .max = TG_LB_LEVELS_MAX - 1,
+		.dflt = "0", .example = "1",
+		.doc = "0 is asked first; the others as far as its endpoints are not well"),
+	KEY(raw_endpoint, locality, "locality", .type = CFG_GROUP, .flags = CFG_TOLD,
+		.group = &cfg_locality, .example = "{ zone = \"eu-1a\"; }",
+		.doc = "where it is; near, if that is the node's own in all parts"),
+	END};
+
+static const struct cfg_key slow_start_keys[] = {
+	KEY(raw_slow_start, window, "slow_start_window", .type = CFG_DURATION,
+		.flags = CFG_REQUIRED, .min = SEC / 1000, .max = YEAR, .example = "\"30s\"",
+		.doc = "so long an endpoint that is new, or well again, gets less than its share"),
+	KEY(raw_slow_start, aggression, "aggression", .type = CFG_FACTOR, .min = 100,
+		.max = 1000000, .dflt = "1", .example = "2.0",
+		.doc = "its weight is (time / window) ^ (1 / aggression) of what it will be"),
+	KEY(raw_slow_start, least, "min_weight_percent", .type = CFG_PERCENT, .dflt = "10",
+		.example = "10", .doc = "but not less than this of it"),
+	END};
+
+static const struct cfg_refused refused_slow_start[] = {{NULL}};
+static const struct cfg_group cfg_slow_start = {
+	"slow_start_config", sizeof(struct raw_slow_start), slow_start_keys, refused_slow_start};
+
+static const struct cfg_key lb_turns_keys[] = {
+	KEY(raw_lb_turns, slow, "slow_start_config", .type = CFG_GROUP, .group = &cfg_slow_start,
+		.example = "{ slow_start_window = \"30s\"; }",
+		.doc = "endpoints that are new get their share little by little"),
+	END};
+
+static const struct cfg_key local_zone_keys[] = {
+	KEY(raw_local_zone, min_size, "min_size", .type = CFG_U32, .min = 1, .max = 65536,
+		.dflt = "1", .example = "2",
+		.doc = "as long as so many healthy endpoints of priority 0 are near"),
+	END};
+static const struct cfg_refused refused_local_zone[] = {{"enabled"}, {NULL}};
+static const struct cfg_group cfg_local_zone = {
+	"force_local_zone", sizeof(struct raw_local_zone), local_zone_keys, refused_local_zone};
+
+static const struct cfg_key zone_aware_keys[] = {
+	KEY(raw_zone_aware, local, "force_local_zone", .type = CFG_GROUP, .group = &cfg_local_zone,
+		.example = "{ min_size = 1; }",
+		.doc = "endpoints in the node's own locality get all that priority 0 gets"),
+	KEY(raw_zone_aware, min_cluster_size, "min_cluster_size", .type = CFG_U32, .max = 65536,
+		.dflt = "6", .example = "6", .doc = "not in clusters with fewer endpoints"),
+	KEY(raw_zone_aware, fail_on_panic, "fail_traffic_on_panic", .type = CFG_BOOL,
+		.dflt = "false", .example = "true",
+		.doc = "in panic requests are answered 503 (UH), not sent to all endpoints"),
+	END};
+
+static const struct cfg_refused refused_zone_aware[] = {{"routing_enabled"}, {NULL}};
+static const struct cfg_group cfg_zone_aware = {
+	"zone_aware_lb_config", sizeof(struct raw_zone_aware), zone_aware_keys, refused_zone_aware};
+
+static const struct cfg_key common_lb_keys[] = {
+	KEY(raw_common_lb, panic_threshold, "healthy_panic_threshold", .type = CFG_PERCENT,
+		.dflt = "50", .example = "50",
+		.doc = "where fewer endpoints of a priority are healthy, all are taken; 0: never"),
+	KEY(raw_common_lb, zone, "zone_aware_lb_config", .type = CFG_GROUP,
+		.group = &cfg_zone_aware, .example = "{ fail_traffic_on_panic = true; }",
+		.doc = "of it, what is done in panic"),
 	END};
 
 static const struct cfg_key lb_choice_keys[] = {
+	KEY(raw_lb_choice, slow, "slow_start_config", .type = CFG_GROUP, .flags = CFG_TOLD,
+		.group = &cfg_slow_start, .example = "{ slow_start_window = \"30s\"; }",
+		.doc = "as of round_robin"),
 	KEY(raw_lb_choice, choice_count, "choice_count", .type = CFG_U32, .min = 2, .max = 16,
 		.dflt = "2", .example = "2", .doc = "endpoints that are drawn, to take the idlest"),
 	END};
@@ -496,6 +578,16 @@ static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, lb_policy, "lb_policy", .type = CFG_ENUM, .words = words_lb,
 		.refused_words = refused_lb, .dflt = "round_robin", .example = "\"round_robin\"",
 		.doc = "how an endpoint is chosen"),
+	KEY(raw_cluster, c.overprovisioning, "overprovisioning_factor", .type = CFG_U32, .min = 100,
+		.max = 100000, .dflt = "140", .example = "140",
+		.doc = "percent; so much more than its share a priority's healthy endpoints carry "
+		       "before the next one is asked"),
+	KEY(raw_cluster, common, "common_lb_config", .type = CFG_GROUP, .group = &cfg_common_lb,
+		.example = "{ healthy_panic_threshold = 50; }", .doc = "of all policies"),
+	KEY(raw_cluster, round_robin, "round_robin_lb_config", .type = CFG_GROUP,
+		.group = &cfg_lb_turns,
+		.example = "{ slow_start_config: { slow_start_window = \"30s\"; }; }",
+		.doc = "of round_robin"),
 	KEY(raw_cluster, least_request, "least_request_lb_config", .type = CFG_GROUP,
 		.group = &cfg_lb_choice, .example = "{ choice_count = 3; }",
 		.doc = "of least_request"),
@@ -537,6 +629,8 @@ static const struct cfg_key root_keys[] = {
 	KEY(raw_config, spiffe, "spiffe", .type = CFG_GROUP, .group = &cfg_spiffe,
 		.example = "{ socket = \"unix:///run/spire/agent.sock\"; }",
 		.doc = "where SVIDs come from; fixed at start"),
+	KEY(raw_config, node, "node", .type = CFG_GROUP, .group = &cfg_node,
+		.example = "{ locality: { zone = \"eu-1a\"; }; }", .doc = "this process"),
 	KEY(raw_config, ports, "ports", .type = CFG_GROUPS, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
 		.group = &cfg_ports,
 		.example = "( { name = \"north\"; device = \"...\"; addresses = "
@@ -557,7 +651,7 @@ static const struct cfg_key root_keys[] = {
 
 /* Known from Envoy or announced by Tidegate's design; refused by name, never passed over. */
 static const struct cfg_refused refused_root[] = {{"static_resources"}, {"dynamic_resources"},
-	{"node"}, {"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"overload_manager"},
+	{"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"overload_manager"},
 	{"layered_runtime"}, {"runtime"}, {"filters"}, {"tls"}, {"rate_limit_service"}, {NULL}};
 static const struct cfg_refused refused_dataplane[] = {
 	{"overload"}, {"numa"}, {"hugepages"}, {NULL}};
@@ -593,18 +687,17 @@ static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"fil
 	{"typed_dns_resolver_config"}, {"wait_for_warm_on_init"}, {"http2_protocol_options"},
 	{"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
 
-	{"round_robin_lb_config"}, {"common_lb_config"}, {"slow_start_config"},
-	{"load_balancing_policy"}, {"upstream_bind_config"}, {"upstream_connection_options"},
-	{"tcp_keepalive"}, {"preconnect_policy"}, {"cleanup_interval"}, {"track_cluster_stats"},
-	{"alt_stat_name"}, {"eds_cluster_config", "endpoints"},
-	{"connection_pool_per_downstream_connection"}, {"close_connections_on_host_health_failure"},
-	{"ignore_health_on_host_removal"}, {NULL}};
+	{"slow_start_config"}, {"load_balancing_policy"}, {"upstream_bind_config"},
+	{"upstream_connection_options"}, {"tcp_keepalive"}, {"preconnect_policy"},
+	{"cleanup_interval"}, {"track_cluster_stats"}, {"alt_stat_name"},
+	{"eds_cluster_config", "endpoints"}, {"connection_pool_per_downstream_connection"},
+	{"close_connections_on_host_health_failure"}, {"ignore_health_on_host_removal"}, {NULL}};
 static const struct cfg_refused refused_breakers[] = {
 	{"max_connection_pools"}, {"priority"}, {"per_host_thresholds"}, {NULL}};
 static const struct cfg_refused refused_threshold[] = {{"max_connection_pools"}, {NULL}};
-static const struct cfg_refused refused_endpoint[] = {{"priority"}, {"zone"}, {"locality"},
-	{"hostname"}, {"health_status"}, {"health_check_config"}, {"metadata"},
-	{"load_balancing_weight"}, {"additional_addresses"}, {NULL}};
+static const struct cfg_refused refused_endpoint[] = {{"zone"}, {"hostname"}, {"health_status"},
+	{"health_check_config"}, {"metadata"}, {"load_balancing_weight"}, {"additional_addresses"},
+	{NULL}};
 static const struct cfg_refused refused_retry[] = {{"per_try_idle_timeout"},
 	{"rate_limited_retry_back_off"}, {"retriable_request_headers"}, {"retry_priority"},
 	{"retry_options_predicates"}, {NULL}};
@@ -638,7 +731,16 @@ const struct cfg_group cfg_hash_cookie = {
 const struct cfg_group cfg_hash_conn = {
 	"connection_properties", sizeof(struct raw_hash_conn), hash_conn_keys, refused_none};
 static const struct cfg_refused refused_lb_choice[] = {
-	{"active_request_bias"}, {"slow_start_config"}, {"locality_lb_config"}, {NULL}};
+	{"active_request_bias"}, {"locality_lb_config"}, {NULL}};
+static const struct cfg_refused refused_lb_turns[] = {{"locality_lb_config"}, {NULL}};
+const struct cfg_group cfg_lb_turns = {
+	"round_robin_lb_config", sizeof(struct raw_lb_turns), lb_turns_keys, refused_lb_turns};
+static const struct cfg_refused refused_common_lb[] = {{"locality_weighted_lb_config"},
+	{"update_merge_window"}, {"ignore_new_hosts_until_first_hc"},
+	{"close_connections_on_host_set_change"}, {"consistent_hashing_lb_config"},
+	{"override_host_status"}, {NULL}};
+const struct cfg_group cfg_common_lb = {
+	"common_lb_config", sizeof(struct raw_common_lb), common_lb_keys, refused_common_lb};
 static const struct cfg_refused refused_lb_ring[] = {{"hash_function"}, {NULL}};
 const struct cfg_group cfg_lb_choice = {
 	"least_request_lb_config", sizeof(struct raw_lb_choice), lb_choice_keys, refused_lb_choice};

@@ -21,6 +21,7 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_SIZE32,   /* uint32_t, bytes */
 	CFG_SIZE,     /* uint64_t, bytes */
 	CFG_DURATION, /* uint64_t, ns */
+	CFG_FACTOR,   /* uint32_t: ten-thousandths; min and max too */
 	CFG_PERCENT,  /* uint32_t: millionths of the whole; written as percent */
 	CFG_ENUM,     /* uint32_t: index of words */
 	CFG_SOCKADDR, /* struct tg_sockaddr; port 0: not readable */
@@ -371,8 +372,19 @@ struct raw_origin {
 	const char *host;        /* NULL: addr is all there is */
 };
 
+struct raw_locality {
+	struct raw_head h;
+	const char *region, *zone, *sub_zone; /* "": not given */
+};
+
+struct raw_node {
+	struct raw_head h;
+	struct raw_locality locality;
+};
+
 struct raw_endpoint {
 	struct raw_head h;
+	struct raw_locality locality;
 	struct raw_origin at;
 	struct tg_endpoint c;
 };
@@ -407,9 +419,34 @@ struct raw_breakers {
 	struct raw_list thresholds;
 };
 
+struct raw_slow_start {
+	struct raw_head h;
+	uint64_t window;
+	uint32_t aggression, least; /* ten-thousandths; of a percent */
+};
+struct raw_lb_turns {
+	struct raw_head h;
+	struct raw_slow_start slow;
+};
+struct raw_local_zone {
+	struct raw_head h;
+	uint32_t min_size;
+};
+struct raw_zone_aware {
+	struct raw_head h;
+	bool fail_on_panic;
+	uint32_t min_cluster_size;
+	struct raw_local_zone local;
+};
+struct raw_common_lb {
+	struct raw_head h;
+	uint32_t panic_threshold;
+	struct raw_zone_aware zone;
+};
 struct raw_lb_choice {
 	struct raw_head h;
 	uint32_t choice_count;
+	struct raw_slow_start slow;
 };
 struct raw_lb_ring {
 	struct raw_head h;
@@ -425,6 +462,8 @@ struct raw_cluster {
 	struct tg_cluster c;
 	uint32_t lb_policy, type;
 	struct raw_dns dns;
+	struct raw_common_lb common;
+	struct raw_lb_turns round_robin;
 	struct raw_lb_choice least_request;
 	struct raw_lb_ring ring;
 	struct raw_lb_maglev maglev;
@@ -438,6 +477,7 @@ struct raw_config {
 	struct raw_dataplane dataplane;
 	struct raw_admin admin;
 	struct raw_spiffe spiffe;
+	struct raw_node node;
 	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
 };
 
@@ -446,8 +486,8 @@ extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtu
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
 	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff, cfg_hash,
 	cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice, cfg_lb_ring,
-	cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain,
-	cfg_xfcc_set, cfg_spiffe;
+	cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
+	cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 /* match.c */
 extern const struct cfg_group cfg_fraction, cfg_runtime_fraction, cfg_range, cfg_string_match,
 	cfg_match_header, cfg_match_query;
@@ -488,8 +528,8 @@ bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route
 extern const struct cfg_group cfg_dns_failure;
 void cfg_check_discovery(struct cfg *c, const struct raw_cluster *raw);
 /* Its endpoints, or the names that they come from; ids from *next_id on. False: no memory. */
-bool cfg_compile_discovery(
-	struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out, uint32_t *next_id);
+bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw,
+	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id);
 
 /* edits.c */
 extern const struct cfg_group cfg_field_add, cfg_key_value;

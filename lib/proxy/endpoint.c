@@ -249,10 +249,29 @@ void tg_proxy_adopt_live(
 		p->endpoints[e->id] = ep;
 	}
 	p->clusters[live->id] = live;
-	tg_lb_set_init(&p->sets[live->id], live, p->sets[live->id].index);
+	tg_lb_set_init(&p->sets[live->id], live, p->sets[live->id].groups);
 	for (uint32_t k = 0; k < n; k++)
 		if (!was[k]->wanted)
 			close_idle_of(was[k]);
+}
+
+uint64_t tg_proxy_oldest(struct tg_proxy *p)
+{
+	uint64_t oldest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < p->exchs.fresh && p->exchs.in_use; i++) {
+		const struct px_exch *ex = tg_pool_at(&p->exchs, i);
+
+		if (ex->used && ex->start < oldest)
+			oldest = ex->start;
+	}
+	for (uint32_t i = 0; i < p->l4s.fresh && p->l4s.in_use; i++) {
+		const struct px_l4 *l = tg_pool_at(&p->l4s, i);
+
+		if (l->used && l->start < oldest)
+			oldest = l->start;
+	}
+	return oldest;
 }
 
 /* Where the endpoints of c are, and in which snapshot. Those by DNS are the same for everybody:
@@ -288,36 +307,67 @@ static const struct tg_lb_set *set_of(struct tg_proxy *p, const struct tg_cluste
 {
 	struct tg_lb_set *set = &p->sets[c->id];
 
-	if (tg_unlikely(set->generation != tg_health_generation(c->health)) &&
+	if (tg_unlikely(
+		    set->generation != tg_health_generation(c->health) || px_now(p) >= set->due) &&
 		px_now(p) >= set->next)
 		tg_lb_set_make(set, c, px_now(p));
 	return set;
+}
+
+/* Whoever is well, from somewhere on; of the first priority that has any. NULL: nobody is. */
+static const struct tg_endpoint *next_good(const struct tg_cluster *c, uint32_t at)
+{
+	const struct tg_endpoint *best = NULL;
+
+	for (uint32_t n = 0; n < c->n_endpoints; n++) {
+		const struct tg_endpoint *e = &c->endpoints[at];
+
+		at = at + 1 < c->n_endpoints ? at + 1 : 0;
+		if (tg_health_good(tg_host_flags(e->host)) &&
+			(!best || e->priority < best->priority))
+			best = e;
+		if (best && (best->priority == 0 || c->n_levels < 2))
+			break;
+	}
+	return best;
 }
 
 /* Where there is no set, or it is older than a verdict: a few more choices, then whoever is next.
  */
 static const struct tg_endpoint *pick_good(const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
-	const struct tg_endpoint *e = tg_lb_pick(c, ask);
-	uint32_t i = e ? (uint32_t)(e - c->endpoints) : 0;
+	const struct tg_endpoint *e = NULL, *other;
 
+	if (ask->set || c->n_levels < 2)
+		e = tg_lb_pick(c, ask);
 	for (int turn = 0; turn < 8 && e && !tg_health_good(tg_host_flags(e->host)); turn++) {
 		ask->has_hash = false;
 		e = tg_lb_pick(c, ask);
 	}
-	if (!e || tg_health_good(tg_host_flags(e->host)))
+	if (e && tg_health_good(tg_host_flags(e->host)))
 		return e;
-	for (uint32_t n = 0; n < c->n_endpoints; n++) {
-		i = i + 1 < c->n_endpoints ? i + 1 : 0;
-		if (tg_health_good(tg_host_flags(c->endpoints[i].host)))
-			return &c->endpoints[i];
-	}
+	other = c->n_endpoints ? next_good(c, tg_rng_below(ask->rng, c->n_endpoints)) : NULL;
+	if (other || !e)
+		return other;
+	if (c->panic_threshold && !c->fail_on_panic)
+		return e;
 	return tg_health_unknown(tg_host_flags(e->host)) ? e : NULL;
+}
+
+static void count_choice(const struct tg_lb_ask *ask, struct tg_cluster_stats *stats)
+{
+	const struct tg_lb_set *set = ask->set;
+
+	stats->lb_healthy_panic += set->panic && (!ask->group || ask->group->panic);
+	stats->lb_zone_routing_all_directly += set->near && ask->group == set->groups;
+	stats->lb_zone_cluster_too_small += set->small;
 }
 
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
 	const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
+	const struct tg_endpoint *e;
+
 	c = px_cluster_live(p, &s, c);
 	if (!c)
 		return NULL;
@@ -327,8 +377,12 @@ const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_s
 		ask->active = active_at;
 		ask->ctx = p;
 		ask->set = set_of(p, c);
-		if (tg_likely(ask->set->generation == tg_health_generation(c->health)))
-			return tg_lb_pick(c, ask);
+		if (tg_likely(ask->set->generation == tg_health_generation(c->health))) {
+			e = tg_lb_pick(c, ask);
+			if (tg_unlikely(ask->set->panic || ask->set->near || ask->set->small))
+				count_choice(ask, &c->stats[p->conf.worker]);
+			return e;
+		}
 	}
 	return pick_good(c, ask);
 }
@@ -377,6 +431,8 @@ const struct tg_endpoint *tg_proxy_peek(
 	if (!memory)
 		return NULL;
 	tg_lb_set_init(&set, c, memory); /* by the verdicts of now, as the worker's will be */
+	if (c->health)
+		tg_lb_set_make(&set, c, p->wheel->now);
 	e = tg_lb_pick(c, &ask);
 	free(memory);
 	return e;

@@ -40,6 +40,8 @@ int tg_cluster_compile(struct tg_cluster *c)
 		if (c->endpoints[i].weight == 0)
 			return TG_ERANGE;
 		sum += c->endpoints[i].weight;
+		if (c->endpoints[i].priority >= c->n_levels)
+			c->n_levels = c->endpoints[i].priority + 1;
 		div = gcd(c->endpoints[i].weight, div);
 	}
 	if (sum > UINT32_MAX)
@@ -54,24 +56,39 @@ int tg_cluster_compile(struct tg_cluster *c)
 	return 0;
 }
 
-/* What is chosen from: the whole cluster, or a part of it. */
+/* What is chosen from: the whole cluster, or a group of its set. */
 struct choice {
 	const struct tg_cluster *c;
-	const struct tg_lb_set *set; /* NULL: the whole */
-	uint32_t n, total;
+	const uint32_t *index, *upto; /* NULL: the whole */
+	uint32_t n, total, stride;
 };
 
-static struct choice choice_of(const struct tg_cluster *c, const struct tg_lb_set *set)
+static struct choice choice_of(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	if (set && !set->all)
-		return (struct choice){c, set, set->n, set->total};
-	return (struct choice){
-		c, NULL, c->n_endpoints, c->total_weight ? c->total_weight : c->n_endpoints};
+	const struct tg_lb_group *g = ask->group;
+
+	if (g)
+		return (struct choice){c, ask->set->index + g->from, ask->set->upto + g->from, g->n,
+			g->total, g->stride};
+	return (struct choice){c, NULL, NULL, c->n_endpoints,
+		c->total_weight ? c->total_weight : c->n_endpoints, c->stride};
 }
 
 static const struct tg_endpoint *nth(const struct choice *k, uint32_t i)
 {
-	return &k->c->endpoints[k->set ? k->set->index[i] : i];
+	return &k->c->endpoints[k->index ? k->index[i] : i];
+}
+
+static uint32_t upto(const struct choice *k, uint32_t i)
+{
+	return k->upto ? k->upto[i] : k->c->endpoints[i].upto;
+}
+
+static uint64_t weight(const struct choice *k, uint32_t i)
+{
+	if (k->total == k->n)
+		return 1;
+	return upto(k, i) - (i ? upto(k, i - 1) : 0);
 }
 
 /* The one whose share of 0 .. total-1 holds `at`. */
@@ -84,7 +101,7 @@ static uint32_t owner_of(const struct choice *k, uint32_t at)
 	while (lo < hi) {
 		uint32_t mid = lo + (hi - lo) / 2;
 
-		if (at < (k->set ? k->set->upto[mid] : k->c->endpoints[mid].upto))
+		if (at < upto(k, mid))
 			hi = mid;
 		else
 			lo = mid + 1;
@@ -95,10 +112,9 @@ static uint32_t owner_of(const struct choice *k, uint32_t at)
 static uint32_t pick(const struct choice *k, uint32_t *pos)
 {
 	uint32_t p = *pos < k->total ? *pos : *pos % k->total;
-	uint32_t stride = k->set ? k->set->stride : k->c->stride;
 
 	*pos = p + 1 < k->total ? p + 1 : 0;
-	return owner_of(k, k->total == k->n ? p : (uint32_t)((uint64_t)p * stride % k->total));
+	return owner_of(k, k->total == k->n ? p : (uint32_t)((uint64_t)p * k->stride % k->total));
 }
 
 static const struct tg_endpoint *take_turns(
@@ -117,7 +133,8 @@ static const struct tg_endpoint *take_turns(
 const struct tg_endpoint *tg_lb_round_robin(
 	const struct tg_cluster *c, uint32_t *pos, const struct tg_endpoint *avoid)
 {
-	struct choice k = choice_of(c, NULL);
+	const struct tg_lb_ask ask = {0};
+	struct choice k = choice_of(c, &ask);
 
 	return k.n ? take_turns(&k, pos, avoid) : NULL;
 }
@@ -125,13 +142,15 @@ const struct tg_endpoint *tg_lb_round_robin(
 static const struct tg_endpoint *round_robin(
 	const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	struct choice k = choice_of(c, ask->set);
+	struct choice k = choice_of(c, ask);
+	bool own = ask->group && ask->group != ask->set->only;
 
-	return take_turns(&k, ask->pos, ask->avoid);
+	/* Turns in one level do not count in another. */
+	return take_turns(&k, own ? &ask->group->pos : ask->pos, ask->avoid);
 }
 
 /* By weight; seldom `avoid`, and never if a few draws more can help it. */
-static const struct tg_endpoint *draw(const struct choice *k, const struct tg_lb_ask *ask)
+static uint32_t draw(const struct choice *k, const struct tg_lb_ask *ask)
 {
 	uint32_t i = owner_of(k, tg_rng_below(ask->rng, k->total));
 
@@ -139,34 +158,34 @@ static const struct tg_endpoint *draw(const struct choice *k, const struct tg_lb
 		i = owner_of(k, tg_rng_below(ask->rng, k->total));
 	if (nth(k, i) == ask->avoid)
 		i = i + 1 < k->n ? i + 1 : 0;
-	return nth(k, i);
+	return i;
 }
 
 static const struct tg_endpoint *random_one(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	struct choice k = choice_of(c, ask->set);
+	struct choice k = choice_of(c, ask);
 
-	return draw(&k, ask);
+	return nth(&k, draw(&k, ask));
 }
 
 /* The least loaded of a few drawn by weight: requests under way against weight. */
 static const struct tg_endpoint *least_request(
 	const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	struct choice k = choice_of(c, ask->set);
-	const struct tg_endpoint *best = draw(&k, ask);
-	uint64_t best_load = ask->active ? ask->active(ask->ctx, best) + 1 : 0;
+	struct choice k = choice_of(c, ask);
+	uint32_t best = draw(&k, ask);
+	uint64_t best_load = ask->active ? ask->active(ask->ctx, nth(&k, best)) + 1 : 0;
 
 	for (uint32_t i = 1; i < c->choice_count && ask->active; i++) {
-		const struct tg_endpoint *e = draw(&k, ask);
-		uint64_t load = ask->active(ask->ctx, e) + 1;
+		uint32_t other = draw(&k, ask);
+		uint64_t load = ask->active(ask->ctx, nth(&k, other)) + 1;
 
-		if (load * best->weight < best_load * e->weight) {
-			best = e;
+		if (load * weight(&k, best) < best_load * weight(&k, other)) {
+			best = other;
 			best_load = load;
 		}
 	}
-	return best;
+	return nth(&k, best);
 }
 
 const struct tg_lb_ops tg_lb_ops_round_robin = {"round_robin", NULL, round_robin};
@@ -178,10 +197,27 @@ int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
 	return c->lb && c->lb->compile && c->n_endpoints ? c->lb->compile(c, alloc, ctx) : 0;
 }
 
-const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask)
+/* The group that a request is for. A hash decides that too, where it decides the rest. */
+static struct tg_lb_group *group_of(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
-	struct choice k = choice_of(c, ask->set);
+	struct tg_lb_group *g = ask->set->groups;
+	uint32_t at;
 
+	if (ask->set->only)
+		return ask->set->only;
+	at = ask->has_hash && c->lb && c->lb->compile ? (uint32_t)(ask->hash % 100)
+						      : tg_rng_below(ask->rng, 100);
+	while (at >= g->percent)
+		g++;
+	return g;
+}
+
+const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, struct tg_lb_ask *ask)
+{
+	struct choice k;
+
+	ask->group = ask->set && !ask->set->all ? group_of(c, ask) : NULL;
+	k = choice_of(c, ask);
 	if (k.n < 2)
 		return k.n ? nth(&k, 0) : NULL;
 	return c->lb ? c->lb->pick(c, ask) : round_robin(c, ask);

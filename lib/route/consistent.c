@@ -53,6 +53,12 @@ static uint64_t hash_or_any(const struct tg_lb_ask *ask)
 	return ask->has_hash ? ask->hash : tg_rng_next(ask->rng);
 }
 
+/* Where the table has no place for those that may be chosen. */
+static const struct tg_endpoint *first_of(const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	return &c->endpoints[ask->group ? ask->set->index[ask->group->from] : 0];
+}
+
 static const struct tg_endpoint *ring_pick(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
 	uint64_t h = hash_or_any(ask);
@@ -72,10 +78,10 @@ static const struct tg_endpoint *ring_pick(const struct tg_cluster *c, const str
 
 		lo = lo < c->n_ring ? lo : 0;
 		e = &c->endpoints[c->ring[lo].endpoint];
-		if (e != ask->avoid && tg_lb_set_has(ask->set, c, e))
+		if (e != ask->avoid && tg_lb_may(ask, (uint32_t)(e - c->endpoints)))
 			return e;
 	}
-	return &c->endpoints[ask->set && !ask->set->all ? ask->set->index[0] : 0];
+	return first_of(c, ask);
 }
 
 const struct tg_lb_ops tg_lb_ops_ring_hash = {"ring_hash", ring_compile, ring_pick};
@@ -148,11 +154,11 @@ static const struct tg_endpoint *maglev_pick(
 	for (uint32_t i = 0; i < c->table_size; i++) {
 		const struct tg_endpoint *e = &c->endpoints[c->table[at]];
 
-		if (e != ask->avoid && tg_lb_set_has(ask->set, c, e))
+		if (e != ask->avoid && tg_lb_may(ask, c->table[at]))
 			return e;
 		at = at + 1 < c->table_size ? at + 1 : 0;
 	}
-	return &c->endpoints[ask->set && !ask->set->all ? ask->set->index[0] : 0];
+	return first_of(c, ask);
 }
 
 const struct tg_lb_ops tg_lb_ops_maglev = {"maglev", maglev_compile, maglev_pick};

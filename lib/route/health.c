@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <tidegate/health.h>
 #include <tidegate/route.h>
@@ -91,6 +92,14 @@ static struct tg_health_cluster *get_cluster(struct tg_health *h, const char *na
 
 /* --- hosts --- */
 
+static uint64_t monotonic(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static struct tg_host **host_bucket(
 	struct tg_health *h, const struct tg_health_cluster *of, const struct tg_sockaddr *a)
 {
@@ -129,6 +138,7 @@ static struct tg_host *get_host(
 		host->of = of;
 		of->refs++;
 		host->addr = *a;
+		host->since = monotonic();
 		host->next = *bucket;
 		*bucket = host;
 	}
@@ -187,6 +197,9 @@ bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)
 		next = (old & ~clear) | set;
 		if (next == old)
 			return false;
+		/* Before the verdict, with which it is read. */
+		if (!tg_health_good(old) && tg_health_good(next))
+			__atomic_store_n(&h->since, monotonic(), __ATOMIC_RELAXED);
 	} while (!__atomic_compare_exchange_n(
 		&h->flags, &old, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	__atomic_fetch_add(&h->of->generation, 1, __ATOMIC_RELEASE);

@@ -23,15 +23,29 @@ IPS = ['10.77.2.2', '10.77.2.3', '10.77.2.4', 'fd77:2::2']
 dns = None
 
 
+# Two priorities, each with a name; and one whose endpoints start slowly.
+MORE_CLUSTERS = {'levels': ('common_lb_config: { healthy_panic_threshold = 0; };',
+                            '{ address = "near.names.test:8081"; }, { address = "far.names.test:8081"; priority = 1; }'),
+                 'zone': ('common_lb_config: { zone_aware_lb_config: { min_cluster_size = 2; force_local_zone: { }; }; };',
+                          '{ address = "far.names.test:8081"; }, '
+                          '{ address = "near.names.test:8081"; locality: { zone = "here"; }; }'),
+                 'slow': ('round_robin_lb_config: { slow_start_config: { slow_start_window = "10m"; min_weight_percent = 0; }; };',
+                          '{ address = "slow.names.test:8081"; }')}
+
+
 def clusters(port):
-    return ',\n'.join(
+    return ',\n'.join([
+        f'{{ name = "{n}"; type = "STRICT_DNS"; {how} '
+        + DNS.replace('$family', 'V4_ONLY').replace('$port', str(port)) + f' endpoints: ( {which} ); }}'
+        for n, (how, which) in MORE_CLUSTERS.items()] + [
         f'{{ name = "{n}"; type = "{kind}"; {MORE.get(n, "")} '
         + DNS.replace('$family', family).replace('$port', str(port))
         + f' endpoints: ( {{ address = "{n}.names.test:{at}"; }} ); }}'
-        for n, (kind, family, at) in CLUSTERS.items())
+        for n, (kind, family, at) in CLUSTERS.items()])
 
 
 ROUTES = '''
+node: { locality: { zone = "here"; }; };
 listeners: (
   { name = "web"; address = "10.77.1.1:80"; protocol = "http"; virtual_hosts = ["names"]; $web },
   { name = "echo"; address = "10.77.1.1:9001"; protocol = "tcp"; cluster = "echo"; }
@@ -41,7 +55,8 @@ clusters: ( $clusters );
 '''
 ROUTES = ROUTES.replace('$routes', ', '.join(
     f'{{ match: {{ prefix = "/status/200?{n}"; }}; route: {{ cluster = "{n}"; timeout = "0s"; }}; }}'
-    .replace('?', '/') for n in CLUSTERS))
+    .replace('?', '/') for n in [*CLUSTERS, *MORE_CLUSTERS])
+    + ', { match: { prefix = "/hold/names"; }; route: { cluster = "strict"; timeout = "0s"; }; }')
 
 
 def before(lab):
@@ -57,6 +72,9 @@ def before(lab):
     dns.set('many.names.test', *(f'10.77.3.{i}' for i in range(1, 151)))
     dns.set('own.names.test', '10.77.1.1', '224.0.0.1')
     dns.set('echo.names.test', 'fd77:2::2')
+    dns.set('near.names.test', '10.77.2.2', '10.77.2.3')
+    dns.set('far.names.test', '10.77.2.4')
+    dns.set('slow.names.test', '10.77.2.2')
 
 
 def hosts(lab, cluster):
@@ -150,6 +168,21 @@ def changes_under_load_lose_nothing(lab):
 
 
 @case
+def who_is_gone_finishes_what_is_under_way(lab):
+    with Client(lab.connect()) as c:
+        lab.origin_do('arm', key='names')
+        c.send(request('GET', '/hold/names', 'x.test'))
+        wait_for(lambda: lab.origin_do('held', key='names')['now'], 'the request')
+        dns.set('strict.names.test', '10.77.2.3')
+        becomes(lab, 'strict', '10.77.2.3')
+        equal(lab.reload(web='server_name = "held";'), 'applied')
+        dns.set('strict.names.test', '10.77.2.2')
+        becomes(lab, 'strict', '10.77.2.2')
+        lab.origin_do('release', key='names')
+        equal(c.response().status, 200)
+
+
+@case
 def no_answer_changes_nothing(lab):
     for how in ({'rcode': SERVFAIL}, {'silent': True}):
         dns.set('strict.names.test', **how)
@@ -221,6 +254,50 @@ def ttl_decides_and_reloads_ask_no_more(lab):
     ask(lab, 'ttl')
     was = dns.count('ttl.names.test')
     wait_for(lambda: dns.count('ttl.names.test') >= was + 3, 'a TTL of 0 to be asked at dns_refresh_rate')
+
+
+def got(lab, cluster, n):
+    """{address: how many of n requests}"""
+    was = {ip: h['rq_total'] for ip, h in hosts(lab, cluster).items()}
+    ask(lab, cluster, n)
+    return {ip: h['rq_total'] - was[ip] for ip, h in hosts(lab, cluster).items()}
+
+
+@case
+def the_next_priority_when_the_first_is_gone(lab):
+    equal(got(lab, 'levels', 20), {'10.77.2.2': 10, '10.77.2.3': 10, '10.77.2.4': 0})
+    dns.set('near.names.test', rcode=NXDOMAIN)
+    becomes(lab, 'levels', '10.77.2.4')
+    equal(got(lab, 'levels', 20), {'10.77.2.4': 20})
+    dns.set('near.names.test', '10.77.2.3')
+    becomes(lab, 'levels', '10.77.2.3', '10.77.2.4')
+    equal(got(lab, 'levels', 20), {'10.77.2.3': 20, '10.77.2.4': 0})
+    check('levels::10.77.2.4:8081::priority::1' in lab.get('/clusters')[1], 'priority in /clusters')
+
+
+@case
+def the_own_zone_while_it_has_someone(lab):
+    dns.set('near.names.test', '10.77.2.3')
+    becomes(lab, 'zone', '10.77.2.3', '10.77.2.4')
+    equal(got(lab, 'zone', 20), {'10.77.2.3': 20, '10.77.2.4': 0})
+    check(stat(lab, 'zone', 'lb_zone_routing_all_directly') >= 20, 'lb_zone_routing_all_directly')
+    dns.set('near.names.test', rcode=NXDOMAIN)
+    becomes(lab, 'zone', '10.77.2.4')
+    equal(got(lab, 'zone', 20), {'10.77.2.4': 20})
+    equal(stat(lab, 'zone', 'lb_zone_cluster_too_small'), 20)
+
+
+@case
+def a_new_endpoint_starts_slowly_and_a_reload_does_not_help_it(lab):
+    def less():
+        n = got(lab, 'slow', 200)
+        check(0 < n['10.77.2.3'] * 1.1 < n['10.77.2.2'], f'{n}')
+    equal(got(lab, 'slow', 10), {'10.77.2.2': 10})
+    dns.set('slow.names.test', '10.77.2.2', '10.77.2.3')
+    becomes(lab, 'slow', '10.77.2.2', '10.77.2.3')
+    less()  # by as much as it is younger, in ten minutes
+    equal(lab.reload(web='server_name = "slow";'), 'applied')
+    less()
 
 
 @case

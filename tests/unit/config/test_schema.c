@@ -89,7 +89,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
 	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",
 	"default_value.", "redirect.", "direct_response.", "regex_rewrite.",
-	"host_rewrite_path_regex."};
+	"host_rewrite_path_regex.", "common_lb_config.", "zone_aware_lb_config.",
+	"round_robin_lb_config.", "slow_start_config.", "force_local_zone.", "locality.", "node."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

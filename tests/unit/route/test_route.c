@@ -433,6 +433,10 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"lb: without a hash", lb_without_hash}, {"lb: least request", lb_least_request},
 	{"lb: little moves", lb_little_moves}, {"lb: hash policies", lb_hash_policies},
 	{"health: registry", health_registry}, {"health: balancers", health_balancers},
-	{"health: never checked", health_pending}, {"retry: words", retry_words},
+	{"health: never checked", health_pending}, {"levels: loads", level_loads},
+	{"levels: degraded", level_degraded}, {"levels: balancers", level_balancers},
+	{"levels: a hash stays", level_hash_stays}, {"levels: one", level_single},
+	{"levels: zone", level_near}, {"slow start", level_slow_start},
+	{"slow start: since when", level_slow_since}, {"retry: words", retry_words},
 	{"retry: statuses", retry_statuses}, {"retry: failures", retry_failures},
 	{"retry: back-off", retry_backoff})
