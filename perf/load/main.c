@@ -11,7 +11,8 @@
 
 #define READY_BUDGET 256
 #define REST_MAX TG_MS
-#define DRAIN (2 * TG_SEC)
+/* What is under way at the end may wait for a few timeouts of TCP in a row. */
+#define DRAIN (10 * TG_SEC)
 
 uint64_t load_now(void)
 {
@@ -117,7 +118,7 @@ static bool hold(struct load *l)
 
 static void drain(struct load *l)
 {
-	uint64_t until = load_now() + (l->conf.slow ? 5 * DRAIN : DRAIN);
+	uint64_t until = load_now() + DRAIN;
 
 	/* Nothing new falls due; what waits is still sent. */
 	l->due = UINT64_MAX;
