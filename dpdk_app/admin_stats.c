@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "admin_req.h"
+#include "ratelimit.h"
 #include "sink.h"
 #include "tls.h"
 
@@ -145,6 +146,33 @@ static void put_tls(struct extras *x, const struct tg_admin_req *q)
 		c.agent_failures, false);
 }
 
+static void put_ratelimit(struct extras *x, const struct tg_admin_req *q)
+{
+	struct tg_ratelimit_counts c;
+
+	tg_ratelimit_counts(q->app, &c);
+	put(x, "ratelimit", "", "connected", "1 while Redis answers", c.redis.connected, true);
+	put(x, "ratelimit", "", "connects", "connections to Redis that were made", c.redis.connects,
+		false);
+	put(x, "ratelimit", "", "connect_failures", "those that failed or ended", c.redis.failures,
+		false);
+	put(x, "ratelimit", "", "commands", "questions to Redis", c.redis.commands, false);
+	put(x, "ratelimit", "", "unanswered", "of them, those without an answer that can be used",
+		c.quota.unanswered, false);
+	put(x, "ratelimit", "", "tokens_leased", "tokens that Redis gave", c.quota.given, false);
+	put(x, "ratelimit", "", "tokens_returned",
+		"of them, those that were not used and went back", c.quota.back, false);
+	put(x, "ratelimit", "", "keys", "values with tokens of their own", c.quota.keys, true);
+	put(x, "ratelimit", "", "keys_max", "values that there is room for", c.quota.keys_max,
+		true);
+	put(x, "ratelimit", "", "keys_evicted",
+		"values that others took the place of before their window was over",
+		c.quota.evicted, false);
+	put(x, "ratelimit", "", "keys_late",
+		"values that came faster than they were taken, and were asked for again",
+		c.quota.ring_full, false);
+}
+
 /* By its file, or its SPIFFE ID if it came from the Workload API. Of files with several
  * certificates (bundles) the one that ends first counts. */
 static void note_cert(void *arg, const struct tg_tls_cert *c)
@@ -261,6 +289,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 	put_pools(x, q, pools, n < POOLS_MAX ? n : POOLS_MAX);
 	put_log(x, q);
 	put_tls(x, q);
+	put_ratelimit(x, q);
 	put_certs(x, q);
 	rc = tg_stats_render(q->app->stats,
 		&(struct tg_stats_query){

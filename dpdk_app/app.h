@@ -31,6 +31,7 @@
 struct tg_admin;
 struct tg_control;
 struct tg_janitor;
+struct tg_ratelimit;
 struct tg_sink;
 struct tg_tls_control;
 struct tg_dns_control;
@@ -182,8 +183,9 @@ struct tg_app {
 	struct tg_admin *admin;
 	struct tg_sink *sink;
 	struct tg_control *control;
-	struct tg_tls_control *tls; /* tls.c's */
-	struct tg_dns_control *dns; /* dns.c's */
+	struct tg_tls_control *tls;               /* tls.c's */
+	struct tg_dns_control *dns;               /* dns.c's */
+	_Atomic(struct tg_ratelimit *) ratelimit; /* ratelimit.c's; NULL: never needed yet */
 };
 
 /* The current snapshot, which cannot be freed until tg_app_release(). Any thread but a worker;

@@ -20,6 +20,7 @@
 #include "janitor.h"
 #include "plan.h"
 #include "port.h"
+#include "ratelimit.h"
 #include "sink.h"
 #include "tls.h"
 #include "worker.h"
@@ -105,6 +106,7 @@ static const struct step steps[] = {
 	{"TLS", tg_tls_start, tg_tls_stop},
 	{"names of endpoints", tg_names_start, tg_names_stop},
 	{"workers", tg_workers_start, tg_workers_stop},
+	{"rate limits", tg_ratelimit_start, tg_ratelimit_stop},
 	{"sink", tg_sink_start, tg_sink_stop},
 	{"admin", admin_start, tg_admin_stop},
 	{"privileges", tg_privileges_drop, NULL},

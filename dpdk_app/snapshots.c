@@ -5,6 +5,7 @@
 
 #include "control.h"
 #include "dns.h"
+#include "ratelimit.h"
 #include "tls.h"
 
 struct tg_snapshots {
@@ -28,6 +29,10 @@ int tg_config_start(struct tg_app *app, struct tg_errbuf *e)
 		tg_snapshot_bind_health(app->boot, app->health)) {
 		tg_config_stop(app);
 		return tg_fail(e, TG_ENOMEM, "out of memory for the statistics");
+	}
+	if (!tg_ratelimit_prepare(app, app->boot, stderr)) {
+		tg_config_stop(app);
+		return tg_fail(e, TG_ENOMEM, "out of memory for the keys of rate limits");
 	}
 	return 0;
 }
@@ -56,6 +61,7 @@ void tg_config_stop(struct tg_app *app)
 	tg_breakers_destroy(app->breakers);
 	tg_health_destroy(app->health);
 	app->health = NULL;
+	tg_ratelimit_free(app);
 	app->stats = NULL;
 }
 
@@ -111,6 +117,10 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 			tg_snapshot_free(next);
 			next = NULL;
 		}
+		if (next && !tg_ratelimit_prepare(app, next, err)) {
+			tg_snapshot_free(next);
+			next = NULL;
+		}
 		if (next && !tg_tls_load(app, next, err)) {
 			tg_snapshot_free(next);
 			next = NULL;
@@ -145,6 +155,7 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 	app->current = next;
 	app->reload_error[0] = '\0';
 	pthread_mutex_unlock(&app->lock);
+	tg_ratelimit_change(app, o->s, next);
 	if (o->s == app->boot) {
 		free(o); /* it stays until the end */
 	} else {

@@ -19,6 +19,7 @@ MAY_USE = {
     'base': set(),
     'spiffe': {'base'},
     'dns': {'base'},
+    'redis': {'base'},
     'telem': {'base'},
     'io': {'base'},
     'net': {'base', 'telem'},
@@ -28,7 +29,7 @@ MAY_USE = {
     'route': {'base', 'telem', 'io', 'http'},
     'filter': {'base', 'telem', 'io', 'http', 'tls'},
     'proxy': {'base', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter'},
-    'config': {'base', 'spiffe', 'dns', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
+    'config': {'base', 'spiffe', 'dns', 'redis', 'telem', 'io', 'net', 'tcp', 'tls', 'http', 'route', 'filter', 'proxy'},
 }
 ALL = set(MAY_USE)
 
@@ -39,6 +40,7 @@ TYPES_ONLY = {('proxy', 'config.h')}
 # Which module a contract in include/tidegate belongs to, where it is not the name of the header.
 OWNER = {
     'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'lease': 'base', 'list': 'base', 'pages': 'base', 'pool': 'base',
+    'quota': 'base',
     'rng': 'base', 'tax': 'base', 'view': 'base', 'wheel': 'base', 'why': 'base', 'clock': 'base',
     'conn': 'io', 'ready': 'io', 'memconn': 'io', 'traced': 'io',
     'stats': 'telem', 'log': 'telem', 'hist': 'telem',
@@ -65,6 +67,7 @@ LIBRARIES = [
     (re.compile(r'ares\w*\.h'), {'dns'} | TOOLS),
     (re.compile(r'nghttp2/'), {'http', 'spiffe'} | TOOLS),
     (re.compile(r'(protobuf-c/|workload\.pb-c\.h)'), {'spiffe'} | TOOLS),
+    (re.compile(r'hiredis/'), {'redis'} | TOOLS),
     (re.compile(r'(microhttpd|curl/|jansson)'), TOOLS),
 ]
 

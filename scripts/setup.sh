@@ -22,6 +22,7 @@ build_pkgs=(
 	libssl-dev         # TLS: handshakes, certificates, records without ipsec-mb
 	libnghttp2-dev libprotobuf-c-dev protobuf-c-compiler # gRPC of the SPIFFE Workload API
 	libc-ares-dev      # names of endpoints, resolved on the control core
+	libhiredis-dev     # Redis, for limits over several nodes
 	libcunit1-dev      # unit tests
 )
 # TLS record encryption; there is no arm64 in it.
@@ -36,6 +37,7 @@ test_pkgs=(
 	nginx-light haproxy
 	gnuplot-nox        # perf/'s plots
 	valgrind           # the benchmarks' instructions (callgrind)
+	redis-server redis-tools # limits over several nodes
 	nghttp2-client     # h2load
 	openssl gnutls-bin # TLS clients and servers, certificates
 	tcpdump tshark     # reading what dpdk-dumpcap wrote
@@ -158,7 +160,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Options::=--force-confold)
 
-# nginx, haproxy and h2o start a daemon when they are installed. invoke-rc.d asks this file first. One
+# nginx, haproxy, h2o and redis start a daemon when they are installed. invoke-rc.d asks this file first. One
 # that is there already is the administrator's and stays.
 policy=/usr/sbin/policy-rc.d
 own_policy=no
@@ -199,7 +201,7 @@ if [ -n "$(no_candidate "${missing[@]}")" ]; then
 fi
 
 new_daemons=()
-for d in nginx haproxy h2o; do
+for d in nginx haproxy h2o redis-server; do
 	[ -e "/etc/init.d/$d" ] || new_daemons+=("$d")
 done
 

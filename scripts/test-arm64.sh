@@ -14,7 +14,7 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 cd "$top" || exit 1
 root=$top/build-arm64-root
 build='build-arm64'
-libs=(libc6-dev libpcre2-dev libssl-dev libnghttp2-dev libprotobuf-c-dev libdpdk-dev libconfig-dev libmicrohttpd-dev libjansson-dev libcunit1-dev)
+libs=(libc6-dev libpcre2-dev libssl-dev libnghttp2-dev libprotobuf-c-dev libc-ares-dev libhiredis-dev libdpdk-dev libconfig-dev libmicrohttpd-dev libjansson-dev libcunit1-dev)
 
 say() { printf 'test-arm64: %s\n' "$*"; }
 die() { printf 'test-arm64: error: %s\n' "$*" >&2; exit 1; }

@@ -20,6 +20,7 @@
 #include <tidegate/filter.h>
 #include <tidegate/http1.h>
 #include <tidegate/log.h>
+#include <tidegate/redis.h>
 #include <tidegate/route.h>
 #include <tidegate/stats.h>
 #include <tidegate/tls.h>
@@ -124,6 +125,12 @@ struct tg_snapshot {
 	struct tg_dataplane_conf dataplane;
 	struct tg_admin_conf admin;
 	const char *spiffe_socket; /* of the Workload API; "": as SPIFFE_ENDPOINT_SOCKET says */
+	/* What counts for the filter "ratelimit". quota: the process's table, which whoever loads
+	 * the snapshot puts there before a worker adopts it; NULL: there is none. */
+	bool has_rate_limit_service;
+	struct tg_redis_conf redis;
+	uint32_t quota_keys;
+	struct tg_quota *quota;
 	uint32_t n_ports, n_ip_routes, n_listeners, n_vhosts, n_clusters, n_endpoints;
 	struct tg_port_conf *ports;
 	struct tg_ip_route_conf *ip_routes;

@@ -30,6 +30,7 @@
 	X(FI) \
 	X(RL) \
 	X(UAEX) \
+	X(RLSE) \
 	X(IH) \
 	X(SI) \
 	X(DPE) \

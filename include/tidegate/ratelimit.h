@@ -1,4 +1,4 @@
-/* ratelimit.h: the filter "local_ratelimit": token buckets for requests, by Envoy's rules.
+/* ratelimit.h: the filters "local_ratelimit" and "ratelimit": limits of requests, by Envoy's rules.
  *
  * This is its input, which lib/config makes of the text; docs/filters.md is the reference. Input
  * strings must live as long as the compiled filter.
@@ -6,9 +6,15 @@
  *	request --actions of a rate limit--> descriptor [(key, value), ...] --first that fits-->
  *bucket
  *
- * A descriptor that leaves a value open has a bucket for each value (and combination of values)
- *that comes: a bounded table (bucket.h). All buckets are shared by the workers: no limit is
- *exceeded by a single request. A reload begins with full ones.
+ * local_ratelimit: a descriptor that leaves a value open has a bucket for each value (and
+ *combination of values) that comes: a bounded table (bucket.h). All buckets are shared by the
+ *workers: no limit is exceeded by a single request. A reload begins with full ones.
+ *
+ * ratelimit: the same descriptors, with limits of a second, minute, hour or day that hold over all
+ * processes with the same domain: quota.h has the tokens and the bound, lib/redis asks for them. A
+ * request for which none is here waits for the answer, at most `timeout`; no request waits where
+ * enough are leased ahead, none at all with timeout 0, and no worker ever. The table outlives
+ * reloads.
  */
 #ifndef TIDEGATE_RATELIMIT_H
 #define TIDEGATE_RATELIMIT_H
@@ -16,6 +22,7 @@
 #include <tidegate/bucket.h>
 #include <tidegate/filter.h>
 #include <tidegate/match.h>
+#include <tidegate/quota.h>
 
 #define TG_RATELIMIT_ENTRIES_MAX 8 /* of a descriptor */
 
@@ -54,7 +61,9 @@ struct tg_ratelimit_entry {
 struct tg_ratelimit_descriptor {
 	uint32_t n;
 	const struct tg_ratelimit_entry *entries;
-	struct tg_bucket_rate rate;
+	struct tg_bucket_rate rate; /* local */
+	struct tg_quota_rate quota; /* global; limit 0: nobody passes */
+	bool unlimited, shadow;     /* global; shadow: what is over is counted, and passes */
 };
 
 struct tg_ratelimit_in {
@@ -82,5 +91,36 @@ enum tg_ratelimit_counter {
 };
 
 extern const struct tg_filter_ops tg_ratelimit_http;
+
+/* Envoy's request_type: an internal request has x-envoy-internal: true. */
+enum tg_ratelimit_type { TG_RATELIMIT_BOTH, TG_RATELIMIT_INTERNAL, TG_RATELIMIT_EXTERNAL };
+
+struct tg_ratelimit_global_in {
+	/* Where the process's table will stand before the first request. NULL in there: as if the
+	 * store were away. */
+	struct tg_quota *const *quota;
+	struct tg_view domain;
+	uint32_t n_limits, n_descriptors;
+	const struct tg_ratelimit_limit *limits;
+	const struct tg_ratelimit_descriptor *descriptors;
+	uint16_t status, status_on_error;
+	uint64_t timeout; /* ns that a request may wait; 0: none does, it is over the limit instead
+			   */
+	uint8_t request_type;
+	bool failure_mode_deny; /* without the store: refuse; else let pass */
+	bool x_ratelimit_headers, no_envoy_header /* x-envoy-ratelimited */;
+};
+
+enum tg_ratelimit_global_counter {
+	TG_RATELIMIT_GLOBAL_OK,
+	TG_RATELIMIT_GLOBAL_OVER,
+	TG_RATELIMIT_GLOBAL_SHADOW,
+	TG_RATELIMIT_GLOBAL_ERROR,
+	TG_RATELIMIT_GLOBAL_ALLOWED,
+	TG_RATELIMIT_GLOBAL_WAITED,
+	TG_RATELIMIT_GLOBAL_COUNTERS
+};
+
+extern const struct tg_filter_ops tg_ratelimit_global_http;
 
 #endif

@@ -137,6 +137,8 @@
 	X(req_timeout, REQ, "408: request not complete in time") \
 	X(req_denied, REQ, "403: refused by a filter (RBAC)") \
 	X(req_rate_limited, REQ, "429: over a rate limit (RL)") \
+	X(req_rate_limit_error, REQ, \
+		"500: the rate limit service is away, and failure_mode_deny is set (RLSE)") \
 	X(req_filter, REQ, "answered or cut by a filter otherwise") \
 	X(req_no_route, REQ, "404: no route matches (NR)") \
 	X(req_no_cluster, REQ, "503: cluster not found (NC)") \

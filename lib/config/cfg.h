@@ -63,6 +63,8 @@ struct cfg {
 	struct cfg_mem tmp;          /* until the end of the reading */
 	struct cfg_mem *keep;        /* the snapshot's */
 	struct cfg_regexes *regexes; /* the snapshot's */
+	struct tg_quota **quota;     /* the snapshot's */
+	bool has_rate_limit_service;
 };
 
 /* errors.c. line: of the expanded source, 0 = the file as a whole. */

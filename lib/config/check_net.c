@@ -429,6 +429,7 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 	check_dataplane(c, &raw->dataplane);
 	check_admin(c, &raw->admin);
 	check_spiffe(c, &raw->spiffe);
+	cfg_check_rate_limit_service(c, &raw->service);
 	cfg_index_build(c, &ports, &raw->ports, &cfg_ports, offsetof(struct raw_port, c.name));
 	check_ports(&n, &raw->ports);
 	if (!n.own)

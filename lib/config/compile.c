@@ -36,6 +36,9 @@ static bool compile_fixed(struct compile *k)
 	s->dataplane.cpus = keep(k, cpus->n, sizeof(*s->dataplane.cpus));
 	s->admin = k->raw->admin.c;
 	s->spiffe_socket = k->raw->spiffe.socket;
+	s->has_rate_limit_service = k->raw->service.h.at;
+	s->redis = k->raw->service.redis;
+	s->quota_keys = k->raw->service.max_keys;
 	s->admin.has_address = s->admin.address.port != 0;
 	s->n_ports = k->raw->ports.n;
 	s->ports = keep(k, s->n_ports, sizeof(*s->ports));

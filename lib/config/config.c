@@ -21,11 +21,14 @@ static bool load(struct cfg *c, struct tg_snapshot *s)
 	if (!raw || !cfg_parse(c))
 		return false;
 	cfg_read(c, raw);
+	c->has_rate_limit_service = raw->service.h.at;
 	cfg_check_net(c, raw);
 	cfg_check_http(c, raw);
 	if (c->n_errors || c->no_memory || !cfg_compile(c, raw, s))
 		return false;
 	source = cfg_strndup(c->keep, c->text.source.p, c->text.source.n);
+	if (source)
+		cfg_hide_passwords(source);
 	clock_gettime(CLOCK_REALTIME, &now);
 	s->source = source;
 	s->loaded_at = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
@@ -48,6 +51,7 @@ static struct tg_snapshot *read_config(
 	memset(o, 0, sizeof(*o));
 	c.keep = &o->mem;
 	c.regexes = &o->regexes;
+	c.quota = &o->s.quota;
 	config_init(&c.lib);
 	ok = text ? cfg_text_from(&c, name, text) : cfg_text_load(&c, name);
 	ok = ok && load(&c, &o->s);

@@ -4,14 +4,14 @@
 #include "schema.h"
 
 static const struct cfg_filter_kind *const kinds[] = {
-	&cfg_filter_rbac, &cfg_filter_fault, &cfg_filter_ratelimit};
+	&cfg_filter_rbac, &cfg_filter_fault, &cfg_filter_ratelimit, &cfg_filter_ratelimit_global};
 
 /* Envoy's, and Tidegate's to come: refused by name. */
-static const char *const refused[] = {"ratelimit", "jwt_authn", "ext_authz", "ext_proc", "cors",
-	"csrf", "lua", "wasm", "compressor", "decompressor", "buffer", "health_check",
-	"header_mutation", "oauth2", "basic_auth", "api_key_auth", "adaptive_concurrency",
-	"admission_control", "bandwidth_limit", "cache", "router", "grpc_web",
-	"grpc_json_transcoder", "tap", "stateful_session", NULL};
+static const char *const refused[] = {"jwt_authn", "ext_authz", "ext_proc", "cors", "csrf", "lua",
+	"wasm", "compressor", "decompressor", "buffer", "health_check", "header_mutation", "oauth2",
+	"basic_auth", "api_key_auth", "adaptive_concurrency", "admission_control",
+	"bandwidth_limit", "cache", "router", "grpc_web", "grpc_json_transcoder", "tap",
+	"stateful_session", NULL};
 
 static const char *name_of(const struct cfg_filter_kind *k)
 {

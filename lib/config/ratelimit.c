@@ -1,60 +1,7 @@
 /* The filter "local_ratelimit": its keys, checks, and into what lib/filter compiles. */
 #include <string.h>
 
-#include <tidegate/ratelimit.h>
-
-#include "keys.h"
-
-struct raw_empty {
-	struct raw_head h;
-};
-
-struct raw_request_headers {
-	struct raw_head h;
-	const char *header_name, *descriptor_key;
-};
-
-struct raw_masked {
-	struct raw_head h;
-	uint32_t v4, v6;
-};
-
-struct raw_generic {
-	struct raw_head h;
-	const char *key, *value;
-};
-
-struct raw_header_match {
-	struct raw_head h;
-	const char *key, *value;
-	bool expect_match;
-	struct raw_list headers;
-};
-
-struct raw_action_of_limit {
-	struct raw_head h;
-	struct raw_request_headers request_headers;
-	struct raw_empty remote_address, spiffe_id, path;
-	struct raw_masked masked;
-	struct raw_generic generic;
-	struct raw_header_match match;
-};
-
-struct raw_limit {
-	struct raw_head h;
-	struct raw_list actions;
-};
-
-struct raw_entry {
-	struct raw_head h;
-	const char *key, *value;
-};
-
-struct raw_descriptor {
-	struct raw_head h;
-	struct raw_list entries;
-	struct raw_token_bucket bucket;
-};
+#include "ratelimit.h"
 
 struct raw_field {
 	struct raw_head h;
@@ -180,7 +127,7 @@ static const struct cfg_key limit_keys[] = {
 	END};
 static const struct cfg_refused refused_limit[] = {
 	{"stage"}, {"disable_key"}, {"limit"}, {"hits_addend"}, {"apply_on_stream_done"}, {NULL}};
-static const struct cfg_group limit_group = {
+const struct cfg_group cfg_rate_limit = {
 	"rate limit", sizeof(struct raw_limit), limit_keys, refused_limit};
 
 static const struct cfg_key entry_keys[] = {
@@ -189,11 +136,11 @@ static const struct cfg_key entry_keys[] = {
 	KEY(raw_entry, value, "value", .type = CFG_NAME, .max = 2048, .example = "\"gold\"",
 		.doc = "what it has to be; left out: each value has a bucket of its own"),
 	END};
-static const struct cfg_group entry_group = {"entry", sizeof(struct raw_entry), entry_keys, none};
+const struct cfg_group cfg_descriptor_entry = {"entry", sizeof(struct raw_entry), entry_keys, none};
 
 static const struct cfg_key descriptor_keys[] = {
 	KEY(raw_descriptor, entries, "entries", .type = CFG_GROUPS,
-		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &entry_group,
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_descriptor_entry,
 		.example = "( { key = \"remote_address\"; } )",
 		.doc = "fits if these are the keys, and the values, of a rate limit"),
 	KEY(raw_descriptor, bucket, "token_bucket", .type = CFG_GROUP, .flags = CFG_REQUIRED,
@@ -228,7 +175,8 @@ static const struct cfg_key ratelimit_keys[] = {
 		.example = "{ max_tokens = 1000; tokens_per_fill = 100; fill_interval = \"1s\"; }",
 		.doc = "the limit of all requests together"),
 	KEY(raw_ratelimit, limits, "rate_limits", .type = CFG_GROUPS, .flags = CFG_NOT_EMPTY,
-		.group = &limit_group, .example = "( { actions: ( { remote_address: { }; } ); } )",
+		.group = &cfg_rate_limit,
+		.example = "( { actions: ( { remote_address: { }; } ); } )",
 		.doc = "each makes a descriptor of a request"),
 	KEY(raw_ratelimit, descriptors, "descriptors", .type = CFG_GROUPS, .flags = CFG_NOT_EMPTY,
 		.group = &descriptor_group,
@@ -320,9 +268,7 @@ static uint32_t action_kind(const struct raw_action_of_limit *a, const char **ke
 /* --- checks ------------------------------------------------------------------------------------
  */
 
-static const char who[] = "filter \"local_ratelimit\"";
-
-static void check_action(struct cfg *c, const struct raw_action_of_limit *a)
+static void check_action(struct cfg *c, const struct raw_action_of_limit *a, const char *who)
 {
 	const struct raw_header *headers = a->match.headers.items;
 	const char *key;
@@ -340,14 +286,14 @@ static void check_action(struct cfg *c, const struct raw_action_of_limit *a)
 		cfg_check_header(c, &headers[i]);
 }
 
-static void check_length(struct cfg *c, const struct raw_list *l, const char *what)
+static void check_length(struct cfg *c, const struct raw_list *l, const char *what, const char *who)
 {
 	if (l->n > TG_RATELIMIT_ENTRIES_MAX)
 		cfg_error(c, cfg_line_of(l->at), "%s: at most %d %s are possible, here are %u", who,
 			TG_RATELIMIT_ENTRIES_MAX, what, l->n);
 }
 
-static void check_entry(struct cfg *c, const struct raw_entry *e)
+static void check_entry(struct cfg *c, const struct raw_entry *e, const char *who)
 {
 	struct tg_ip_prefix net;
 	struct tg_ip ip;
@@ -399,35 +345,55 @@ static bool readable(const struct raw_limit *l)
 }
 
 /* Descriptors that nothing makes, and limits that make what nobody limits. */
-static void check_pairs(struct cfg *c, const struct raw_ratelimit *r)
+static void check_pairs(struct cfg *c, const struct raw_list *limits,
+	const struct raw_list *descriptors, const char *who)
 {
-	const struct raw_limit *l = r->limits.items;
-	const struct raw_descriptor *d = r->descriptors.items;
+	const struct raw_limit *l = limits->items;
+	const struct raw_descriptor *d = descriptors->items;
 
-	for (uint32_t k = 0; k < r->descriptors.n; k++) {
+	for (uint32_t k = 0; k < descriptors->n; k++) {
 		uint32_t i = 0;
 
-		while (i < r->limits.n && !makes(&l[i], &d[k]))
+		while (i < limits->n && !makes(&l[i], &d[k]))
 			i++;
-		if (i == r->limits.n && r->limits.whole)
+		if (i == limits->n && limits->whole)
 			cfg_error(c, cfg_line_of(d[k].h.at),
 				"%s: no item of \"rate_limits\" makes a descriptor with these "
 				"keys, "
 				"in this order",
 				who);
 	}
-	for (uint32_t i = 0; i < r->limits.n; i++) {
+	for (uint32_t i = 0; i < limits->n; i++) {
 		uint32_t k = 0;
 
-		while (k < r->descriptors.n && !makes(&l[i], &d[k]))
+		while (k < descriptors->n && !makes(&l[i], &d[k]))
 			k++;
-		if (k == r->descriptors.n && r->descriptors.whole && readable(&l[i]))
+		if (k == descriptors->n && descriptors->whole && readable(&l[i]))
 			cfg_error(c, cfg_line_of(l[i].h.at),
 				"%s: no item of \"descriptors\" has the keys that these actions "
 				"make, in this order",
 				who);
 	}
 }
+
+void cfg_check_descriptors(struct cfg *c, const struct raw_list *limits,
+	const struct raw_list *descriptors, const char *who)
+{
+	const struct raw_limit *l = limits->items;
+	const struct raw_descriptor *d = descriptors->items;
+
+	for (uint32_t i = 0; i < limits->n; i++) {
+		check_length(c, &l[i].actions, "actions", who);
+		for (uint32_t k = 0; k < l[i].actions.n; k++)
+			check_action(c, &cfg_items(&l[i].actions, raw_action_of_limit)[k], who);
+	}
+	for (uint32_t i = 0; i < descriptors->n; i++)
+		for (uint32_t k = 0; k < d[i].entries.n; k++)
+			check_entry(c, &cfg_items(&d[i].entries, raw_entry)[k], who);
+	check_pairs(c, limits, descriptors, who);
+}
+
+static const char who[] = "filter \"local_ratelimit\"";
 
 static void check_field(struct cfg *c, const struct raw_field *f)
 {
@@ -445,24 +411,14 @@ static void check_field(struct cfg *c, const struct raw_field *f)
 static void check(struct cfg *c, const struct raw_filter_head *raw, bool tcp)
 {
 	const struct raw_ratelimit *r = (const struct raw_ratelimit *)raw;
-	const struct raw_limit *l = r->limits.items;
-	const struct raw_descriptor *d = r->descriptors.items;
 
 	(void)tcp;
-	for (uint32_t i = 0; i < r->limits.n; i++) {
-		check_length(c, &l[i].actions, "actions");
-		for (uint32_t k = 0; k < l[i].actions.n; k++)
-			check_action(c, &cfg_items(&l[i].actions, raw_action_of_limit)[k]);
-	}
-	for (uint32_t i = 0; i < r->descriptors.n; i++)
-		for (uint32_t k = 0; k < d[i].entries.n; k++)
-			check_entry(c, &cfg_items(&d[i].entries, raw_entry)[k]);
+	cfg_check_descriptors(c, &r->limits, &r->descriptors, who);
 	for (uint32_t i = 0; i < r->fields.n; i++)
 		check_field(c, &cfg_items(&r->fields, raw_field)[i]);
 	if (r->fields.n > 16)
 		cfg_error(c, cfg_line_of(r->fields.at),
 			"%s: at most 16 \"response_headers_to_add\" are possible", who);
-	check_pairs(c, r);
 	if (!r->bucket.h.at && !r->descriptors.at && !raw->disabled && !raw->h.meant)
 		cfg_error(c, cfg_line_of(raw->h.at),
 			"%s: it limits nothing: give \"token_bucket\" or \"descriptors\"", who);
@@ -498,26 +454,24 @@ static bool action(
 	}
 }
 
-static bool limits(struct cfg *c, const struct raw_list *raw, struct tg_ratelimit_in *in)
+const struct tg_ratelimit_limit *cfg_compile_limits(struct cfg *c, const struct raw_list *raw)
 {
 	const struct raw_limit *l = raw->items;
 	struct tg_ratelimit_limit *out = cfg_need(c, c->keep, (raw->n + 1) * sizeof(*out));
 
-	in->n_limits = raw->n;
-	in->limits = out;
 	for (uint32_t i = 0; i < raw->n && out; i++) {
 		struct tg_ratelimit_action *a =
 			cfg_need(c, c->keep, (l[i].actions.n + 1) * sizeof(*a));
 
+		if (!a)
+			return NULL;
 		out[i].n = l[i].actions.n;
 		out[i].actions = a;
-		for (uint32_t k = 0; k < out[i].n && a; k++)
+		for (uint32_t k = 0; k < out[i].n; k++)
 			if (!action(c, &cfg_items(&l[i].actions, raw_action_of_limit)[k], &a[k]))
-				return false;
-		if (!a)
-			return false;
+				return NULL;
 	}
-	return out != NULL;
+	return out;
 }
 
 static void entry(const struct raw_entry *raw, struct tg_ratelimit_entry *out)
@@ -532,24 +486,34 @@ static void entry(const struct raw_entry *raw, struct tg_ratelimit_entry *out)
 	out->ip.ip = tg_ip_masked(&out->ip.ip, out->ip.len); /* host bits do not count */
 }
 
-static bool descriptors(struct cfg *c, const struct raw_list *raw, struct tg_ratelimit_in *in)
+struct tg_ratelimit_descriptor *cfg_compile_descriptors(struct cfg *c, const struct raw_list *raw)
 {
 	const struct raw_descriptor *d = raw->items;
 	struct tg_ratelimit_descriptor *out = cfg_need(c, c->keep, (raw->n + 1) * sizeof(*out));
 
-	in->n_descriptors = raw->n;
-	in->descriptors = out;
 	for (uint32_t i = 0; i < raw->n && out; i++) {
 		struct tg_ratelimit_entry *e =
 			cfg_need(c, c->keep, (d[i].entries.n + 1) * sizeof(*e));
 
-		out[i] = (struct tg_ratelimit_descriptor){
-			d[i].entries.n, e, cfg_bucket_rate(&d[i].bucket)};
-		for (uint32_t k = 0; k < out[i].n && e; k++)
-			entry(&cfg_items(&d[i].entries, raw_entry)[k], &e[k]);
 		if (!e)
-			return false;
+			return NULL;
+		out[i].n = d[i].entries.n;
+		out[i].entries = e;
+		for (uint32_t k = 0; k < out[i].n; k++)
+			entry(&cfg_items(&d[i].entries, raw_entry)[k], &e[k]);
 	}
+	return out;
+}
+
+/* With their limits. */
+static bool descriptors(struct cfg *c, const struct raw_list *raw, struct tg_ratelimit_in *in)
+{
+	struct tg_ratelimit_descriptor *out = cfg_compile_descriptors(c, raw);
+
+	for (uint32_t i = 0; i < raw->n && out; i++)
+		out[i].rate = cfg_bucket_rate(&cfg_items(raw, raw_descriptor)[i].bucket);
+	in->n_descriptors = raw->n;
+	in->descriptors = out;
 	return out != NULL;
 }
 
@@ -571,8 +535,11 @@ static const void *input(struct cfg *c, const struct raw_filter_head *raw)
 	const struct raw_ratelimit *r = (const struct raw_ratelimit *)raw;
 	struct tg_ratelimit_in *in = cfg_need(c, c->keep, sizeof(*in));
 
-	if (!in || !limits(c, &r->limits, in) || !descriptors(c, &r->descriptors, in) ||
-		!fields(c, &r->fields, in))
+	if (!in || !descriptors(c, &r->descriptors, in) || !fields(c, &r->fields, in))
+		return NULL;
+	in->n_limits = r->limits.n;
+	in->limits = cfg_compile_limits(c, &r->limits);
+	if (!in->limits)
 		return NULL;
 	in->has_default = r->bucket.h.at;
 	in->always_default = r->always_default;

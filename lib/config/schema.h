@@ -111,6 +111,13 @@ struct raw_spiffe {
 	const char *socket;
 };
 
+/* `rate_limit_service` */
+struct raw_service {
+	struct raw_head h;
+	struct tg_redis_conf redis;
+	uint32_t max_keys;
+};
+
 struct raw_admin {
 	struct raw_head h;
 	struct tg_admin_conf c;
@@ -478,6 +485,7 @@ struct raw_config {
 	struct raw_admin admin;
 	struct raw_spiffe spiffe;
 	struct raw_node node;
+	struct raw_service service;
 	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
 };
 
@@ -503,6 +511,11 @@ bool cfg_compile_tls(struct cfg *c, const struct raw_tls *t, bool http, struct t
 /* ratelimit.c */
 extern const struct cfg_group cfg_token_bucket;
 struct tg_bucket_rate cfg_bucket_rate(const struct raw_token_bucket *b);
+
+/* ratelimit_global.c */
+extern const struct cfg_group cfg_rate_limit_service;
+void cfg_check_rate_limit_service(struct cfg *c, const struct raw_service *s);
+void cfg_hide_passwords(char *source);
 
 /* connlimit.c */
 extern const struct cfg_group cfg_connlimit;
@@ -570,7 +583,8 @@ struct cfg_filter_kind {
 	/* What ops->compile takes, in the snapshot's memory. NULL: no memory. */
 	const void *(*input)(struct cfg *c, const struct raw_filter_head *raw);
 };
-extern const struct cfg_filter_kind cfg_filter_rbac, cfg_filter_fault, cfg_filter_ratelimit;
+extern const struct cfg_filter_kind cfg_filter_rbac, cfg_filter_fault, cfg_filter_ratelimit,
+	cfg_filter_ratelimit_global;
 /* Whether some principal in it needs a client that was authenticated. */
 bool cfg_rbac_needs_identity(const struct raw_filter_head *raw);
 

@@ -1,13 +1,12 @@
 /* ratelimit.c: limits of requests by token buckets, as Envoy's filter "local_ratelimit". */
+#include "ratelimit.h"
+
 #include <stdio.h>
 
 #include <tidegate/log.h>
-#include <tidegate/ratelimit.h>
 
 #define MILLION 1000000u
-#define SEC UINT64_C(1000000000)
 #define HEADERS_MAX 3 /* x-ratelimit-* */
-#define NO_FIT UINT32_MAX
 
 /* A bucket, or one for each key. */
 struct target {
@@ -17,14 +16,9 @@ struct target {
 	uint32_t lease; /* its number in leases */
 };
 
-struct limit {
-	const struct tg_ratelimit_limit *in;
-	uint32_t n_fit, *fit; /* descriptors with the same keys */
-};
-
 struct rl_conf {
 	const struct tg_ratelimit_in *in;
-	struct limit *limits;
+	struct ratelimit_limit *limits;
 	struct target *descriptors, fallback;
 	uint32_t n_workers, n_buckets,
 		lease_row; /* leases of a worker: in cache lines of its own */
@@ -75,35 +69,6 @@ static int make_table(struct target *t, uint32_t keys, const struct tg_filter_en
 	return 0;
 }
 
-static bool is_open(const struct tg_ratelimit_descriptor *d)
-{
-	for (uint32_t i = 0; i < d->n; i++)
-		if (d->entries[i].any)
-			return true;
-	return false;
-}
-
-static bool fits(const struct tg_ratelimit_limit *l, const struct tg_ratelimit_descriptor *d)
-{
-	if (l->n != d->n)
-		return false;
-	for (uint32_t i = 0; i < d->n; i++)
-		if (!tg_view_eq(l->actions[i].key, d->entries[i].key))
-			return false;
-	return true;
-}
-
-static int make_limit(struct limit *l, const struct tg_ratelimit_limit *in,
-	const struct tg_ratelimit_in *all, const struct tg_filter_env *env)
-{
-	l->in = in;
-	l->fit = env->alloc(env->ctx, (all->n_descriptors + 1) * sizeof(*l->fit));
-	for (uint32_t i = 0; i < all->n_descriptors && l->fit; i++)
-		if (fits(in, &all->descriptors[i]))
-			l->fit[l->n_fit++] = i;
-	return l->fit ? 0 : TG_ENOMEM;
-}
-
 static int make_leases(struct rl_conf *c, const struct tg_filter_env *env)
 {
 	uint32_t row = c->n_buckets * (uint32_t)sizeof(*c->leases);
@@ -120,20 +85,18 @@ static int compile(void *conf, const void *input, const struct tg_filter_env *en
 	struct rl_conf *c = conf;
 
 	c->in = in;
-	c->limits = env->alloc(env->ctx, (in->n_limits + 1) * sizeof(*c->limits));
+	c->limits =
+		ratelimit_limits(in->limits, in->n_limits, in->descriptors, in->n_descriptors, env);
 	c->descriptors = env->alloc(env->ctx, (in->n_descriptors + 1) * sizeof(*c->descriptors));
 	if (!c->limits || !c->descriptors)
 		return TG_ENOMEM;
-	for (uint32_t i = 0; i < in->n_limits; i++)
-		if (make_limit(&c->limits[i], &in->limits[i], in, env))
-			return TG_ENOMEM;
 	for (uint32_t i = 0; i < in->n_descriptors; i++) {
 		const struct tg_ratelimit_descriptor *d = &in->descriptors[i];
 		struct target *t = &c->descriptors[i];
 
 		t->rate = d->rate;
-		if (is_open(d) ? make_table(t, in->max_dynamic_descriptors, env)
-			       : make_bucket(c, t, env))
+		if (ratelimit_is_open(d) ? make_table(t, in->max_dynamic_descriptors, env)
+					 : make_bucket(c, t, env))
 			return TG_ENOMEM;
 	}
 	c->fallback.rate = in->rate;
@@ -145,72 +108,15 @@ static int compile(void *conf, const void *input, const struct tg_filter_env *en
 /* --- descriptors -------------------------------------------------------------------------------
  */
 
-struct value {
-	struct tg_view text;
-	struct tg_ip ip; /* of addresses, instead */
-};
-
-static bool is_address(const struct tg_ratelimit_action *a)
-{
-	return a->kind == TG_RATELIMIT_REMOTE_ADDRESS || a->kind == TG_RATELIMIT_MASKED_ADDRESS;
-}
-
-/* False: the request has no such thing. */
-static bool evaluate(const struct tg_ratelimit_action *a, const struct tg_exchange *ex,
-	const struct tg_msg *m, struct value *out)
-{
-	const struct tg_ip *ip = &ex->client.remote.ip;
-	const struct tg_field *f;
-
-	switch (a->kind) {
-	case TG_RATELIMIT_HEADER:
-		f = tg_msg_find_name(m, a->value, NULL);
-		if (!f)
-			return false;
-		out->text = f->value;
-		return true;
-	case TG_RATELIMIT_REMOTE_ADDRESS:
-		out->ip = *ip;
-		return true;
-	case TG_RATELIMIT_MASKED_ADDRESS:
-		out->ip = tg_ip_masked(ip, tg_ip_is_v4(ip) ? 96u + a->v4_len : a->v6_len);
-		return true;
-	case TG_RATELIMIT_IDENTITY:
-		if (!ex->client.identity || !ex->client.identity->uri.n)
-			return false;
-		out->text = ex->client.identity->uri;
-		return true;
-	case TG_RATELIMIT_PATH:
-		out->text = m->path;
-		return true;
-	case TG_RATELIMIT_HEADER_MATCH:
-		out->text = a->value;
-		return tg_headers_match(a->headers, a->n_headers, m, NULL) == a->expect_match;
-	default:
-		out->text = a->value;
-		return true;
-	}
-}
-
-static bool equal(const struct tg_ratelimit_action *a, const struct tg_ratelimit_entry *e,
-	const struct value *v)
-{
-	if (e->any)
-		return true;
-	if (is_address(a))
-		return tg_ip_eq(&v->ip, &e->ip.ip);
-	return tg_view_eq(v->text, e->value);
-}
-
 static uint64_t hash_of(const struct target *t, const struct tg_ratelimit_limit *l,
-	const struct tg_ratelimit_descriptor *d, const struct value *v)
+	const struct tg_ratelimit_descriptor *d, const struct ratelimit_value *v)
 {
 	uint64_t h = 0;
 
 	for (uint32_t i = 0; i < d->n; i++) {
 		if (!d->entries[i].any)
 			continue;
-		h = is_address(&l->actions[i])
+		h = ratelimit_is_address(&l->actions[i])
 			    ? tg_buckets_hash(&t->table, h, v[i].ip.b, 16)
 			    : tg_buckets_hash(&t->table, h, v[i].text.p, v[i].text.n);
 	}
@@ -256,42 +162,20 @@ static bool take_keyed(
 	return a != TG_BUCKETS_EMPTY;
 }
 
-/* The number of the first descriptor that fits this limit, and its values in v; NO_FIT: none. */
-static uint32_t find_fit(const struct rl_conf *c, const struct tg_exchange *ex,
-	const struct tg_msg *m, const struct limit *l, struct value *v)
-{
-	if (!l->n_fit)
-		return NO_FIT;
-	for (uint32_t i = 0; i < l->in->n; i++)
-		if (!evaluate(&l->in->actions[i], ex, m, &v[i]))
-			return NO_FIT;
-	for (uint32_t k = 0; k < l->n_fit; k++) {
-		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[l->fit[k]];
-		uint32_t i = 0;
-
-		while (i < d->n && equal(&l->in->actions[i], &d->entries[i], &v[i]))
-			i++;
-		if (i == d->n)
-			return l->fit[k];
-	}
-	return NO_FIT;
-}
-
 /* *found: a descriptor fits. False: it has no token. */
 static bool take_limit(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m,
-	const struct limit *l, bool *found)
+	const struct ratelimit_limit *l, bool *found)
 {
 	const struct rl_conf *c = f->conf;
-	struct value v[TG_RATELIMIT_ENTRIES_MAX];
-	uint32_t fit = find_fit(c, ex, m, l, v);
+	struct ratelimit_value v[TG_RATELIMIT_ENTRIES_MAX];
+	const struct tg_ratelimit_descriptor *d = ratelimit_find(l, c->in->descriptors, ex, m, v);
 	struct target *t;
 
-	if (fit == NO_FIT)
+	if (!d)
 		return true;
 	*found = true;
-	t = &c->descriptors[fit];
-	return t->bucket ? take_bucket(f, ex, t)
-			 : take_keyed(f, ex, t, hash_of(t, l->in, &c->in->descriptors[fit], v));
+	t = &c->descriptors[d - c->in->descriptors];
+	return t->bucket ? take_bucket(f, ex, t) : take_keyed(f, ex, t, hash_of(t, l->in, d, v));
 }
 
 static bool within_limits(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m)
@@ -315,32 +199,12 @@ static bool chance(struct tg_exchange *ex, uint32_t millionths)
 	return millionths == MILLION || (millionths && tg_rng_below(ex->rng, MILLION) < millionths);
 }
 
-/* .p NULL: no memory. */
-static struct tg_view number(struct tg_exchange *ex, uint64_t v)
-{
-	uint8_t *text = tg_arena_alloc(ex->arena, 24);
-	uint32_t at = 24;
-
-	if (!text)
-		return TG_VIEW_NONE;
-	do
-		text[--at] = (uint8_t)('0' + v % 10);
-	while (v /= 10);
-	return tg_view_of(text + at, 24 - at);
-}
-
-/* The whole seconds in which it has happened. */
-static uint64_t seconds(uint64_t ns)
-{
-	return (ns + SEC - 1) / SEC;
-}
-
 static enum tg_verdict refuse(const struct tg_filter *f, struct tg_exchange *ex)
 {
 	static const uint8_t name[] = "retry-after";
 	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
 	const struct rl_state *s = tg_filter_state(f, ex);
-	struct tg_view after = number(ex, seconds(s->reset));
+	struct tg_view after = ratelimit_number(ex, ratelimit_seconds(s->reset));
 	struct tg_field *fields =
 		tg_arena_alloc(ex->arena, (uint32_t)((in->n_fields + 1) * sizeof(*fields)));
 
@@ -385,12 +249,12 @@ static enum tg_verdict on_response(
 		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
 	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
 	const struct rl_state *s = tg_filter_state(f, ex);
-	const uint64_t values[HEADERS_MAX] = {s->limit, s->left, seconds(s->reset)};
+	const uint64_t values[HEADERS_MAX] = {s->limit, s->left, ratelimit_seconds(s->reset)};
 
 	if (!in->x_ratelimit_headers || !s->known)
 		return TG_PASS;
 	for (uint32_t i = 0; i < HEADERS_MAX; i++) {
-		struct tg_view v = number(ex, values[i]);
+		struct tg_view v = ratelimit_number(ex, values[i]);
 
 		/* Without room for them the response goes without. */
 		if (v.p)
@@ -401,26 +265,6 @@ static enum tg_verdict on_response(
 
 /* --- dry runs ----------------------------------------------------------------------------------
  */
-
-/* "header=a, remote_address=10.0.0.1" */
-static void describe(const struct limit *l, const struct tg_ratelimit_descriptor *d,
-	const struct value *v, char *out, size_t n)
-{
-	size_t at = 0;
-
-	out[0] = '\0';
-	for (uint32_t i = 0; i < d->n && at < n - 1; i++) {
-		const struct tg_view key = d->entries[i].key;
-		char ip[TG_ADDR_TEXT] = "";
-
-		if (is_address(&l->in->actions[i]))
-			tg_ip_format(&v[i].ip, ip);
-		snprintf(out + at, n - at, "%s%.*s=%.*s", i ? ", " : "", (int)key.n,
-			(const char *)key.p, ip[0] ? (int)strlen(ip) : (int)v[i].text.n,
-			ip[0] ? ip : (const char *)v[i].text.p);
-		at += strlen(out + at);
-	}
-}
 
 static uint32_t leased(
 	const struct rl_conf *c, const struct target *t, uint32_t worker, uint64_t now)
@@ -456,16 +300,17 @@ static bool look_all(const struct tg_filter *f, struct tg_exchange *ex, const st
 	bool found = false;
 
 	for (uint32_t i = 0; i < c->in->n_limits; i++) {
-		struct value v[TG_RATELIMIT_ENTRIES_MAX];
-		uint32_t fit = find_fit(c, ex, m, &c->limits[i], v);
-		const struct tg_ratelimit_descriptor *d = &c->in->descriptors[fit];
-		struct target *t = &c->descriptors[fit];
+		struct ratelimit_value v[TG_RATELIMIT_ENTRIES_MAX];
+		const struct tg_ratelimit_descriptor *d =
+			ratelimit_find(&c->limits[i], c->in->descriptors, ex, m, v);
+		struct target *t;
 		char what[256];
 
-		if (fit == NO_FIT)
+		if (!d)
 			continue;
 		found = true;
-		describe(&c->limits[i], d, v, what, sizeof(what));
+		t = &c->descriptors[d - c->in->descriptors];
+		ratelimit_describe(&c->limits[i], d, v, what, sizeof(what));
 		if (!look(f, ex, t, t->bucket ? 0 : hash_of(t, c->limits[i].in, d, v), what, x))
 			return false;
 	}

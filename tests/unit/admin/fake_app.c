@@ -1,6 +1,7 @@
 #include "fake_app.h"
 
 #include "../../../dpdk_app/admin_req.h"
+#include "../../../dpdk_app/ratelimit.h"
 #include "../../../dpdk_app/tls.h"
 
 #include <dirent.h>
@@ -59,6 +60,12 @@ void tg_tls_certs(
 void tg_tls_counts(struct tg_app *app, struct tg_tls_counts *out)
 {
 	*out = (struct tg_tls_counts){.rotations = 3, .rotation_failures = 1};
+}
+
+void tg_ratelimit_counts(const struct tg_app *app, struct tg_ratelimit_counts *out)
+{
+	(void)app;
+	*out = (struct tg_ratelimit_counts){.quota.keys = 7, .redis.connected = 1};
 }
 
 uint32_t tg_tls_pools(const struct tg_tls *t, const struct tg_pool **out, uint32_t n)

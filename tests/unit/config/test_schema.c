@@ -28,8 +28,8 @@ static bool has_path(config_setting_t *s, const char *path)
 	return e && (!dot || has_path(e, dot + 1));
 }
 
-static const char *const files[] = {
-	"tidegate", "tls", "rbac", "spiffe", "chaos", "limits", "balance", "routing"};
+static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits",
+	"balance", "routing", "global-limits"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
@@ -79,7 +79,7 @@ void schema_in_reference(void)
 	CU_ASSERT_EQUAL(absent, 0);
 }
 
-static const char *const filters[] = {"rbac", "fault", "local_ratelimit"};
+static const char *const filters[] = {"rbac", "fault", "local_ratelimit", "ratelimit"};
 static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"circuit_breakers.", "retry_budget.", "retry_policy.", "header.", "cookie.",
 	"connection_properties.", "query_parameter.", "least_request_lb_config.",
@@ -88,8 +88,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
 	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",
-	"default_value.", "redirect.", "direct_response.", "regex_rewrite.",
-	"host_rewrite_path_regex.", "common_lb_config.", "zone_aware_lb_config.",
+	"default_value.", "rate_limit_service.", "rate_limit.", "redirect.", "direct_response.",
+	"regex_rewrite.", "host_rewrite_path_regex.", "common_lb_config.", "zone_aware_lb_config.",
 	"round_robin_lb_config.", "slow_start_config.", "force_local_zone.", "locality.", "node."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */

@@ -1,0 +1,466 @@
+/* ratelimit_global.c: limits over several processes, as Envoy's filter "ratelimit". */
+#include "ratelimit.h"
+
+#include <tidegate/log.h>
+
+#define HEADERS_MAX 3         /* x-ratelimit-* */
+#define LOOK UINT64_C(200000) /* ns: who waits for tokens looks again */
+
+struct gl_conf {
+	const struct tg_ratelimit_global_in *in;
+	struct ratelimit_limit *limits;
+	uint64_t *seeds; /* of the descriptors' hashes */
+};
+
+struct gl_state {
+	uint32_t next; /* limit */
+	bool failed;
+	/* For a token of that limit: it waits, its key was asked for, it is counted where it waits.
+	 */
+	bool waits, wanted, in;
+	uint32_t place, at; /* of the wish; where it waits */
+	uint64_t hash, since;
+	/* What the response is told: of the limit that has least left. */
+	bool known;
+	uint32_t limit, left, seconds;
+	uint64_t reset; /* ns */
+};
+
+static const struct tg_stat_def counters[TG_RATELIMIT_GLOBAL_COUNTERS] = {
+	[TG_RATELIMIT_GLOBAL_OK] = {"ok", "requests within the limits"},
+	[TG_RATELIMIT_GLOBAL_OVER] = {"over_limit", "requests over a limit, which were refused"},
+	[TG_RATELIMIT_GLOBAL_SHADOW] = {"shadow_mode",
+		"requests over a limit in shadow_mode, which passed it"},
+	[TG_RATELIMIT_GLOBAL_ERROR] = {"error",
+		"requests of which the rate limit service said nothing in time"},
+	[TG_RATELIMIT_GLOBAL_ALLOWED] = {"failure_mode_allowed", "of them, those that passed"},
+	[TG_RATELIMIT_GLOBAL_WAITED] = {"waited",
+		"requests for which no token was here, so that they waited for the service"},
+};
+
+/* --- compiling ---------------------------------------------------------------------------------
+ */
+
+/* What all keys of a descriptor have in common, in a number. */
+static uint64_t seed_of(
+	const struct tg_ratelimit_global_in *in, const struct tg_ratelimit_descriptor *d)
+{
+	static const uint8_t key[16] = "quota descriptor";
+	uint64_t parts[2 + 3 * TG_RATELIMIT_ENTRIES_MAX];
+	uint32_t n = 0;
+
+	parts[n++] = tg_siphash24(key, in->domain.p, in->domain.n);
+	parts[n++] = d->quota.seconds;
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct tg_ratelimit_entry *e = &d->entries[i];
+
+		parts[n++] = tg_siphash24(key, e->key.p, e->key.n);
+		parts[n++] = e->any;
+		parts[n++] = e->any ? 0 : tg_siphash24(key, e->value.p, e->value.n);
+	}
+	return tg_siphash24(key, parts, n * sizeof(parts[0]));
+}
+
+static int compile(void *conf, const void *input, const struct tg_filter_env *env)
+{
+	const struct tg_ratelimit_global_in *in = input;
+	struct gl_conf *c = conf;
+
+	c->in = in;
+	c->limits =
+		ratelimit_limits(in->limits, in->n_limits, in->descriptors, in->n_descriptors, env);
+	c->seeds = env->alloc(env->ctx, (in->n_descriptors + 1) * sizeof(*c->seeds));
+	if (!c->limits || !c->seeds)
+		return TG_ENOMEM;
+	for (uint32_t i = 0; i < in->n_descriptors; i++)
+		c->seeds[i] = seed_of(in, &in->descriptors[i]);
+	return 0;
+}
+
+/* --- keys --------------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_of(const struct tg_quota *q, uint64_t h, const struct tg_ratelimit_limit *l,
+	const struct tg_ratelimit_descriptor *d, const struct ratelimit_value *v)
+{
+	for (uint32_t i = 0; i < d->n; i++) {
+		const struct tg_ratelimit_action *a = &l->actions[i];
+		uint8_t net[18] = {a->v4_len, a->v6_len};
+
+		if (!d->entries[i].any)
+			continue;
+		if (!ratelimit_is_address(a)) {
+			h = tg_quota_hash(q, h, v[i].text.p, v[i].text.n);
+			continue;
+		}
+		memcpy(net + 2, v[i].ip.b, 16);
+		h = tg_quota_hash(q, h, net, sizeof(net));
+	}
+	return h;
+}
+
+static void put_number(struct tg_quota_text *t, uint32_t v)
+{
+	uint8_t b[10];
+	uint32_t at = sizeof(b);
+
+	do
+		b[--at] = (uint8_t)('0' + v % 10);
+	while (v /= 10);
+	tg_quota_text_raw(t, tg_view_of(b + at, sizeof(b) - at));
+}
+
+static void put_address(struct tg_quota_text *t, const struct tg_ratelimit_action *a,
+	const struct ratelimit_value *v)
+{
+	char text[TG_ADDR_TEXT];
+
+	tg_quota_text_raw(t, tg_view_str(tg_ip_format(&v->ip, text)));
+	if (a->kind != TG_RATELIMIT_MASKED_ADDRESS)
+		return;
+	tg_quota_text_raw(t, TG_VIEW("/"));
+	put_number(t, tg_ip_is_v4(&v->ip) ? a->v4_len : a->v6_len);
+}
+
+/* domain|key=value|key=value|seconds of a window */
+static struct tg_view text_of(struct tg_quota_text *t, const struct gl_conf *c,
+	const struct tg_ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct ratelimit_value *v)
+{
+	*t = (struct tg_quota_text){0};
+	tg_quota_text_add(t, c->in->domain);
+	for (uint32_t i = 0; i < d->n; i++) {
+		tg_quota_text_raw(t, TG_VIEW("|"));
+		tg_quota_text_add(t, d->entries[i].key);
+		tg_quota_text_raw(t, TG_VIEW("="));
+		if (ratelimit_is_address(&l->actions[i]))
+			put_address(t, &l->actions[i], &v[i]);
+		else
+			tg_quota_text_add(t, v[i].text);
+	}
+	tg_quota_text_raw(t, TG_VIEW("|"));
+	put_number(t, d->quota.seconds);
+	return tg_quota_text_end(t);
+}
+
+/* --- taking ------------------------------------------------------------------------------------
+ */
+
+enum outcome { PASSED, OVER, FAILED, WAITS };
+
+static void note(struct gl_state *s, const struct tg_quota *q, const struct tg_quota_rate *r,
+	uint32_t left, uint64_t now)
+{
+	if (s->known && s->left <= left)
+		return;
+	s->known = true;
+	s->limit = r->limit;
+	s->left = left;
+	s->seconds = r->seconds;
+	s->reset = q && r->limit ? tg_quota_reset(q, r, now) : RATELIMIT_SEC * r->seconds;
+}
+
+static void leave(const struct tg_filter *f, struct tg_exchange *ex)
+{
+	struct gl_state *s = tg_filter_state(f, ex);
+
+	if (s->in)
+		tg_quota_leave(*((const struct gl_conf *)f->conf)->in->quota, s->at);
+	s->in = false;
+}
+
+static void want(const struct tg_filter *f, struct tg_exchange *ex, const struct ratelimit_limit *l,
+	const struct tg_ratelimit_descriptor *d, const struct ratelimit_value *v)
+{
+	const struct gl_conf *c = f->conf;
+	struct gl_state *s = tg_filter_state(f, ex);
+	struct tg_quota *q = *c->in->quota;
+	struct tg_quota_text t;
+
+	if (s->wanted && !tg_quota_lost(q, ex->worker, s->place))
+		return;
+	s->place = tg_quota_want(q, ex->worker, s->hash, &d->quota, text_of(&t, c, l->in, d, v));
+	s->wanted = true;
+}
+
+/* No token is here; unknown: nor is the key. */
+static enum outcome wait_for(const struct tg_filter *f, struct tg_exchange *ex, bool unknown,
+	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct ratelimit_value *v)
+{
+	const struct gl_conf *c = f->conf;
+	struct gl_state *s = tg_filter_state(f, ex);
+
+	if (!c->in->timeout) {
+		want(f, ex, l, d, v);
+		return OVER;
+	}
+	if (!s->waits) {
+		s->waits = true;
+		s->since = ex->now;
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_WAITED);
+	} else if (ex->now - s->since >= c->in->timeout) {
+		return FAILED;
+	}
+	if (unknown) {
+		want(f, ex, l, d, v);
+	} else {
+		s->at = tg_quota_enter(*c->in->quota, s->hash);
+		s->in = s->at != TG_QUOTA_NOWHERE;
+	}
+	ex->wake_at = ex->now + LOOK;
+	if (ex->wake_at > s->since + c->in->timeout)
+		ex->wake_at = s->since + c->in->timeout;
+	return WAITS;
+}
+
+static enum outcome take(const struct tg_filter *f, struct tg_exchange *ex,
+	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct ratelimit_value *v)
+{
+	const struct gl_conf *c = f->conf;
+	struct gl_state *s = tg_filter_state(f, ex);
+	struct tg_quota *q = *c->in->quota;
+	enum tg_quota_answer a;
+	enum outcome o = FAILED;
+	uint32_t left = 0;
+
+	if (d->unlimited)
+		return PASSED;
+	if (!d->quota.limit) {
+		o = OVER;
+	} else if (q) {
+		leave(f, ex);
+		s->hash = hash_of(q, c->seeds[d - c->in->descriptors], l->in, d, v);
+		a = tg_quota_take(q, s->hash, &d->quota, ex->now, &left);
+		switch (a) {
+		case TG_QUOTA_GIVEN:
+			o = PASSED;
+			break;
+		case TG_QUOTA_OVER:
+			o = OVER;
+			break;
+		case TG_QUOTA_AWAY:
+			break;
+		default:
+			o = wait_for(f, ex, a == TG_QUOTA_UNKNOWN, l, d, v);
+		}
+	}
+	if (o == PASSED || o == OVER)
+		note(s, q, &d->quota, left, ex->now);
+	if (o == OVER && d->shadow) {
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_SHADOW);
+		return PASSED;
+	}
+	return o;
+}
+
+/* Goes on with the limit that it waited for. */
+static enum outcome within_limits(
+	const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m)
+{
+	const struct gl_conf *c = f->conf;
+	struct gl_state *s = tg_filter_state(f, ex);
+	struct ratelimit_value v[TG_RATELIMIT_ENTRIES_MAX];
+
+	for (; s->next < c->in->n_limits; s->next++, s->waits = s->wanted = false) {
+		const struct ratelimit_limit *l = &c->limits[s->next];
+		const struct tg_ratelimit_descriptor *d =
+			ratelimit_find(l, c->in->descriptors, ex, m, v);
+		enum outcome o = d ? take(f, ex, l, d, v) : PASSED;
+
+		if (o == FAILED && !c->in->failure_mode_deny)
+			s->failed = true;
+		else if (o != PASSED)
+			return o;
+	}
+	return s->failed ? FAILED : PASSED;
+}
+
+/* --- hooks -------------------------------------------------------------------------------------
+ */
+
+static bool concerns(const struct tg_ratelimit_global_in *in, const struct tg_msg *m)
+{
+	const struct tg_field *field;
+	bool internal;
+
+	if (tg_likely(in->request_type == TG_RATELIMIT_BOTH))
+		return true;
+	field = tg_msg_find_name(m, TG_VIEW("x-envoy-internal"), NULL);
+	internal = field && tg_view_eq(field->value, TG_VIEW("true"));
+	return internal == (in->request_type == TG_RATELIMIT_INTERNAL);
+}
+
+static enum tg_verdict over(const struct tg_filter *f, struct tg_exchange *ex)
+{
+	static const struct tg_field limited = {
+		.name = TG_VIEW_OF("x-envoy-ratelimited"), .value = TG_VIEW_OF("true")};
+	static const struct tg_view after = TG_VIEW_OF("retry-after");
+	const struct tg_ratelimit_global_in *in = ((const struct gl_conf *)f->conf)->in;
+	const struct gl_state *s = tg_filter_state(f, ex);
+	struct tg_field *fields = tg_arena_alloc(ex->arena, 2 * (uint32_t)sizeof(*fields));
+	struct tg_view seconds = ratelimit_number(ex, ratelimit_seconds(s->reset));
+	uint32_t n = 0;
+
+	ex->reply.status = in->status;
+	ex->reply.flags = TG_FLAG(RL);
+	ex->reply.why = TG_WHY_req_rate_limited;
+	ex->reply.details = TG_VIEW("request_rate_limited");
+	if (!fields || !seconds.p) /* refused all the same */
+		return TG_REPLY;
+	fields[n++] = (struct tg_field){.name = after, .value = seconds};
+	if (!in->no_envoy_header)
+		fields[n++] = limited;
+	ex->reply.fields = fields;
+	ex->reply.n_fields = n;
+	return TG_REPLY;
+}
+
+static enum tg_verdict away(const struct tg_filter *f, struct tg_exchange *ex)
+{
+	const struct tg_ratelimit_global_in *in = ((const struct gl_conf *)f->conf)->in;
+
+	if (!in->failure_mode_deny)
+		return TG_PASS;
+	ex->reply.status = in->status_on_error;
+	ex->reply.flags = TG_FLAG(RLSE);
+	ex->reply.why = TG_WHY_req_rate_limit_error;
+	ex->reply.details = TG_VIEW("rate_limiter_error");
+	return TG_REPLY;
+}
+
+static enum tg_verdict on_request(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
+{
+	if (!concerns(((const struct gl_conf *)f->conf)->in, m))
+		return TG_PASS;
+	switch (within_limits(f, ex, m)) {
+	case PASSED:
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_OK);
+		return TG_PASS;
+	case OVER:
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_OVER);
+		return over(f, ex);
+	case WAITS:
+		return TG_WAIT;
+	default:
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_ERROR);
+		if (away(f, ex) == TG_REPLY)
+			return TG_REPLY;
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_ALLOWED);
+		return TG_PASS;
+	}
+}
+
+static void on_end(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_outcome *o)
+{
+	(void)o;
+	leave(f, ex);
+}
+
+/* "10, 10;w=60": the limit, and of how many seconds it is
+ * (draft-ietf-httpapi-ratelimit-headers-03). */
+static struct tg_view policy(struct tg_exchange *ex, const struct gl_state *s)
+{
+	struct tg_view n = ratelimit_number(ex, s->limit), w = ratelimit_number(ex, s->seconds);
+	uint8_t *text = tg_arena_alloc(ex->arena, 32), *p = text;
+
+	if (!n.p || !w.p || !text)
+		return TG_VIEW_NONE;
+	p = (uint8_t *)mempcpy(p, n.p, n.n);
+	p = (uint8_t *)mempcpy(p, ", ", 2);
+	p = (uint8_t *)mempcpy(p, n.p, n.n);
+	p = (uint8_t *)mempcpy(p, ";w=", 3);
+	p = (uint8_t *)mempcpy(p, w.p, w.n);
+	return tg_view_of(text, (size_t)(p - text));
+}
+
+static enum tg_verdict on_response(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
+{
+	static const struct tg_view names[HEADERS_MAX] = {TG_VIEW_OF("x-ratelimit-limit"),
+		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
+	const struct tg_ratelimit_global_in *in = ((const struct gl_conf *)f->conf)->in;
+	const struct gl_state *s = tg_filter_state(f, ex);
+	struct tg_view values[HEADERS_MAX];
+
+	if (!in->x_ratelimit_headers || !s->known)
+		return TG_PASS;
+	values[0] = policy(ex, s);
+	values[1] = ratelimit_number(ex, s->left);
+	values[2] = ratelimit_number(ex, ratelimit_seconds(s->reset));
+	for (uint32_t i = 0; i < HEADERS_MAX; i++)
+		if (values[i].p) /* without room for them the response goes without */
+			tg_msg_add(m, TG_FIELD_UNKNOWN, names[i], values[i]);
+	return TG_PASS;
+}
+
+/* --- dry runs ----------------------------------------------------------------------------------
+ */
+
+static enum tg_verdict look(const struct tg_filter *f, struct tg_exchange *ex,
+	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct ratelimit_value *v, struct tg_explain *x)
+{
+	const struct gl_conf *c = f->conf;
+	const struct tg_quota *q = *c->in->quota;
+	const struct tg_bucket_rate rate = {
+		d->quota.limit, d->quota.limit, d->quota.seconds * RATELIMIT_SEC};
+	uint32_t here = 0, left = d->quota.limit;
+	char what[256];
+
+	ratelimit_describe(l, d, v, what, sizeof(what));
+	if (d->unlimited) {
+		x->say(x, "%s: unlimited", what);
+		return TG_PASS;
+	}
+	if (q && d->quota.limit)
+		tg_quota_look(q, hash_of(q, c->seeds[d - c->in->descriptors], l->in, d, v),
+			&d->quota, ex->now, &here, &left);
+	note(tg_filter_state(f, ex), q, &d->quota, left, ex->now);
+	x->limit(x, what, left, &rate, ((const struct gl_state *)tg_filter_state(f, ex))->reset);
+	x->say(x, "%u of them leased to this node", here);
+	if (!here && left && (!q || !tg_quota_is_here(q))) {
+		x->say(x, "Redis is away: failure_mode_deny is %s",
+			c->in->failure_mode_deny ? "true" : "false");
+		return away(f, ex);
+	}
+	if (left || d->shadow)
+		return TG_PASS;
+	return over(f, ex);
+}
+
+static enum tg_verdict explain(
+	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m, struct tg_explain *x)
+{
+	const struct gl_conf *c = f->conf;
+	struct ratelimit_value v[TG_RATELIMIT_ENTRIES_MAX];
+	enum tg_verdict verdict = TG_PASS;
+
+	if (!concerns(c->in, m)) {
+		x->say(x, "request_type is another");
+		return TG_PASS;
+	}
+	for (uint32_t i = 0; i < c->in->n_limits && verdict == TG_PASS; i++) {
+		const struct tg_ratelimit_descriptor *d =
+			ratelimit_find(&c->limits[i], c->in->descriptors, ex, m, v);
+
+		if (d)
+			verdict = look(f, ex, &c->limits[i], d, v, x);
+	}
+	return verdict;
+}
+
+const struct tg_filter_ops tg_ratelimit_global_http = {
+	.name = "ratelimit",
+	.conf_size = sizeof(struct gl_conf),
+	.exch_size = sizeof(struct gl_state),
+	.n_counters = TG_RATELIMIT_GLOBAL_COUNTERS,
+	.counters = counters,
+	.compile = compile,
+	.on_request = on_request,
+	.on_response = on_response,
+	.on_end = on_end,
+	.explain = explain,
+};
