@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Faults on purpose, from HTTP down to TCP, and limits, on two workers. Where chance decides, the bounds are six
 standard deviations: a run in half a billion misses them."""
+import json
 import math
 import re
 import socket
@@ -29,6 +30,7 @@ listeners: (
                  descriptors: ( { entries: ( { key = "spiffe_id"; } );
                                   token_bucket: { max_tokens = 2; fill_interval = "24h"; }; } ); } ); },
   { name = "mesh2"; address = "10.77.1.1:444"; virtual_hosts = ["main"];
+    request_headers_to_add: ( { header: { key = "x-sni"; value = "%REQUESTED_SERVER_NAME%"; }; } );
     tls: { certificate = "server.crt"; private_key = "server.key"; client_ca = "ca.crt"; }; },
   { name = "conns"; address = "10.77.1.1:82"; virtual_hosts = ["main"];
     connection_rate_limit: { token_bucket: { max_tokens = 5; fill_interval = "24h"; }; }; },
@@ -352,6 +354,20 @@ def connected(lab, addr, n):
     for s in socks:
         s.close()
     return len(socks)
+
+
+@case
+def server_name_in_a_field_is_a_name_or_nothing(lab):
+    """A server name is the client's word, and any bytes."""
+    ctx = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    ctx.check_hostname = False
+    ctx.load_verify_locations(f'{lab.dir}/ca.crt')
+    for name, want in ((b'shop.test', ['shop.test']), (b'shop.test\r\nx-evil: 1', []), (b'a b', [])):
+        sock = ctx.wrap_socket(lab.connect((GATE4, 444)), server_hostname=name)
+        with Client(sock) as c:
+            seen = json.loads(c.ask(request('GET', '/see?sni', 'x')).body)['fields']
+        equal([v for k, v in seen if k.lower() == 'x-sni'], want, name)
+        check(not [k for k, v in seen if k.lower() == 'x-evil'], seen)
 
 
 @case

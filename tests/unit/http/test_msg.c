@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <tidegate/edit.h>
 #include <tidegate/err.h>
 
 #include "../tgtest.h"
@@ -304,8 +305,37 @@ static void round_trip(void)
 	}
 }
 
+/* However many there are, whoever frames the message finds room for eight fields behind them. */
+static void edits_leave_room(void)
+{
+	static const struct tg_piece one = {.kind = TG_PIECE_TEXT, .text = TG_VIEW_OF("1")};
+	struct tg_field_add add[80];
+	struct tg_arena_source source;
+	struct tg_arena arena;
+
+	CU_ASSERT_EQUAL_FATAL(tg_arena_source_init(&source, 8192, 4, 72 * 1024, 2), 0);
+	tg_arena_init(&arena, &source, 1 << 18);
+	for (uint32_t i = 0; i < 80; i++)
+		add[i] = (struct tg_field_add){
+			TG_VIEW("x-many"), 0, TG_APPEND_IF_EXISTS_OR_ADD, false, 1, &one};
+	for (uint32_t n = 1; n <= 80; n++) {
+		struct tg_edits e = {0, n, NULL, add};
+		struct tg_field fields[CAP];
+		struct tg_msg m = {.fields = fields, .field_cap = CAP};
+
+		CU_ASSERT_TRUE(tg_edit(&e, &m, &arena, NULL, NULL));
+		CU_ASSERT_EQUAL(m.n_fields, n);
+		for (int i = 0; i < 8; i++)
+			CU_ASSERT_EQUAL(tg_msg_add(&m, TG_FIELD_UNKNOWN, TG_VIEW("x-framing"),
+						TG_VIEW("1")),
+				0);
+		tg_arena_reset(&arena);
+	}
+	tg_arena_source_fini(&source);
+}
+
 TG_TEST_MAIN("http messages", {"field_ids", field_ids}, {"methods", methods},
 	{"finding_and_editing", finding_and_editing}, {"hop_by_hop", hop_by_hop},
 	{"hop_by_hop_never_takes_framing", hop_by_hop_never_takes_framing},
 	{"writing_requests", writing_requests}, {"writing_responses", writing_responses},
-	{"framing", framing}, {"round_trip", round_trip})
+	{"framing", framing}, {"edits leave room", edits_leave_room}, {"round_trip", round_trip})

@@ -417,6 +417,53 @@ static void mirror_that_hangs(void)
 	bench_end();
 }
 
+/* Two copies for a cluster of one connection, which the second one has, as the first one's was
+ * lost. Neither can follow: the end of the second gives its connection to the first, whose dialling
+ * fails, so that it ends within the end of the other. */
+static void mirror_that_ends_within_the_end_of_another(void)
+{
+	static struct tg_mirror two[2];
+	static const struct tg_route_action twice = {.status = 503, .n_mirrors = 2, .mirrors = two};
+	static char body[60001];
+	struct bench_peer *c;
+	struct tg_cluster *m;
+
+	bench_start(1 << 16);
+	m = &b.snap->clusters[2];
+	two[0] = two[1] = (struct tg_mirror){m, TG_FRACTION_WHOLE};
+	memset(m->stats, 0, sizeof(*m->stats));
+	m->thresholds[TG_PRIORITY_DEFAULT].max[TG_RES_CX] = 1;
+	tg_breaker_adopt(tg_breakers_get(b.breakers, m->name), m, 0);
+	bench_route()->action = &twice;
+	c = bench_client(0);
+	b.connect_hangs = true;
+	bench_send(
+		c, "POST /api/x HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 60000\r\n\r\n");
+	tg_ready_raise(&b.ready, b.dialled[0], TG_EV_OPEN);
+	bench_run();
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 2);
+	b.connect_hangs = false;
+	tg_memconn_deaf(b.origin[1]->conn);
+	tg_ready_raise(&b.ready, b.dialled[1], TG_EV_OPEN);
+	bench_run();
+	tg_conn_finish(b.origin[1]->conn);
+	bench_run();
+	bench_reset(b.origin[1]);
+	bench_run();
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 3);
+	b.origin[2]->hold = true;
+	b.connect_error = TG_ENOPORT;
+	memset(body, 'x', sizeof(body) - 1);
+	bench_send(c, body);
+	CU_ASSERT_EQUAL(b.core.http_exchanges, 1);
+	CU_ASSERT_EQUAL(m->stats[0].mirror_rq_total, 2);
+	CU_ASSERT_EQUAL(m->stats[0].mirror_rq_dropped, 1);
+	CU_ASSERT_EQUAL(strlen(strstr(bench_got(b.origin[0]), "\r\n\r\n")), 4 + 60000);
+	bench_send(b.origin[0], OK5);
+	CU_ASSERT(has(bench_got(c), "\r\n\r\nhello"));
+	bench_end();
+}
+
 /* Half a request is none: with the client gone, the mirror's is cut. */
 static void mirror_of_a_cut_request(void)
 {
@@ -466,5 +513,7 @@ TG_TEST_MAIN("routes", {"redirects", redirects},
 	{"direct response", direct}, {"cluster by field", cluster_by_field},
 	{"weighted clusters", weighted}, {"mirror: not waited for", mirror_is_not_waited_for},
 	{"mirror: body", mirror_gets_the_body}, {"mirror: hangs", mirror_that_hangs},
+	{"a mirror that ends within the end of another",
+		mirror_that_ends_within_the_end_of_another},
 	{"mirror: cut request", mirror_of_a_cut_request},
 	{"mirror: not there", mirror_that_is_not_there})
