@@ -152,16 +152,24 @@ static void check_weighted(struct check *k, const struct raw_action *a)
 			k->who, a->total_weight, (uint32_t)sum);
 }
 
-static void check_mirrors(struct check *k, const struct raw_action *a)
+static void check_mirrors(struct check *k, const struct raw_list *l)
 {
-	const struct raw_mirror *m = a->mirrors.items;
+	const struct raw_mirror *m = l->items;
 
-	for (uint32_t i = 0; i < a->mirrors.n; i++)
+	for (uint32_t i = 0; i < l->n; i++)
 		refer(k, &m[i].h, m[i].cluster);
-	if (a->mirrors.n > TG_MIRRORS_MAX)
-		cfg_error(k->c, cfg_line_of(a->mirrors.at),
+	if (l->n > TG_MIRRORS_MAX)
+		cfg_error(k->c, cfg_line_of(l->at),
 			"%s: at most %d request_mirror_policies are possible, here are %u", k->who,
-			TG_MIRRORS_MAX, a->mirrors.n);
+			TG_MIRRORS_MAX, l->n);
+}
+
+void cfg_check_mirrors(
+	struct cfg *c, const struct raw_list *l, const struct cfg_index *clusters, const char *who)
+{
+	struct check k = {.c = c, .who = who, .clusters = clusters};
+
+	check_mirrors(&k, l);
 }
 
 static void check_host(struct check *k, const struct raw_head *h, const char *key, const char *s)
@@ -218,7 +226,7 @@ static void check_forward(struct check *k, const struct raw_action *a)
 	refer(k, &a->h, a->cluster);
 	check_name(k, &a->h, "cluster_header", a->cluster_header);
 	check_weighted(k, a);
-	check_mirrors(k, a);
+	check_mirrors(k, &a->mirrors);
 	check_path_text(k, &a->h, "prefix_rewrite", a->prefix, false);
 	check_rewrite(k, &a->path, "regex_rewrite");
 	check_host(k, &a->h, "host_rewrite_literal", a->host);
@@ -349,8 +357,8 @@ static bool compile_mirrors(
 	return m != NULL;
 }
 
-static bool compile_forward(
-	const struct compile *k, const struct raw_action *raw, struct tg_route_action *a)
+static bool compile_forward(const struct compile *k, const struct raw_action *raw,
+	const struct raw_list *mirrors, struct tg_route_action *a)
 {
 	a->kind = TG_ACTION_CLUSTER;
 	a->status = (uint16_t)raw->not_found;
@@ -366,7 +374,7 @@ static bool compile_forward(
 	a->host_field = text(raw->host_field);
 	a->host_path = rewrite(k->c, &raw->host_path);
 	a->append_x_forwarded_host = raw->append_x_forwarded_host;
-	return compile_mirrors(k, &raw->mirrors, a);
+	return compile_mirrors(k, mirrors, a);
 }
 
 static void compile_redirect(
@@ -381,24 +389,26 @@ static void compile_redirect(
 }
 
 /* A cluster, and nothing else. */
-static bool is_plain(const struct raw_route *r)
+static bool is_plain(const struct raw_route *r, const struct raw_list *mirrors)
 {
 	const struct raw_action *a = &r->action;
 
 	return a->cluster && !a->prefix && !a->path.h.at && !a->host && !a->host_field &&
-	       !a->host_path.h.at && !a->mirrors.n && !r->request.add.n && !r->request.remove.n &&
+	       !a->host_path.h.at && !mirrors->n && !r->request.add.n && !r->request.remove.n &&
 	       !r->response.add.n && !r->response.remove.n;
 }
 
-bool cfg_compile_action(struct cfg *c, const struct raw_route *raw, const struct cfg_index *index,
-	const struct tg_cluster *clusters, struct tg_route *r)
+bool cfg_compile_action(struct cfg *c, const struct raw_vhost *v, const struct raw_route *raw,
+	const struct cfg_index *index, const struct tg_cluster *clusters, struct tg_route *r)
 {
+	/* The virtual host's are for routes that have none. */
+	const struct raw_list *mirrors = raw->action.mirrors.n ? &raw->action.mirrors : &v->mirrors;
 	struct compile k = {c, index, clusters};
 	struct tg_route_action *a;
 
 	if (raw->action.cluster)
 		r->cluster = cluster(&k, raw->action.cluster);
-	if (is_plain(raw))
+	if (is_plain(raw, mirrors))
 		return true;
 	a = cfg_need(c, c->keep, sizeof(*a));
 	if (!a)
@@ -412,7 +422,7 @@ bool cfg_compile_action(struct cfg *c, const struct raw_route *raw, const struct
 		a->kind = TG_ACTION_DIRECT;
 		a->status = (uint16_t)raw->direct.status;
 		a->body = text(raw->direct.body);
-	} else if (!compile_forward(&k, &raw->action, a)) {
+	} else if (!compile_forward(&k, &raw->action, mirrors, a)) {
 		return false;
 	}
 	return !c->no_memory;

@@ -369,6 +369,8 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 		cfg_check_retry(c, &v[i].retry, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
 		cfg_check_edits(c, &v[i].request, &v[i].response,
 			cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
+		cfg_check_mirrors(
+			c, &v[i].mirrors, &p.clusters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
 		cfg_check_filters(
 			c, &v[i].filters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts), false, true);
 		for (uint32_t k = 0; k < v[i].routes.n; k++)

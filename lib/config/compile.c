@@ -114,10 +114,11 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
 }
 
-static bool compile_route(struct compile *k, const struct raw_route *raw, struct tg_route *r)
+static bool compile_route(struct compile *k, const struct raw_vhost *v, const struct raw_route *raw,
+	struct tg_route *r)
 {
 	r->name = raw->name ? raw->name : "";
-	if (!cfg_compile_action(k->c, raw, &k->clusters, k->s->clusters, r))
+	if (!cfg_compile_action(k->c, v, raw, &k->clusters, k->s->clusters, r))
 		return false;
 	r->timeout = raw->action.timeout;
 	r->priority = raw->action.priority;
@@ -160,7 +161,7 @@ static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct
 			cfg_given(&cfg_route, &routes[i].h, "per_request_buffer_limit_bytes")
 				? routes[i].buffer_limit
 				: raw->buffer_limit;
-		if (!compile_route(k, &routes[i], r))
+		if (!compile_route(k, raw, &routes[i], r))
 			return false;
 	}
 	return tg_vhost_compile(v, cfg_alloc, k->c->keep) == 0;

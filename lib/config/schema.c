@@ -386,6 +386,9 @@ static const struct cfg_key vhost_keys[] = {
 		.group = &cfg_route,
 		.example = "( { match: { prefix = \"/\"; }; route: { cluster = \"v1\"; }; } )",
 		.doc = "in order; a request that none matches is answered 404"),
+	KEY(raw_vhost, mirrors, "request_mirror_policies", .type = CFG_GROUPS, .flags = CFG_TOLD,
+		.group = &cfg_mirror, .example = "( { cluster = \"v2\"; } )",
+		.doc = "clusters that get copies, for routes that have none of their own"),
 	END};
 
 static const struct cfg_key budget_keys[] = {
@@ -672,7 +675,7 @@ static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"liste
 	{"internal_address_config"}, {"weighted_clusters", "cluster"},
 	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
 static const struct cfg_refused refused_vhost[] = {{"hedge_policy"}, {"rate_limits"}, {"cors"},
-	{"request_mirror_policies"}, {"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
+	{"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
 static const struct cfg_refused refused_route[] = {{"decorator"}, {"tracing"},
 	{"typed_per_filter_config"}, {"metadata"}, {"action", "route"},
 	{"non_forwarding_action", "route"}, {NULL}};

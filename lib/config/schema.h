@@ -366,7 +366,7 @@ struct raw_route {
 struct raw_vhost {
 	struct raw_head h;
 	const char *name;
-	struct raw_list domains, routes, filters;
+	struct raw_list domains, routes, filters, mirrors;
 	struct raw_retry retry;
 	bool count_in_request, count_in_response;
 	uint32_t buffer_limit;
@@ -555,8 +555,11 @@ const struct tg_edits *cfg_compile_edits(struct cfg *c, const struct raw_edits *
 extern const struct cfg_group cfg_weighted, cfg_regex_rewrite, cfg_redirect, cfg_direct, cfg_mirror;
 void cfg_check_action(struct cfg *c, const struct raw_route *r, const struct cfg_index *clusters);
 /* Into r's action and cluster. clusters: the snapshot's. */
-bool cfg_compile_action(struct cfg *c, const struct raw_route *raw, const struct cfg_index *index,
-	const struct tg_cluster *clusters, struct tg_route *r);
+bool cfg_compile_action(struct cfg *c, const struct raw_vhost *v, const struct raw_route *raw,
+	const struct cfg_index *index, const struct tg_cluster *clusters, struct tg_route *r);
+/* Of a virtual host. */
+void cfg_check_mirrors(
+	struct cfg *c, const struct raw_list *l, const struct cfg_index *clusters, const char *who);
 
 /* match.c */
 void cfg_check_match(struct cfg *c, const struct raw_match *m);

@@ -148,5 +148,6 @@ TG_TEST_MAIN("config", {"durations", durations}, {"sizes", sizes},
 	{"snapshot: routes", snapshot_routes}, {"snapshot: matches", snapshot_matches},
 	{"snapshot: breakers", snapshot_breakers}, {"snapshot: retries", snapshot_retries},
 	{"snapshot: balancers", snapshot_balancers}, {"snapshot: relative paths", snapshot_paths},
-	{"snapshot: statistics", snapshot_stats}, {"snapshot: static differences", snapshot_diff},
-	{"filter chains", filter_chains})
+	{"snapshot: mirrors of virtual hosts", snapshot_mirrors},
+	{"snapshot: Redis", snapshot_service}, {"snapshot: statistics", snapshot_stats},
+	{"snapshot: static differences", snapshot_diff}, {"filter chains", filter_chains})

@@ -374,6 +374,69 @@ void snapshot_stats(void)
 	tg_stats_destroy(stats);
 }
 
+#define NET "ports: ( { name = \"p\"; device = \"d\"; addresses = [\"10.0.0.1/24\"]; } );"
+#define CLUSTER(name) "{ name = \"" name "\"; endpoints: ( { address = \"10.0.0.2:1\"; } ); }"
+
+/* Name of the only mirror of the first virtual host's route; "" where it has none. */
+static const char *mirror_of(const struct tg_snapshot *s, uint32_t route)
+{
+	const struct tg_route_action *a = s->vhosts[0].routes[route].action;
+
+	if (!a || !a->n_mirrors)
+		return "";
+	CU_ASSERT_EQUAL(a->n_mirrors, 1);
+	return a->mirrors[0].cluster->name;
+}
+
+void snapshot_mirrors(void)
+{
+	struct tg_snapshot *s =
+		parse(NET "clusters: ( " CLUSTER("c") ", " CLUSTER("m") ", " CLUSTER(
+			"n") " );"
+			     "virtual_hosts: ( { name = \"v\"; domains = [\"*\"];"
+			     "  request_mirror_policies: ( { cluster = \"m\"; } ); routes: ("
+			     "  { match: { path = \"/a\"; }; route: { cluster = \"c\"; }; },"
+			     "  { match: { path = \"/b\"; }; route: { cluster = \"c\";"
+			     "    request_mirror_policies: ( { cluster = \"n\"; } ); }; },"
+			     "  { match: { path = \"/d\"; }; direct_response: { status = 200; }; } "
+			     "); },"
+			     "  { name = \"w\"; domains = [\"w\"]; routes: ("
+			     "  { match: { path = \"/a\"; }; route: { cluster = \"c\"; }; } ); } "
+			     ");");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_STRING_EQUAL(mirror_of(s, 0), "m");
+	CU_ASSERT_STRING_EQUAL(mirror_of(s, 1), "n");
+	CU_ASSERT_STRING_EQUAL(mirror_of(s, 2), "");
+	CU_ASSERT_PTR_NULL(s->vhosts[1].routes[0].action);
+	tg_snapshot_free(s);
+}
+
+/* What is shown of the text has no password. */
+void snapshot_service(void)
+{
+	struct tg_snapshot *s = parse(
+		NET "rate_limit_service: { address = \"[::1]:6379\"; user = \"me\";\n"
+		    "  password /* x */ = \"se\\\"cret\" # password\n \"two\"; database = 7; };");
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_TRUE(s->has_rate_limit_service);
+	CU_ASSERT_EQUAL(s->redis.address.port, 6379);
+	CU_ASSERT_STRING_EQUAL(s->redis.user, "me");
+	CU_ASSERT_STRING_EQUAL(s->redis.password, "se\"crettwo");
+	CU_ASSERT_EQUAL(s->redis.database, 7);
+	CU_ASSERT_EQUAL(s->quota_keys, 100000);
+	CU_ASSERT_PTR_NULL(strstr(s->source, "cret"));
+	CU_ASSERT_PTR_NULL(strstr(s->source, "two"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->source, "user = \"me\";\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(s->source, "database = 7;"));
+	tg_snapshot_free(s);
+	s = parse(NET);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_FALSE(s->has_rate_limit_service);
+	tg_snapshot_free(s);
+}
+
 /* full with one piece replaced. */
 static struct tg_snapshot *changed(const char *from, const char *to)
 {

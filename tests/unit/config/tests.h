@@ -18,6 +18,8 @@ void snapshot_retries(void);
 void snapshot_balancers(void);
 void snapshot_matches(void);
 void snapshot_paths(void);
+void snapshot_mirrors(void);
+void snapshot_service(void);
 void snapshot_stats(void);
 void snapshot_diff(void);
 void filter_chains(void);
