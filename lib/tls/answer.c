@@ -5,6 +5,7 @@
 #include <openssl/rsa.h>
 #include <openssl/sslerr.h>
 
+#include "admit.h"
 #include "internal.h"
 
 /* --- Certificate --------------------------------------------------------------------------------
@@ -44,15 +45,10 @@ static bool read_extensions(struct tg_hs *h, struct tg_view exts)
 }
 
 /* Whether this leaf has been verified before, and can be believed without being read again. */
-static bool is_known(struct tg_hs *h, struct tg_view der)
+static bool is_known(struct tg_hs *h, const uint8_t digest[TG_DIGEST])
 {
 	struct tg_facts *f = &h->f;
-	uint8_t digest[TG_DIGEST];
-	struct tg_hash hash;
 
-	tg_hash_init(&hash, false);
-	tg_hash_update(&hash, der.p, der.n);
-	tg_hash_final(&hash, digest);
 	if (f->now >= tg_crls_end(f->ctx->crls))
 		return false;
 	h->serve.known = tg_ident_known(f->w->idents, digest, f->ctx, f->now, &f->peer);
@@ -60,6 +56,26 @@ static bool is_known(struct tg_hs *h, struct tg_view der)
 		tg_ident_drop(f->w->idents, h->serve.known);
 		h->serve.known = NULL;
 	}
+	return h->serve.known;
+}
+
+/* Whether the leaf is good without OpenSSL being asked. list: what follows the leaf: its
+ * extensions, and any certificates. Extensions may still be wrong, and the handshake refused for
+ * that. */
+static bool is_good_alone(struct tg_hs *h, struct tg_view der, struct tg_view list)
+{
+	uint8_t digest[TG_DIGEST];
+	struct tg_hash hash;
+	struct tg_view exts;
+
+	tg_hash_init(&hash, false);
+	tg_hash_update(&hash, der.p, der.n);
+	tg_hash_final(&hash, digest);
+	if (is_known(h, digest))
+		return true;
+	if (!tg_take_whole(list, 2, &exts))
+		return false;
+	h->serve.known = tg_admit(&h->f, der, digest);
 	return h->serve.known;
 }
 
@@ -88,7 +104,7 @@ static bool read_list(struct tg_hs *h, struct tg_view list, STACK_OF(X509) * cha
 	while (list.n) {
 		if (!tg_take_vec(&list, 3, &der))
 			return tg_serve_refuse(h, SSL_AD_DECODE_ERROR, SSL_R_CERT_LENGTH_MISMATCH);
-		if (!(first && is_known(h, der)) && !read_der(h, der, chain))
+		if (!(first && is_good_alone(h, der, list)) && !read_der(h, der, chain))
 			return false;
 		if (first)
 			tg_serve_keep(&h->serve, der);

@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
 
+#include "admit.h"
 #include "internal.h"
 
 #define CA_NAMES_MAX 8192 /* bytes of names in a CertificateRequest; of more, none is sent */
@@ -264,7 +265,7 @@ static bool note_trust(struct making *k, uint32_t i, STACK_OF(X509) * all)
 			return false;
 		k->x->certs[k->x->n_certs - 1].pub.ca = true;
 	}
-	return true;
+	return tg_anchors_note(t, all);
 }
 
 static bool open_trust(struct making *k, struct tg_ctx_worker *w)
@@ -648,6 +649,7 @@ void tg_ctx_drop(struct tg_tls_ctx *x)
 	for (uint32_t i = 0; x->trust && i < x->n_trust; i++) {
 		free(x->trust[i].trust_domain);
 		free(x->trust[i].digest);
+		free(x->trust[i].anchor);
 	}
 	tg_crls_free(x->crls);
 	tg_ticket_wipe(&x->tickets);

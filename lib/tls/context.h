@@ -58,6 +58,7 @@ struct tg_trust {
 	char *trust_domain; /* NULL: `ca` where identities are not SPIFFE's */
 	uint32_t n;
 	uint8_t (*digest)[TG_DIGEST]; /* of each anchor's DER */
+	struct tg_anchor *anchor;     /* n; see admit.h */
 	bool crl;                     /* its chains are looked up in the revocation lists */
 };
 

@@ -70,6 +70,15 @@ uint32_t tg_exchange(const struct tg_tls_lib *lib, uint16_t group, struct tg_vie
 	return n;
 }
 
+bool tg_p256_holds(const struct tg_tls_lib *lib, const uint8_t *point)
+{
+	void *key = tg_spki_key(&lib->ec, point);
+
+	if (key)
+		lib->ec.free(key);
+	return key;
+}
+
 int tg_p256_verify(const struct tg_tls_lib *lib, const uint8_t *point, const uint8_t *digest,
 	uint32_t n, struct tg_view sig)
 {

@@ -13,6 +13,7 @@
 #include <tidegate/rng.h>
 
 #include "internal.h"
+#include "plain.h"
 
 #define IDLE_MAX 1024
 #define BUCKETS_MAX 65536u
@@ -32,7 +33,7 @@ struct ident {
 	} seen[TRUSTS];
 	char *subject, *pem;
 	char hash[2 * TG_DIGEST + 1];
-	char names[]; /* URIs, DNS names */
+	char names[]; /* URIs, DNS names; the subject where `subject` is NULL */
 };
 
 struct name {
@@ -117,24 +118,34 @@ static void print_hash(struct ident *i)
 	}
 }
 
-static void fill(struct ident *i, X509 *x, const struct tg_cert_names *n)
+/* names has them all; uris, dns_names: bytes; uri, dns: of the first of each. */
+static void fill(struct ident *i, uint32_t uris, uint32_t uri, uint32_t dns_names, uint32_t dns,
+	const uint8_t *point)
 {
 	struct tg_identity *id = &i->pub;
-	const uint8_t *point = tg_cert_point(x);
 
-	id->uris = tg_view_of(i->names, tg_cert_list(n, GEN_URI, i->names));
-	id->dns_names =
-		tg_view_of(i->names + id->uris.n, tg_cert_list(n, GEN_DNS, i->names + id->uris.n));
-	id->uri = tg_view_of(i->names, n->uri.n);
-	id->dns = tg_view_of(id->dns_names.p, n->dns.n);
-	if (i->kind == TG_IDENT_SVID || (i->kind == TG_IDENT_OWN && !tg_svid_fault(x, n)))
+	id->uris = tg_view_of(i->names, uris);
+	id->dns_names = tg_view_of(i->names + uris, dns_names);
+	id->uri = tg_view_of(i->names, uri);
+	id->dns = tg_view_of(id->dns_names.p, dns);
+	if (i->kind == TG_IDENT_SVID)
 		id->spiffe_id = id->uri;
 	print_hash(i);
 	id->hash = tg_view_of(i->hash, 2 * TG_DIGEST);
-	id->subject = tg_view_str(i->subject);
-	id->not_after = tg_cert_not_after(x);
 	if (point)
 		memcpy(i->point, point, sizeof(i->point));
+}
+
+static void fill_from(struct ident *i, X509 *x, const struct tg_cert_names *n)
+{
+	uint32_t uris = tg_cert_list(n, GEN_URI, i->names);
+
+	fill(i, uris, n->uri.n, tg_cert_list(n, GEN_DNS, i->names + uris), n->dns.n,
+		tg_cert_point(x));
+	if (i->kind == TG_IDENT_OWN && !tg_svid_fault(x, n))
+		i->pub.spiffe_id = i->pub.uri;
+	i->pub.subject = tg_view_str(i->subject);
+	i->pub.not_after = tg_cert_not_after(x);
 }
 
 static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum tg_ident_kind kind)
@@ -152,7 +163,7 @@ static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum t
 	i->kind = kind;
 	i->subject = tg_cert_subject(x);
 	if (i->subject) {
-		fill(i, x, &n);
+		fill_from(i, x, &n);
 	} else {
 		free(i);
 		i = NULL;
@@ -160,6 +171,53 @@ static struct ident *make_ident(X509 *x, const uint8_t digest[TG_DIGEST], enum t
 out:
 	tg_cert_names_free(&n);
 	ERR_clear_error();
+	return i;
+}
+
+/* As tg_cert_list(); *first: bytes of the first one, if there is one. */
+static uint32_t list_plain(const struct tg_plain *c, uint8_t type, char *to, uint32_t *first)
+{
+	struct tg_view names = c->names, v;
+	uint32_t bytes = 0;
+	uint8_t t;
+
+	*first = 0;
+	while (tg_plain_next(&names, &t, &v)) {
+		if (t != type)
+			continue;
+		if (!bytes)
+			*first = v.n;
+		if (to) {
+			memcpy(to + bytes, v.p, v.n);
+			to[bytes + v.n] = 0;
+		}
+		bytes += v.n + 1;
+	}
+	return bytes;
+}
+
+static struct ident *make_plain(
+	const struct tg_plain *c, const uint8_t digest[TG_DIGEST], enum tg_ident_kind kind)
+{
+	uint32_t uri, dns, uris = list_plain(c, TG_PLAIN_URI, NULL, &uri),
+			   dns_names = list_plain(c, TG_PLAIN_DNS, NULL, &dns), n_subject;
+	char subject[TG_PLAIN_SUBJECT_MAX], *to;
+	struct ident *i;
+
+	if (!tg_plain_text(c->subject, subject, &n_subject))
+		return NULL;
+	i = calloc(1, sizeof(*i) + uris + dns_names + n_subject + 1);
+	if (!i)
+		return NULL;
+	memcpy(i->digest, digest, TG_DIGEST);
+	i->kind = kind;
+	list_plain(c, TG_PLAIN_URI, i->names, &uri);
+	list_plain(c, TG_PLAIN_DNS, i->names + uris, &dns);
+	fill(i, uris, uri, dns_names, dns, c->point);
+	to = i->names + uris + dns_names;
+	memcpy(to, subject, n_subject + 1);
+	i->pub.subject = tg_view_of(to, n_subject);
+	i->pub.not_after = c->not_after;
 	return i;
 }
 
@@ -191,22 +249,34 @@ struct tg_identity *tg_ident_find(
 	return i ? hold(t, i) : NULL;
 }
 
-struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
-	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+/* i: NULL, or a new one. */
+static struct tg_identity *add(struct tg_ident_table *t, struct ident *i)
 {
-	struct tg_identity *id = tg_ident_find(t, digest, kind);
-	struct ident *i, **at;
+	struct ident **at;
 
-	if (id)
-		return id;
-	i = make_ident(x, digest, kind);
 	if (!i)
 		return NULL;
-	at = ident_bucket(t, digest);
+	at = ident_bucket(t, i->digest);
 	i->next = *at;
 	*at = i;
 	i->pub.refs = 1;
 	return &i->pub;
+}
+
+struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
+	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+{
+	struct tg_identity *id = tg_ident_find(t, digest, kind);
+
+	return id ? id : add(t, make_ident(x, digest, kind));
+}
+
+struct tg_identity *tg_ident_of_plain(struct tg_ident_table *t, const struct tg_plain *c,
+	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind)
+{
+	struct tg_identity *id = tg_ident_find(t, digest, kind);
+
+	return id ? id : add(t, make_plain(c, digest, kind));
 }
 
 bool tg_ident_keep_pem(struct tg_identity *id, X509 *x)

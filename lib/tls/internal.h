@@ -92,6 +92,7 @@ static inline struct tg_facts *tg_facts_of(const SSL *ssl)
  */
 
 struct tg_ident_table;
+struct tg_plain;
 struct tg_session_table;
 
 struct tg_hs_worker {
@@ -152,6 +153,9 @@ enum tg_ident_kind { TG_IDENT_PLAIN, TG_IDENT_SVID, TG_IDENT_OWN };
 /* The identity of x (digest: of its DER), made if need be; with a reference. NULL: no memory, or
  * the certificate cannot be read. */
 struct tg_identity *tg_ident_of(struct tg_ident_table *t, X509 *x,
+	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
+/* The same for a plain one, whose bytes are not needed any more. */
+struct tg_identity *tg_ident_of_plain(struct tg_ident_table *t, const struct tg_plain *c,
 	const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
 /* The same if it is there; NULL: it is not. */
 struct tg_identity *tg_ident_find(

@@ -39,15 +39,14 @@ static bool is_bound(const struct tg_session13 *t, enum tg_suite suite, const st
 	return CRYPTO_memcmp(want, binder.p, n) == 0;
 }
 
-/* The client of the ticket, from its certificate, which is read only if this worker does not know
- * it. */
-static struct tg_identity *identity_of(
-	struct tg_hs *hs, const struct tg_session13 *t, enum tg_ident_kind kind)
+/* The client of the ticket, from its certificate, whose digest is noted, and which is read only if
+ * this worker does not know it. */
+static struct tg_identity *identity_of(struct tg_hs *hs, const struct tg_session13 *t,
+	enum tg_ident_kind kind, uint8_t digest[TG_DIGEST])
 {
 	const struct tg_tls_lib *lib = hs->f.ctx->worker[hs->f.w->index].lib;
 	struct tg_ident_table *table = hs->f.w->idents;
 	bool pem = hs->f.ctx->conf->keep_pem;
-	uint8_t *digest = hs->f.peer.leaf;
 	const uint8_t *p = t->cert.p;
 	struct tg_identity *id;
 	struct tg_hash hash;
@@ -76,12 +75,14 @@ static bool recall_peer(
 	struct tg_hs *hs, const struct tg_session13 *t, const struct tg_ticket_says *says)
 {
 	struct tg_peer *p = &hs->f.peer;
+	uint8_t digest[TG_DIGEST];
 
 	if (!says->peer)
 		return true;
-	hs->serve.known = identity_of(hs, t, says->svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+	hs->serve.known = identity_of(hs, t, says->svid ? TG_IDENT_SVID : TG_IDENT_PLAIN, digest);
 	if (!hs->serve.known)
 		return false;
+	memcpy(p->leaf, digest, TG_DIGEST);
 	p->known = true;
 	p->svid = says->svid;
 	p->expires = says->expires;
