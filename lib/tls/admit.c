@@ -143,18 +143,18 @@ static bool is_within(int64_t now, int64_t from, int64_t to)
 /* A certificate that is its own issuer is another matter, and so is a leaf that is an anchor. */
 static bool is_signed(const struct tg_facts *f, const struct tg_plain *c, const struct tg_anchor *a)
 {
-	const struct tg_tls_lib *lib = f->ctx->worker[f->w->index].lib;
+	const struct tg_direct *d = &f->ctx->worker[f->w->index].lib->direct;
 	uint8_t digest[TG_HASH_MAX];
 	struct tg_hash hash;
 
 	if (!a->plain || !is_within(f->now, a->from, a->to) ||
 		!is_within(f->now, c->not_before, c->not_after) ||
-		!tg_plain_differ(c->subject, a->name) || !tg_p256_holds(lib, c->point))
+		!tg_plain_differ(c->subject, a->name) || !tg_p256_holds(d, c->point))
 		return false;
 	tg_hash_init(&hash, false);
 	tg_hash_update(&hash, c->signed_part.p, c->signed_part.n);
 	tg_hash_final(&hash, digest);
-	return tg_p256_verify(lib, a->point, digest, TG_DIGEST, c->signature) == 1;
+	return tg_p256_verify(d, a->point, digest, TG_DIGEST, c->signature) == 1;
 }
 
 /* As verify.c notes it. */

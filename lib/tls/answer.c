@@ -232,7 +232,8 @@ static int check_by_point(
 	tg_hash_init(&hash, false);
 	tg_hash_update(&hash, text.p, text.n);
 	tg_hash_final(&hash, digest);
-	return tg_p256_verify(h->f.ctx->worker[h->f.w->index].lib, point, digest, TG_DIGEST, sig);
+	return tg_p256_verify(
+		&h->f.ctx->worker[h->f.w->index].lib->direct, point, digest, TG_DIGEST, sig);
 }
 
 static bool check_proof(struct tg_hs *h, uint32_t id, struct tg_view rest)

@@ -17,7 +17,6 @@
 
 #include <stdatomic.h>
 
-#include <openssl/core_dispatch.h>
 #include <openssl/provider.h>
 #include <openssl/ssl.h>
 
@@ -25,31 +24,19 @@
 
 #include "cert.h"
 #include "crl.h"
+#include "direct.h"
 #include "material.h"
 #include "ticket.h"
 #include "workload.h"
-
-/* A key of P-256 without a point, and the default provider's functions for such keys and their
- * signatures. */
-struct tg_lib_ec {
-	void *p256;
-	OSSL_FUNC_keymgmt_dup_fn *dup;
-	OSSL_FUNC_keymgmt_set_params_fn *set_params;
-	OSSL_FUNC_keymgmt_free_fn *free;
-	OSSL_FUNC_signature_newctx_fn *sig_new;
-	OSSL_FUNC_signature_verify_init_fn *verify_init;
-	OSSL_FUNC_signature_verify_fn *verify;
-	OSSL_FUNC_signature_freectx_fn *sig_free;
-};
 
 /* What a worker's contexts live in; the store's, since it outlives them all. See library.c. */
 struct tg_tls_lib {
 	OSSL_LIB_CTX *full, *ctx, *bare;
 	OSSL_PROVIDER *base, *part, *none;
 	EVP_MD *sha256;
-	EVP_CIPHER *aes256_cbc;                /* for tickets */
-	EVP_PKEY_CTX *make_x25519, *make_p256; /* new keys for an exchange */
-	struct tg_lib_ec ec;                   /* see spki.c */
+	EVP_CIPHER *aes256_cbc;  /* for tickets */
+	EVP_PKEY_CTX *make_p256; /* new keys for an exchange */
+	struct tg_direct direct;
 };
 
 /* Certificates of one CA file or trust domain. Each is an anchor (RFC 5280 section 6.1.1 d),

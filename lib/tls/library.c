@@ -164,10 +164,8 @@ static int begin_provider(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *i
 
 static bool open_exchange(struct tg_tls_lib *l)
 {
-	l->make_x25519 = EVP_PKEY_CTX_new_from_name(l->ctx, "X25519", NULL);
 	l->make_p256 = EVP_PKEY_CTX_new_from_name(l->ctx, "EC", NULL);
-	return l->make_x25519 && EVP_PKEY_keygen_init(l->make_x25519) == 1 && l->make_p256 &&
-	       EVP_PKEY_keygen_init(l->make_p256) == 1 &&
+	return l->make_p256 && EVP_PKEY_keygen_init(l->make_p256) == 1 &&
 	       EVP_PKEY_CTX_set_group_name(l->make_p256, "P-256") == 1;
 }
 
@@ -182,7 +180,7 @@ bool tg_lib_open(struct tg_tls_lib *l)
 		return false;
 	fill_tables(l->base);
 	opening = l;
-	if (!enlist(l) || !tg_spki_open(l) ||
+	if (!enlist(l) || !tg_direct_open(&l->direct, l->base) ||
 		!OSSL_PROVIDER_add_builtin(l->ctx, "tidegate", begin_provider))
 		return false;
 	l->part = OSSL_PROVIDER_load(l->ctx, "tidegate");
@@ -195,7 +193,6 @@ void tg_lib_close(struct tg_tls_lib *l)
 {
 	EVP_MD_free(l->sha256);
 	EVP_CIPHER_free(l->aes256_cbc);
-	EVP_PKEY_CTX_free(l->make_x25519);
 	EVP_PKEY_CTX_free(l->make_p256);
 	if (l->part)
 		OSSL_PROVIDER_unload(l->part);
@@ -204,7 +201,7 @@ void tg_lib_close(struct tg_tls_lib *l)
 		OSSL_PROVIDER_unload(l->none);
 	OSSL_LIB_CTX_free(l->bare);
 	delist(l);
-	tg_spki_close(l);
+	tg_direct_close(&l->direct);
 	if (l->base)
 		OSSL_PROVIDER_unload(l->base);
 	OSSL_LIB_CTX_free(l->full);

@@ -22,11 +22,6 @@ extern const OSSL_DISPATCH tg_spki_functions[];
 /* The library whose default provider has this context; NULL: none. Any thread. */
 struct tg_tls_lib *tg_lib_of(const void *provider);
 
-/* Prepares what spki.c copies from: l->ec and l->p256. False: the library refuses. */
-bool tg_spki_open(struct tg_tls_lib *l);
-void tg_spki_close(struct tg_tls_lib *l);
-/* A key of the default provider's with that point of 65 bytes; NULL: it is none. */
-void *tg_spki_key(const struct tg_lib_ec *ec, const uint8_t *point);
 /* Of OSSL_FUNC_BIO_READ_EX, which the core hands to each provider alike. */
 void tg_spki_core(const OSSL_DISPATCH *in);
 

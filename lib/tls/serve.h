@@ -145,11 +145,6 @@ uint32_t tg_proof_text(const struct tg_sched *s, bool server, uint8_t out[static
  * many), and the secret with the client's, 32 bytes. 0: the share is no good, or no memory. */
 uint32_t tg_exchange(const struct tg_tls_lib *lib, uint16_t group, struct tg_view share,
 	uint8_t *own, uint8_t secret[static 32]);
-/* Whether 65 bytes are a point of P-256. */
-bool tg_p256_holds(const struct tg_tls_lib *lib, const uint8_t *point);
-/* Verifies an ECDSA signature by a point of P-256 (65 bytes). 1: good; 0: not; negative: error. */
-int tg_p256_verify(const struct tg_tls_lib *lib, const uint8_t *point, const uint8_t *digest,
-	uint32_t n, struct tg_view sig);
 
 /* --- present.c ----------------------------------------------------------------------------------
  */
