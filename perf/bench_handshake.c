@@ -7,17 +7,21 @@
  * The bound is what that side cannot do without, by OpenSSL's raw primitives on the same core,
  * through EVP with algorithms fetched before: an X25519 key and secret, its own signature, the
  * verification of the peer's signature (CertificateVerify) and of the signature on the peer's
- * certificate (one CA above the leaf). Both are measured in turn, in short rounds, and medians are
- * printed, since other guests of the machine come and go. The bound runs in a loop, its tables and
- * code at hand; "in place" are the same primitives once after each handshake, where the other end
- * has had the caches for itself, as the engine finds them.
+ * certificate (one CA above the leaf). All are measured in turn, in short rounds, and medians are
+ * printed, since other guests of the machine come and go.
+ *
+ * Each is measured in two ways. A core that has handshakes to do has them one after the other: ROW
+ * of them are under way, and the engine's steps for all come in a row, then the other ends'; the
+ * bound is the primitives in a loop. "alone": one handshake at a time, so that before each step the
+ * other end has had the caches for itself; its bound is the primitives once after each handshake,
+ * which find them in the same state.
  *
  * ECDSA P-256 but where a line says RSA-2048; TLS_AES_128_GCM_SHA256; no tickets but where a line
  * says so. "by OpenSSL": the same servers where they leave it all to OpenSSL's state machine, as
- *they do with ClientHellos that are not plain. "new clients": 3000 certificates in turn, more than
- *the engine remembers, so that each one's chain is verified; "known": one certificate, whose chain
- *was verified before, and whose proof of possession is verified each time: its bound is without the
- *chain's verification.
+ * they do with ClientHellos that are not plain. "new clients": 3000 certificates in turn, more than
+ * the engine remembers, so that each one's chain is verified; "known": one certificate, whose chain
+ * was verified before, and whose proof of possession is verified each time: its bound is without
+ *the chain's verification.
  */
 #include <inttypes.h>
 #include <malloc.h>
@@ -31,6 +35,7 @@
 
 #define CLIENTS 3000
 #define ROUNDS 15
+#define ROW 32 /* as many as the lab's workers can have under way */
 
 static struct lab lab;
 static double limit = 1;
@@ -281,25 +286,48 @@ static void leave(struct run *r, double since)
 	ours = false;
 }
 
-static void feed(struct lab_end *from, struct lab_end *to, struct run *r)
+/* One handshake under way. */
+struct pair {
+	struct lab_end us, peer;
+	uint32_t used; /* of the peer's bytes, in the last step */
+	int64_t before;
+};
+static struct pair *pairs; /* ROW of them */
+
+static void use(struct lab_end *from, uint32_t n)
 {
-	uint32_t n;
-
-	if (to->hs) {
-		double start = enter();
-
-		n = lab_feed(to, from->out, from->n_out);
-		leave(r, start);
-	} else {
-		n = lab_feed(to, from->out, from->n_out);
-	}
 	memmove(from->out, from->out + n, from->n_out - n);
 	from->n_out -= n;
 }
 
-static void open_peer(struct run *r, SSL_CTX *ctx, struct lab_end *peer)
+/* A step of each engine, one after the other; then of the other ends. False: nobody is left. */
+static bool step_all(struct run *r, uint32_t n, bool first)
 {
-	struct pki_cert *c = &client[r->n % r->clients];
+	double start = enter();
+	bool left = false;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct pair *p = &pairs[i];
+
+		p->used = p->us.done || (p->us.n_out && !first)
+				  ? 0
+				  : lab_feed(&p->us, p->peer.out, p->peer.n_out);
+	}
+	leave(r, start);
+	for (uint32_t i = 0; i < n; i++) {
+		struct pair *p = &pairs[i];
+
+		use(&p->peer, p->used);
+		if (!p->peer.done)
+			use(&p->us, lab_feed(&p->peer, p->us.out, p->us.n_out));
+		left |= !(p->us.done && p->peer.done);
+	}
+	return left;
+}
+
+static void open_peer(struct run *r, SSL_CTX *ctx, struct lab_end *peer, uint32_t i)
+{
+	struct pki_cert *c = &client[(r->n + i) % r->clients];
 
 	peer->ssl = SSL_new(ctx);
 	SSL_set0_rbio(peer->ssl, BIO_new(BIO_s_mem()));
@@ -317,90 +345,118 @@ static void open_peer(struct run *r, SSL_CTX *ctx, struct lab_end *peer)
 		SSL_set_session(peer->ssl, newest);
 }
 
-/* The engine's result is taken, and given back as when the connection ends. */
-static void take(struct run *r, struct lab_end *us, int64_t before)
+/* The engines' results are taken, and given back as when the connections end. */
+static void take_all(struct run *r, uint32_t n)
 {
-	struct tg_hs_result res;
+	static struct tg_hs_result res[ROW];
 	double start = enter();
 
-	if (tg_hs_take(us->hs, &res))
-		exit(1);
+	for (uint32_t i = 0; i < n; i++)
+		if (tg_hs_take(pairs[i].us.hs, &res[i]))
+			exit(1);
 	leave(r, start);
-	r->resumed += res.resumed;
-	r->left = bytes - before;
-	if (peak - before > r->peak)
-		r->peak = peak - before;
-	ours = counting;
-	lab_drop(&lab, 0, &res);
-	ours = false;
+	for (uint32_t i = 0; i < n; i++) {
+		r->resumed += res[i].resumed;
+		r->left = bytes - pairs[i].before;
+		if (peak - pairs[i].before > r->peak)
+			r->peak = peak - pairs[i].before;
+		ours = counting;
+		lab_drop(&lab, 0, &res[i]);
+		ours = false;
+	}
 }
 
-static void once(struct run *r, SSL_CTX *ctx, struct lab_end *us, struct lab_end *peer)
+static void close_peer(const struct run *r, struct pair *p)
 {
-	static const struct tg_sockaddr origin = {.port = 443};
-	int64_t before = peak = bytes;
-	double start = enter();
-	enum tg_why why;
 	uint8_t b[16];
 
-	us->hs = tg_hs_begin(lab.w[0], r->conf, r->serve ? NULL : &origin, lab.now, &why);
-	leave(r, start);
-	us->n_out = peer->n_out = 0;
-	us->done = peer->done = us->failed = false;
-	open_peer(r, ctx, peer);
-	for (int i = 0; i < 40 && !(us->done && peer->done); i++) {
-		if (!us->done && (us->n_out == 0 || i == 0))
-			feed(peer, us, r);
-		if (!peer->done)
-			feed(us, peer, r);
-	}
-	if (!us->done)
-		exit(1);
-	take(r, us, before);
 	if (r->resume) {
-		BIO_write(SSL_get_rbio(peer->ssl), us->out, (int)us->n_out);
-		SSL_read(peer->ssl, b, sizeof(b));
+		BIO_write(SSL_get_rbio(p->peer.ssl), p->us.out, (int)p->us.n_out);
+		SSL_read(p->peer.ssl, b, sizeof(b));
 	}
-	SSL_set_shutdown(peer->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-	SSL_free(peer->ssl);
-	r->n++;
+	SSL_set_shutdown(p->peer.ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	SSL_free(p->peer.ssl);
+}
+
+/* n handshakes at one time. */
+static void once(struct run *r, SSL_CTX *ctx, uint32_t n)
+{
+	static const struct tg_sockaddr origin = {.port = 443};
+	double start;
+	enum tg_why why;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct pair *p = &pairs[i];
+
+		p->before = peak = bytes;
+		p->us.n_out = p->peer.n_out = 0;
+		p->us.done = p->peer.done = p->us.failed = false;
+		open_peer(r, ctx, &p->peer, i);
+	}
+	start = enter();
+	for (uint32_t i = 0; i < n; i++)
+		pairs[i].us.hs =
+			tg_hs_begin(lab.w[0], r->conf, r->serve ? NULL : &origin, lab.now, &why);
+	leave(r, start);
+	for (int i = 0; i < 40 && step_all(r, n, i == 0); i++)
+		;
+	for (uint32_t i = 0; i < n; i++)
+		if (!pairs[i].us.done)
+			exit(1);
+	take_all(r, n);
+	for (uint32_t i = 0; i < n; i++)
+		close_peer(r, &pairs[i]);
+	r->n += n;
+}
+
+/* Seconds of CPU for one, with n at one time. */
+static double engine(struct run *r, SSL_CTX *ctx, uint32_t n, double for_seconds)
+{
+	uint32_t before = r->n;
+
+	for (r->spent = 0; r->spent < for_seconds;)
+		once(r, ctx, n);
+	return r->spent / (r->n - before);
+}
+
+static SSL_CTX *peers_of(const struct run *r)
+{
+	SSL_CTX *ctx = r->serve ? lab_peer(false, &client[0], NULL, NULL)
+				: lab_peer(true, &server, NULL, &ca);
+
+	SSL_CTX_set1_groups_list(ctx, "X25519");
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	if (r->serve)
+		SSL_CTX_sess_set_new_cb(ctx, on_session);
+	return ctx;
 }
 
 static void measure(const char *what, struct run r)
 {
-	struct lab_end *us, *peer;
-	double took[ROUNDS], bound[ROUNDS], place[ROUNDS], t, b, p;
+	double took[ROUNDS], bound[ROUNDS], alone[ROUNDS], place[ROUNDS], t, b, a, p;
 	SSL_CTX *ctx;
 
 	if (only && !strstr(what, only))
 		return;
-	us = calloc(1, sizeof(*us));
-	peer = calloc(1, sizeof(*peer));
 	lab.w[0]->serve->off = r.openssl;
-	ctx = r.serve ? lab_peer(false, &client[0], NULL, NULL)
-		      : lab_peer(true, &server, NULL, &ca);
-	SSL_CTX_set1_groups_list(ctx, "X25519");
-	SSL_CTX_set_num_tickets(ctx, 0);
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-	if (r.serve)
-		SSL_CTX_sess_set_new_cb(ctx, on_session);
+	ctx = peers_of(&r);
 	counting = true;
 	for (uint32_t i = 0; i < 4; i++) {
 		r.peak = 0; /* the first ones also fill OpenSSL's caches */
-		once(&r, ctx, us, peer);
+		once(&r, ctx, 1);
 	}
 	counting = false;
 	r.resumed = r.n = 0;
 	for (uint32_t i = 0; i < ROUNDS; i++) {
-		uint32_t before = r.n;
+		uint32_t before;
 
 		bound[i] = bound_of(&r.work, limit / ROUNDS / 8);
-		for (r.spent = 0; r.spent < limit / ROUNDS / 2;)
-			once(&r, ctx, us, peer);
-		took[i] = r.spent / (r.n - before);
+		took[i] = engine(&r, ctx, ROW, limit / ROUNDS / 3);
+		alone[i] = engine(&r, ctx, 1, limit / ROUNDS / 4);
 		before = r.n;
 		for (place[i] = 0; place[i] < limit / ROUNDS / 4;) {
-			once(&r, ctx, us, peer);
+			once(&r, ctx, 1);
 			place[i] += bound_once(&r.work);
 		}
 		place[i] /= r.n - before;
@@ -409,16 +465,15 @@ static void measure(const char *what, struct run r)
 		exit(1);
 	t = median(took, ROUNDS);
 	b = median(bound, ROUNDS);
+	a = median(alone, ROUNDS);
 	p = median(place, ROUNDS);
-	printf("%-40s %6.0f/s %6.1f us   bound %6.1f us %.2f   in place %6.1f us %.2f   "
-	       "%4.1f KiB, then %" PRId64 " B\n",
-		what, 1 / t, t * 1e6, b * 1e6, b / t, p * 1e6, p / t, (double)r.peak / 1024,
-		r.left);
+	printf("%-40s %6.0f/s %6.1f us   bound %6.1f us %.2f   alone %6.1f us   bound %6.1f us "
+	       "%.2f   %4.1f KiB, then %" PRId64 " B\n",
+		what, 1 / t, t * 1e6, b * 1e6, b / t, a * 1e6, p * 1e6, p / a,
+		(double)r.peak / 1024, r.left);
 	SSL_SESSION_free(newest);
 	newest = NULL;
 	SSL_CTX_free(ctx);
-	free(us);
-	free(peer);
 }
 
 static void make_pki(void)
@@ -522,6 +577,9 @@ int main(int argc, char **argv)
 	if (argc > 2)
 		only = argv[2];
 	must(CRYPTO_set_mem_functions(count_malloc, count_realloc, count_free));
+	pairs = calloc(ROW, sizeof(*pairs));
+	if (!pairs)
+		return 1;
 	make_pki();
 	lab_open(&lab);
 	load();
@@ -530,5 +588,6 @@ int main(int argc, char **argv)
 	measure_all();
 	close_primitives();
 	lab_close(&lab);
+	free(pairs);
 	return 0;
 }

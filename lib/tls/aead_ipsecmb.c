@@ -85,7 +85,7 @@ static _Thread_local const struct calls *here = &instance[0];
 
 static void forget(struct tg_aead_key *k)
 {
-	OPENSSL_cleanse(k, sizeof(*k));
+	explicit_bzero(k, sizeof(*k));
 }
 
 static void discard(struct tg_aead_key *k)

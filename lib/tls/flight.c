@@ -1,7 +1,6 @@
 /* flight.c: the server's answer to a plain ClientHello (RFC 8446 sections 4.1.3 to 4.4.4), in as
  * few records as it fits into. */
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "internal.h"
 
@@ -130,15 +129,13 @@ static bool choose_alpn(struct tg_hs *hs, const struct tg_hello *h)
 /* --- messages -----------------------------------------------------------------------------------
  */
 
-static bool put_hello(struct put *o, const struct tg_hello *h, enum tg_suite suite,
-	const struct tg_tls_lib *lib, struct tg_view share, bool resumed)
+static void put_hello(struct put *o, const struct tg_hello *h, enum tg_suite suite,
+	struct tg_view random, struct tg_view share, bool resumed)
 {
 	uint32_t m = begin_message(o, SERVER_HELLO), exts;
 
 	put16(o, 0x0303);
-	if (RAND_bytes_ex(lib->ctx, o->p + o->n, 32, 0) != 1)
-		return false;
-	o->n += 32;
+	put_bytes(o, random.p, random.n);
 	put8(o, (uint8_t)h->session.n);
 	put_bytes(o, h->session.p, h->session.n);
 	put16(o, (uint16_t)(0x1301 + suite));
@@ -159,7 +156,6 @@ static bool put_hello(struct put *o, const struct tg_hello *h, enum tg_suite sui
 	}
 	end_vec16(o, exts);
 	end_message(o, m);
-	return true;
 }
 
 static void put_extensions(struct put *o, const struct tg_hello *h, struct tg_view alpn)
@@ -318,32 +314,29 @@ static void note_name(struct tg_serve *s, struct tg_view sni)
 	s->sni[sni.n] = 0;
 }
 
-/* psk: of a ticket, or TG_VIEW_NONE. */
-static bool answer(struct tg_hs *hs, const struct tg_hello *h, struct tg_view message,
-	enum tg_suite suite, struct tg_view psk)
+/* The schedule has begun; rest: of the message, what it does not have yet. */
+static bool answer(struct tg_hs *hs, const struct tg_hello *h, struct tg_view rest)
 {
 	const struct tg_tls_lib *lib = hs->f.ctx->worker[hs->f.w->index].lib;
-	uint8_t secret[32], server[TG_HASH_MAX], share[TG_HELLO_SHARE_P256];
+	uint8_t secret[32], server[TG_HASH_MAX], share[TG_HELLO_SHARE_P256], random[32];
 	struct tg_serve_worker *w = hs->f.w->serve;
 	struct tg_serve *s = &hs->serve;
 	struct put o = {w->flight, 0};
 	uint32_t n = tg_exchange(lib, h->group, h->share, share, secret);
-	bool ok = n;
+	bool ok = n && tg_serve_random(w, lib, random, sizeof(random));
 
 	if (ok) {
-		tg_sched_begin(&s->sched, suite, psk);
-		ok = put_hello(&o, h, suite, lib, tg_view_of(share, n), s->resumed);
-	}
-	if (ok) {
-		tg_sched_add(&s->sched, message);
+		put_hello(&o, h, s->sched.suite, tg_view_of(random, sizeof(random)),
+			tg_view_of(share, n), s->resumed);
+		tg_sched_add(&s->sched, rest);
 		add_from(&s->sched, &o, 0);
 		wire_plain(w, TG_REC_HANDSHAKE, o.p, o.n);
 		wire_plain(w, TG_REC_CCS, "\1", 1);
 		tg_sched_handshake(&s->sched, tg_view_of(secret, 32), s->client, server);
 		ok = put_sealed(hs, h, server);
 	}
-	OPENSSL_cleanse(secret, sizeof(secret));
-	OPENSSL_cleanse(server, sizeof(server));
+	explicit_bzero(secret, sizeof(secret));
+	explicit_bzero(server, sizeof(server));
 	return ok;
 }
 
@@ -362,10 +355,9 @@ static bool choose_last(struct tg_hs *hs)
 bool tg_flight_make(struct tg_hs *hs, struct tg_view message)
 {
 	struct tg_serve *s = &hs->serve;
-	uint8_t secret[TG_HASH_MAX];
-	struct tg_view psk = TG_VIEW_NONE;
 	enum tg_suite suite;
 	struct tg_hello h;
+	uint32_t from = 0;
 	bool ok;
 
 	if (!tg_hello_read(message, &h) || (hs->f.ctx->conf->session_tickets && !h.psk_dhe))
@@ -374,14 +366,15 @@ bool tg_flight_make(struct tg_hs *hs, struct tg_view message)
 	note_name(s, h.sni);
 	s->group = h.group;
 	if (h.identities.n) {
-		if (!tg_resume_open(hs, &h, message, suite, secret))
+		if (!tg_resume_open(hs, &h, message, suite))
 			return false;
-		psk = tg_view_of(secret, tg_suite_hash_size(suite));
+		from = h.unbound;
+	} else {
+		tg_sched_begin(&s->sched, suite, TG_VIEW_NONE);
 	}
 	hs->f.w->serve->n_wire = 0;
-	ok = choose_alpn(hs, &h) && (psk.n ? choose_last(hs) : choose_pair(hs, &h)) &&
-	     answer(hs, &h, message, suite, psk);
-	OPENSSL_cleanse(secret, sizeof(secret));
+	ok = choose_alpn(hs, &h) && (s->resumed ? choose_last(hs) : choose_pair(hs, &h)) &&
+	     answer(hs, &h, tg_view_of(message.p + from, message.n - from));
 	if (!ok) {
 		tg_ident_drop(hs->f.w->idents, s->known);
 		s->known = NULL;
@@ -391,6 +384,7 @@ bool tg_flight_make(struct tg_hs *hs, struct tg_view message)
 	}
 	tg_rec_init(&s->rx, s->sched.suite, s->client, 0);
 	tg_sched_master(&s->sched, hs->f.secret[0], hs->f.secret[1]);
+	tg_rec_init(&s->tx, s->sched.suite, hs->f.secret[1], 0);
 	hs->f.n_secret[0] = hs->f.n_secret[1] = (uint8_t)tg_suite_hash_size(s->sched.suite);
 	return true;
 }

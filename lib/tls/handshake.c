@@ -95,7 +95,7 @@ void tg_facts_fini(struct tg_facts *f)
 	}
 	if (f->set)
 		tg_set_drop(f->set, f->w->index);
-	OPENSSL_cleanse(f, sizeof(*f));
+	explicit_bzero(f, sizeof(*f));
 }
 
 /* --- a worker -----------------------------------------------------------------------------------
@@ -519,7 +519,7 @@ int tg_hs_take(struct tg_hs *h, struct tg_hs_result *out)
 	tg_hs_identity_drop(w, out->own);
 	tg_hs_name_drop(w, out->sni);
 	tg_hs_name_drop(w, out->alpn);
-	OPENSSL_cleanse(out, sizeof(*out));
+	explicit_bzero(out, sizeof(*out));
 	ERR_clear_error();
 	tg_refuse(&h->f, TG_WHY_tls_no_memory, "no memory left for what the handshake found");
 	h->state = TG_HS_FAILED;

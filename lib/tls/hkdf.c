@@ -6,8 +6,6 @@
  */
 #include "hash.h"
 
-#include <openssl/crypto.h>
-
 #include "record.h"
 
 #define BLOCK_MAX 128
@@ -56,7 +54,7 @@ static void hmac_init(struct tg_hmac *m, bool wide, const uint8_t *key, uint32_t
 		pad[i] ^= 0x36 ^ 0x5c;
 	tg_hash_init(&m->outer, wide);
 	tg_hash_update(&m->outer, pad, block);
-	OPENSSL_cleanse(pad, sizeof(pad));
+	explicit_bzero(pad, sizeof(pad));
 }
 
 /* What m, keyed, says of n bytes and then more. */
@@ -72,7 +70,7 @@ static void hmac_of(
 	tg_hash_final(&m.inner, out);
 	tg_hash_update(&m.outer, out, size);
 	tg_hash_final(&m.outer, out);
-	OPENSSL_cleanse(&m, sizeof(m));
+	explicit_bzero(&m, sizeof(m));
 }
 
 uint32_t tg_suite_hash_size(enum tg_suite suite)
@@ -127,8 +125,8 @@ void tg_hkdf_expand(const struct tg_hmac *keyed, const char *label, struct tg_vi
 		out += take;
 		n -= take;
 	}
-	OPENSSL_cleanse(t, sizeof(t));
-	OPENSSL_cleanse(&m, sizeof(m));
+	explicit_bzero(t, sizeof(t));
+	explicit_bzero(&m, sizeof(m));
 }
 
 void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char *label,
@@ -138,7 +136,7 @@ void tg_hkdf_expand_label(enum tg_suite suite, const uint8_t *secret, const char
 
 	tg_hkdf_begin(&keyed, tg_suite_hash_size(suite) == 48, secret);
 	tg_hkdf_expand(&keyed, label, context, out, n);
-	OPENSSL_cleanse(&keyed, sizeof(keyed));
+	explicit_bzero(&keyed, sizeof(keyed));
 }
 
 void tg_prf12(enum tg_suite suite, struct tg_view secret, const char *label, struct tg_view seed,
@@ -161,9 +159,9 @@ void tg_prf12(enum tg_suite suite, struct tg_view secret, const char *label, str
 		out += part;
 		n -= part;
 	}
-	OPENSSL_cleanse(a, sizeof(a));
-	OPENSSL_cleanse(t, sizeof(t));
-	OPENSSL_cleanse(&keyed, sizeof(keyed));
+	explicit_bzero(a, sizeof(a));
+	explicit_bzero(t, sizeof(t));
+	explicit_bzero(&keyed, sizeof(keyed));
 }
 
 void tg_keys12(enum tg_suite suite, const uint8_t *master, const uint8_t *client_random,
@@ -180,7 +178,7 @@ void tg_keys12(enum tg_suite suite, const uint8_t *master, const uint8_t *client
 		memcpy(out->key[i], block + i * key, key);
 		memcpy(out->iv[i], block + 2 * key + i * iv, iv);
 	}
-	OPENSSL_cleanse(block, sizeof(block));
+	explicit_bzero(block, sizeof(block));
 }
 
 void tg_hkdf_extract(enum tg_suite suite, struct tg_view salt, struct tg_view secret, uint8_t *out)
@@ -192,13 +190,21 @@ void tg_hkdf_extract(enum tg_suite suite, struct tg_view salt, struct tg_view se
 	tg_hash_final(&m.inner, out);
 	tg_hash_update(&m.outer, out, tg_suite_hash_size(suite));
 	tg_hash_final(&m.outer, out);
-	OPENSSL_cleanse(&m, sizeof(m));
+	explicit_bzero(&m, sizeof(m));
 }
 
+/* FIPS 180-4 */
 void tg_hkdf_hash_empty(enum tg_suite suite, uint8_t *out)
 {
-	struct tg_hash h;
+	static const uint8_t empty[2][HASH_MAX] = {
+		{0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f,
+			0xb9, 0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95,
+			0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55},
+		{0x38, 0xb0, 0x60, 0xa7, 0x51, 0xac, 0x96, 0x38, 0x4c, 0xd9, 0x32, 0x7e, 0xb1, 0xb1,
+			0xe3, 0x6a, 0x21, 0xfd, 0xb7, 0x11, 0x14, 0xbe, 0x07, 0x43, 0x4c, 0x0c,
+			0xc7, 0xbf, 0x63, 0xf6, 0xe1, 0xda, 0x27, 0x4e, 0xde, 0xbf, 0xe7, 0x6f,
+			0x65, 0xfb, 0xd5, 0x1a, 0xd2, 0xf1, 0x48, 0x98, 0xb9, 0x5b}};
+	uint32_t n = tg_suite_hash_size(suite);
 
-	tg_hash_init(&h, tg_suite_hash_size(suite) == 48);
-	tg_hash_final(&h, out);
+	memcpy(out, empty[n == 48], n);
 }

@@ -6,8 +6,6 @@
  */
 #include "hash.h"
 
-#include <openssl/crypto.h>
-
 #include "record.h"
 
 /* Up to here content is copied beside its type byte, so that one call encrypts both: the call for
@@ -44,7 +42,7 @@ static void derive(struct tg_rec *r)
 	tg_hkdf_begin(&secret, tg_suite_hash_size((enum tg_suite)r->suite) == 48, r->secret);
 	tg_hkdf_expand(&secret, "key", TG_VIEW_NONE, r->traffic_key, ops_of(r)->key_size);
 	tg_hkdf_expand(&secret, "iv", TG_VIEW_NONE, r->iv, sizeof(r->iv));
-	OPENSSL_cleanse(&secret, sizeof(secret));
+	explicit_bzero(&secret, sizeof(secret));
 }
 
 void tg_rec_init(struct tg_rec *r, enum tg_suite suite, const uint8_t *secret, uint64_t seq)
@@ -101,7 +99,7 @@ struct tg_aead_key *tg_rec_rest(struct tg_rec *r)
 
 void tg_rec_wipe(struct tg_rec *r)
 {
-	OPENSSL_cleanse(r, sizeof(*r));
+	explicit_bzero(r, sizeof(*r));
 }
 
 bool tg_rec_next_key(struct tg_rec *r)
@@ -112,7 +110,7 @@ bool tg_rec_next_key(struct tg_rec *r)
 	tg_hkdf_expand_label(
 		(enum tg_suite)r->suite, r->secret, "traffic upd", TG_VIEW_NONE, next, n);
 	memcpy(r->secret, next, n);
-	OPENSSL_cleanse(next, sizeof(next));
+	explicit_bzero(next, sizeof(next));
 	derive(r);
 	r->seq = 0;
 	return !r->key || ops_of(r)->expand(r->key, r->traffic_key);

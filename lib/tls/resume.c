@@ -2,7 +2,6 @@
  * ClientHello with a ticket is plain if the first one is good in every respect; otherwise OpenSSL
  * finds the same fault, and says what it says. */
 #include <openssl/err.h>
-#include <openssl/rand.h>
 
 #include "internal.h"
 #include "ticket13.h"
@@ -27,15 +26,18 @@ static bool first_of(const struct tg_hello *h, struct tg_view *ticket, struct tg
 	return true;
 }
 
-static bool is_bound(const struct tg_session13 *t, enum tg_suite suite, const struct tg_hello *h,
-	struct tg_view message, struct tg_view binder)
+/* The schedule begins with the ticket's PSK. hello: up to the binders. */
+static bool is_bound(struct tg_sched *s, enum tg_suite suite, const struct tg_session13 *t,
+	struct tg_view hello, struct tg_view binder)
 {
 	uint32_t n = tg_suite_hash_size(suite);
 	uint8_t want[TG_HASH_MAX];
 
 	if (tg_suite_hash_size(t->suite) != n || binder.n != n)
 		return false;
-	tg_sched_binder(suite, t->psk, tg_view_of(message.p, h->unbound), want);
+	tg_sched_begin(s, suite, tg_view_of(t->psk, n));
+	tg_sched_add(s, hello);
+	tg_sched_binder(s, want);
 	return CRYPTO_memcmp(want, binder.p, n) == 0;
 }
 
@@ -112,8 +114,8 @@ static bool is_good(struct tg_hs *hs, const struct tg_session13 *t)
 	return false;
 }
 
-bool tg_resume_open(struct tg_hs *hs, const struct tg_hello *h, struct tg_view message,
-	enum tg_suite suite, uint8_t *psk)
+bool tg_resume_open(
+	struct tg_hs *hs, const struct tg_hello *h, struct tg_view message, enum tg_suite suite)
 {
 	const struct tg_tls_lib *lib = hs->f.ctx->worker[hs->f.w->index].lib;
 	struct tg_serve_worker *w = hs->f.w->serve;
@@ -123,16 +125,16 @@ bool tg_resume_open(struct tg_hs *hs, const struct tg_hello *h, struct tg_view m
 	bool ok = hs->f.ctx->conf->session_tickets && first_of(h, &ticket, &binder) &&
 		  tg_session13_open(ticket, tg_ticket_keys_of(hs->f.set, hs->f.ctx), w->cipher,
 			  lib->aes256_cbc, w->ticket, &t) &&
-		  is_bound(&t, suite, h, message, binder) && is_good(hs, &t);
+		  is_bound(&s->sched, suite, &t, tg_view_of(message.p, h->unbound), binder) &&
+		  is_good(hs, &t);
 
 	if (ok) {
-		memcpy(psk, t.psk, tg_suite_hash_size(suite));
 		memcpy(s->says, t.says.p, t.says.n);
 		tg_serve_keep(s, t.cert);
 		s->resumed = true;
 	}
-	OPENSSL_cleanse(&t, sizeof(t));
-	OPENSSL_cleanse(w->ticket, sizeof(w->ticket));
+	explicit_bzero(&t, sizeof(t));
+	explicit_bzero(w->ticket, sizeof(w->ticket));
 	ERR_clear_error();
 	return ok;
 }
@@ -175,25 +177,19 @@ bool tg_resume_ticket(struct tg_hs *hs)
 		.alpn = s->alpn,
 		.says = {s->says, TG_TICKET_SAYS}};
 	uint8_t random[IV + 4];
-	struct tg_rec tx;
 	uint32_t n;
-	bool ok;
 
 	if (!s->resumed)
 		tg_ticket_write_says(&hs->f, s->says);
-	if (RAND_bytes_ex(lib->ctx, random, sizeof(random), 0) != 1)
+	if (!tg_serve_random(w, lib, random, sizeof(random)))
 		return false;
 	t.age_add = tg_load_be32(random + IV);
 	tg_sched_ticket(&s->sched, tg_view_of(nonce, NONCE), t.psk);
 	n = tg_session13_seal(&t, tg_ticket_keys_of(hs->f.set, hs->f.ctx), random, w->cipher,
 		lib->aes256_cbc, w->flight + 15 + NONCE);
-	OPENSSL_cleanse(t.psk, sizeof(t.psk));
+	explicit_bzero(t.psk, sizeof(t.psk));
 	if (!n)
 		return false;
 	n = write_message(w->flight, t.age_add, nonce, n);
-	tg_rec_init(&tx, s->sched.suite, hs->f.secret[1], hs->f.tx_seq);
-	ok = tg_serve_seal(w, &tx, TG_REC_HANDSHAKE, tg_view_of(w->flight, n));
-	hs->f.tx_seq = tx.seq;
-	tg_rec_wipe(&tx);
-	return ok;
+	return tg_serve_seal(w, &s->tx, TG_REC_HANDSHAKE, tg_view_of(w->flight, n));
 }

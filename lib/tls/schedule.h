@@ -1,7 +1,8 @@
 /* schedule.h: transcript and key schedule of one TLS 1.3 handshake (RFC 8446 sections 4.4.1 and
  * 7.1).
  *
- *   begin(psk or none) --> add(ClientHello, ServerHello) --> handshake(dhe)
+ *   begin(psk or none) --> add(ClientHello up to its binders) --> binder, if there is a PSK
+ *       --> add(rest of ClientHello, ServerHello) --> handshake(dhe)
  *       --> add(... server's Finished) --> master --> add(... client's Finished) --> resumption
  *
  * Owner: whoever has the struct; it has no pointers, and is wiped with OPENSSL_cleanse() or
@@ -17,7 +18,8 @@
 struct tg_sched {
 	enum tg_suite suite;
 	struct tg_hash transcript;
-	uint8_t secret[TG_HASH_MAX]; /* Early, then Handshake, then Master Secret */
+	struct tg_hmac secret;     /* Early (of a PSK), then Handshake, then Master Secret */
+	uint8_t salt[TG_HASH_MAX]; /* what comes of it for the next one */
 };
 
 /* psk: of the hash's size, or TG_VIEW_NONE. The transcript is empty. */
@@ -34,8 +36,8 @@ void tg_sched_ticket(const struct tg_sched *s, struct tg_view nonce, uint8_t *ps
 /* verify_data of a Finished whose sender has this traffic secret, over what is there (section
  * 4.4.4). */
 void tg_sched_finished(const struct tg_sched *s, const uint8_t *traffic, uint8_t *out);
-/* Of a binder for a ticket's psk, over a ClientHello up to its binders (section 4.2.11.2). */
-void tg_sched_binder(enum tg_suite suite, const uint8_t *psk, struct tg_view hello, uint8_t *out);
+/* Of a binder for a ticket's PSK, with which s began (section 4.2.11.2). */
+void tg_sched_binder(const struct tg_sched *s, uint8_t *out);
 void tg_sched_wipe(struct tg_sched *s);
 
 #endif

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include <openssl/err.h>
+#include <openssl/rand.h>
 #include <openssl/sslerr.h>
 
 #include "internal.h"
@@ -28,7 +29,7 @@ static void drop_buf(struct tg_serve *s)
 {
 	if (s->buf == s->space)
 		return;
-	OPENSSL_cleanse(s->buf, s->size);
+	explicit_bzero(s->buf, s->size);
 	free(s->buf);
 	s->buf = s->space;
 	s->size = sizeof(s->space);
@@ -42,7 +43,27 @@ void tg_serve_end(struct tg_hs *h)
 	tg_ident_drop(h->f.w->idents, s->known);
 	if (s->buf)
 		drop_buf(s);
-	OPENSSL_cleanse(s, sizeof(*s));
+	/* Certificates are no secrets; what stands behind them is. */
+	explicit_bzero(s, offsetof(struct tg_serve, cert));
+	explicit_bzero(s->space, sizeof(s->space));
+}
+
+bool tg_serve_random(
+	struct tg_serve_worker *w, const struct tg_tls_lib *lib, uint8_t *out, uint32_t n)
+{
+	uint8_t *from;
+
+	if (w->n_random < n) {
+		w->n_random = 0;
+		if (RAND_bytes_ex(lib->ctx, w->random, sizeof(w->random), 0) != 1)
+			return false;
+		w->n_random = sizeof(w->random);
+	}
+	w->n_random -= n;
+	from = w->random + w->n_random;
+	memcpy(out, from, n);
+	explicit_bzero(from, n);
+	return true;
 }
 
 void tg_serve_keep(struct tg_serve *s, struct tg_view cert)
@@ -91,18 +112,15 @@ static void put_alert(struct tg_hs *h, struct tg_hs_io *io)
 {
 	uint8_t b[2] = {LEVEL_FATAL, h->f.alert};
 	struct tg_serve_worker *w = h->f.w->serve;
-	struct tg_rec tx;
 
 	if (!h->f.alert || h->f.alert_by_peer || h->serve.n_out)
 		return;
 	w->n_wire = 0;
-	tg_rec_init(&tx, h->serve.sched.suite, h->f.secret[1], h->f.tx_seq);
-	if (tg_serve_seal(w, &tx, TG_REC_ALERT, tg_view_of(b, 2)) &&
+	if (tg_serve_seal(w, &h->serve.tx, TG_REC_ALERT, tg_view_of(b, 2)) &&
 		w->n_wire <= io->out.n - io->made) {
 		memcpy(io->out.p + io->made, w->wire, w->n_wire);
 		io->made += w->n_wire;
 	}
-	tg_rec_wipe(&tx);
 }
 
 /* --- bytes --------------------------------------------------------------------------------------
@@ -465,6 +483,6 @@ bool tg_serve_take(struct tg_hs *h, struct tg_hs_result *out)
 	if (!take_identities(h, out) || !take_names(h, out))
 		return false;
 	tg_rec_init(&out->rx, s->sched.suite, h->f.secret[0], 0);
-	tg_rec_init(&out->tx, s->sched.suite, h->f.secret[1], h->f.tx_seq);
+	out->tx = s->tx;
 	return true;
 }

@@ -38,6 +38,7 @@
 #define SERVE_FINISHED_MAX 64
 #define SERVE_OWN_MAX 32768     /* our Certificate; longer chains are OpenSSL's to show */
 #define SERVE_REQUEST_MAX 16384 /* our CertificateRequest */
+#define SERVE_RANDOM 1024       /* bytes that are asked for at one time */
 #define SERVE_FLIGHT_MAX (SERVE_OWN_MAX + SERVE_REQUEST_MAX + 4096)
 
 enum tg_serve_state {
@@ -63,6 +64,7 @@ struct tg_serve {
 	struct tg_sched sched;
 	uint8_t client[TG_HASH_MAX]; /* the client's handshake traffic secret */
 	struct tg_rec rx;            /* at rest but within a step */
+	struct tg_rec tx;            /* the application's keys: for all behind our Finished */
 	X509 *leaf;                  /* the client's certificate, if it had to be read */
 	struct tg_identity *known;   /* or who it is, if it had not */
 	/* n_msg bytes of a message, then n_rec bytes of a record. Before anything is read: n_out
@@ -82,6 +84,8 @@ struct tg_serve_worker {
 	bool off;               /* for tests: all goes to OpenSSL */
 	struct tg_aead_key key; /* within a step */
 	EVP_CIPHER_CTX *cipher; /* the same */
+	uint32_t n_random;
+	uint8_t random[SERVE_RANDOM];
 	uint32_t n_wire;
 	uint8_t ticket[TG_TICKET13_MAX];
 	uint8_t flight[SERVE_FLIGHT_MAX];
@@ -109,16 +113,21 @@ bool tg_flight_make(struct tg_hs *h, struct tg_view hello);
 /* Content as sealed records behind what is in the worker's wire. False: the library refuses. */
 bool tg_serve_seal(struct tg_serve_worker *w, struct tg_rec *r, uint8_t type, struct tg_view all);
 
+/* Random bytes that will be seen by all, at most SERVE_RANDOM: not for keys. False: the library has
+ * none. */
+bool tg_serve_random(
+	struct tg_serve_worker *w, const struct tg_tls_lib *lib, uint8_t *out, uint32_t n);
+
 /* The client's certificate, for a ticket; what is too long is not kept, and there is no ticket. */
 void tg_serve_keep(struct tg_serve *s, struct tg_view cert);
 
 /* --- resume.c -----------------------------------------------------------------------------------
  */
 
-/* Whether the handshake resumes: then psk and all about the client is there. False: the ticket
- * leaves something to judge. */
-bool tg_resume_open(struct tg_hs *h, const struct tg_hello *hello, struct tg_view message,
-	enum tg_suite suite, uint8_t *psk);
+/* Whether the handshake resumes: then all about the client is there, and the schedule has begun,
+ * with the message up to its binders. False: the ticket leaves something to judge. */
+bool tg_resume_open(
+	struct tg_hs *h, const struct tg_hello *hello, struct tg_view message, enum tg_suite suite);
 /* Puts a NewSessionTicket behind what is in the worker's wire. False: there is none. */
 bool tg_resume_ticket(struct tg_hs *h);
 

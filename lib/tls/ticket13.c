@@ -139,7 +139,7 @@ uint32_t tg_session13_seal(const struct tg_session13 *s, const struct tg_ticket_
 		n = 0;
 	}
 	EVP_CIPHER_CTX_reset(c);
-	OPENSSL_cleanse(plain, sizeof(plain));
+	explicit_bzero(plain, 4 + size);
 	return (uint32_t)n;
 }
 
