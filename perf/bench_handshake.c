@@ -35,7 +35,7 @@
 
 #define CLIENTS 3000
 #define ROUNDS 15
-#define ROW 32 /* as many as the lab's workers can have under way */
+#define ROW LAB_HANDSHAKES
 
 static struct lab lab;
 static double limit = 1;

@@ -149,12 +149,12 @@ static bool is_signed(const struct tg_facts *f, const struct tg_plain *c, const 
 
 	if (!a->plain || !is_within(f->now, a->from, a->to) ||
 		!is_within(f->now, c->not_before, c->not_after) ||
-		!tg_plain_differ(c->subject, a->name) || !tg_p256_holds(d, c->point))
+		!tg_plain_differ(c->subject, a->name) || !tg_p256_set(d, d->p256.peers, c->point))
 		return false;
 	tg_hash_init(&hash, false);
 	tg_hash_update(&hash, c->signed_part.p, c->signed_part.n);
 	tg_hash_final(&hash, digest);
-	return tg_p256_verify(d, a->point, digest, TG_DIGEST, c->signature) == 1;
+	return tg_p256_verify(d, d->p256.anchors, a->point, digest, TG_DIGEST, c->signature) == 1;
 }
 
 /* As verify.c notes it. */

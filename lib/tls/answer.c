@@ -226,14 +226,14 @@ static int check_by_evp(struct tg_hs *h, EVP_PKEY *key, const struct scheme *s, 
 static int check_by_point(
 	struct tg_hs *h, const uint8_t *point, struct tg_view text, struct tg_view sig)
 {
+	const struct tg_direct *d = &h->f.ctx->worker[h->f.w->index].lib->direct;
 	uint8_t digest[TG_HASH_MAX];
 	struct tg_hash hash;
 
 	tg_hash_init(&hash, false);
 	tg_hash_update(&hash, text.p, text.n);
 	tg_hash_final(&hash, digest);
-	return tg_p256_verify(
-		&h->f.ctx->worker[h->f.w->index].lib->direct, point, digest, TG_DIGEST, sig);
+	return tg_p256_verify(d, d->p256.peers, point, digest, TG_DIGEST, sig);
 }
 
 static bool check_proof(struct tg_hs *h, uint32_t id, struct tg_view rest)

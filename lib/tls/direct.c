@@ -1,5 +1,7 @@
 #include "direct.h"
 
+#include <stdlib.h>
+
 #include <openssl/core_names.h>
 #include <openssl/params.h>
 
@@ -47,6 +49,29 @@ static bool find_keys(struct tg_direct_keys *k, const OSSL_PROVIDER *base, const
 /* --- P-256 --------------------------------------------------------------------------------------
  */
 
+static void close_verifier(const struct tg_direct *d, struct tg_p256 *v)
+{
+	if (v && v->ctx)
+		d->p256.free(v->ctx);
+	if (v && v->key)
+		d->p256.keys.free(v->key);
+	free(v);
+}
+
+static struct tg_p256 *open_verifier(const struct tg_direct *d)
+{
+	struct tg_p256 *v = calloc(1, sizeof(*v));
+
+	if (!v)
+		return NULL;
+	v->key = d->p256.keys.dup(d->p256.curve, OSSL_KEYMGMT_SELECT_ALL_PARAMETERS);
+	v->ctx = v->key ? d->p256.make(d->provider, NULL) : NULL;
+	if (v->ctx && d->p256.init(v->ctx, v->key, NULL) == 1)
+		return v;
+	close_verifier(d, v);
+	return NULL;
+}
+
 static bool open_p256(struct tg_direct *d, const OSSL_PROVIDER *base)
 {
 	const OSSL_DISPATCH *sig = functions_of(base, OSSL_OP_SIGNATURE, "ECDSA");
@@ -65,9 +90,9 @@ static bool open_p256(struct tg_direct *d, const OSSL_PROVIDER *base)
 	if (!d->p256.curve ||
 		d->p256.keys.import(d->p256.curve, OSSL_KEYMGMT_SELECT_ALL_PARAMETERS, params) != 1)
 		return false;
-	d->p256.key = d->p256.keys.dup(d->p256.curve, OSSL_KEYMGMT_SELECT_ALL_PARAMETERS);
-	d->p256.ctx = d->p256.key ? d->p256.make(d->provider, NULL) : NULL;
-	return d->p256.ctx && d->p256.init(d->p256.ctx, d->p256.key, NULL) == 1;
+	d->p256.peers = open_verifier(d);
+	d->p256.anchors = open_verifier(d);
+	return d->p256.peers && d->p256.anchors;
 }
 
 /* Gives a key this public part; whether it can have it. */
@@ -91,17 +116,21 @@ void *tg_direct_p256(const struct tg_direct *d, const uint8_t *point)
 	return NULL;
 }
 
-bool tg_p256_holds(const struct tg_direct *d, const uint8_t *point)
+bool tg_p256_set(const struct tg_direct *d, struct tg_p256 *v, const uint8_t *point)
 {
-	return set_public(&d->p256.keys, d->p256.key, point, TG_P256_POINT);
+	if (v->is_set && memcmp(v->point, point, TG_P256_POINT) == 0)
+		return true;
+	v->is_set = set_public(&d->p256.keys, v->key, point, TG_P256_POINT);
+	memcpy(v->point, point, TG_P256_POINT);
+	return v->is_set;
 }
 
-int tg_p256_verify(const struct tg_direct *d, const uint8_t *point, const uint8_t *digest,
-	uint32_t n, struct tg_view sig)
+int tg_p256_verify(const struct tg_direct *d, struct tg_p256 *v, const uint8_t *point,
+	const uint8_t *digest, uint32_t n, struct tg_view sig)
 {
-	if (!tg_p256_holds(d, point))
+	if (!tg_p256_set(d, v, point))
 		return -1;
-	return d->p256.verify(d->p256.ctx, sig.p, sig.n, digest, n) == 1;
+	return d->p256.verify(v->ctx, sig.p, sig.n, digest, n) == 1;
 }
 
 /* --- X25519 -------------------------------------------------------------------------------------
@@ -162,10 +191,8 @@ bool tg_direct_open(struct tg_direct *d, const OSSL_PROVIDER *base)
 
 void tg_direct_close(struct tg_direct *d)
 {
-	if (d->p256.ctx)
-		d->p256.free(d->p256.ctx);
-	if (d->p256.key)
-		d->p256.keys.free(d->p256.key);
+	close_verifier(d, d->p256.peers);
+	close_verifier(d, d->p256.anchors);
 	if (d->p256.curve)
 		d->p256.keys.free(d->p256.curve);
 	if (d->x25519.peer)

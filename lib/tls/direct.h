@@ -36,13 +36,20 @@ struct tg_direct_keys {
 	OSSL_FUNC_keymgmt_gen_cleanup_fn *gen_cleanup;
 };
 
+/* What verifies: a key into which points are put, and a context for it. The last point stays, since
+ * it may be asked for again. */
+struct tg_p256 {
+	void *key, *ctx;
+	bool is_set;
+	uint8_t point[TG_P256_POINT];
+};
+
 struct tg_direct {
 	void *provider; /* the default provider's context */
 	struct {
 		struct tg_direct_keys keys;
 		void *curve; /* a key without a point, to be copied: EC_GROUP is costly to make */
-		/* What verifies: the point is put into the key each time. */
-		void *key, *ctx;
+		struct tg_p256 *peers, *anchors; /* for keys of either */
 		OSSL_FUNC_signature_newctx_fn *make;
 		OSSL_FUNC_signature_verify_init_fn *init;
 		OSSL_FUNC_signature_verify_fn *verify;
@@ -68,11 +75,11 @@ void tg_direct_close(struct tg_direct *d);
 /* A key of the default provider's with that point; d->p256.keys.free(). NULL: it is none, or no
  * memory. */
 void *tg_direct_p256(const struct tg_direct *d, const uint8_t *point);
-/* Whether these bytes are a point of P-256. */
-bool tg_p256_holds(const struct tg_direct *d, const uint8_t *point);
+/* Whether these bytes are a point of P-256, which is in v then. */
+bool tg_p256_set(const struct tg_direct *d, struct tg_p256 *v, const uint8_t *point);
 /* Verifies an ECDSA signature over a digest. 1: good; 0: not; negative: no point, or error. */
-int tg_p256_verify(const struct tg_direct *d, const uint8_t *point, const uint8_t *digest,
-	uint32_t n, struct tg_view sig);
+int tg_p256_verify(const struct tg_direct *d, struct tg_p256 *v, const uint8_t *point,
+	const uint8_t *digest, uint32_t n, struct tg_view sig);
 
 /* A fresh key, its share into `own`, and the secret with the peer's share (whose u-coordinate may
  * be any; a secret of zeros is refused: RFC 8446 section 7.4.2). */

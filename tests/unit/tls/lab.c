@@ -19,7 +19,7 @@ void lab_open(struct lab *l)
 	assert(l->store);
 	for (uint32_t i = 0; i < 2; i++) {
 		l->w[i] = tg_hs_worker_create(&(struct tg_hs_worker_conf){.worker = i,
-						      .max_handshakes = 32,
+						      .max_handshakes = LAB_HANDSHAKES,
 						      .max_conns = 64,
 						      .sessions = 64,
 						      .max_resumes = 4},

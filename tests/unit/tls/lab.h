@@ -9,6 +9,8 @@
 #include "internal.h"
 #include "pki.h"
 
+#define LAB_HANDSHAKES 32 /* of a worker's, under way at one time */
+
 struct lab {
 	struct tg_tls_store *store;
 	struct tg_hs_worker *w[2];

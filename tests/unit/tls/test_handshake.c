@@ -647,16 +647,16 @@ static void versions(void)
 static void bounds(void)
 {
 	struct tg_tls_conf conf = server_conf();
-	struct tg_hs *all[8];
+	struct tg_hs *all[LAB_HANDSHAKES];
 	enum tg_why why;
 
 	load(&conf);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < LAB_HANDSHAKES; i++)
 		CU_ASSERT_PTR_NOT_NULL_FATAL(
 			all[i] = tg_hs_begin(lab.w[0], 0, NULL, lab.now, &why));
 	CU_ASSERT_PTR_NULL(tg_hs_begin(lab.w[0], 0, NULL, lab.now, &why));
 	CU_ASSERT_EQUAL(why, TG_WHY_tls_no_memory);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < LAB_HANDSHAKES; i++)
 		tg_hs_abandon(all[i]);
 	CU_ASSERT_PTR_NULL(tg_hs_begin(lab.w[0], 1, NULL, lab.now, &why));
 	CU_ASSERT_EQUAL(why, TG_WHY_tls_not_loaded);

@@ -82,6 +82,31 @@ static void schedule_one(void)
 	tg_sched_wipe(&s);
 }
 
+/* What is a constant there is what the rules of section 7.1 make of nothing. */
+static void constants(void)
+{
+	static const enum tg_suite suites[] = {
+		TG_SUITE_AES_128_GCM_SHA256, TG_SUITE_AES_256_GCM_SHA384};
+	static const uint8_t zeros[TG_HASH_MAX];
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(suites); i++) {
+		uint32_t n = tg_suite_hash_size(suites[i]);
+		uint8_t empty[TG_HASH_MAX], early[TG_HASH_MAX], want[TG_HASH_MAX];
+		struct tg_sched s;
+		struct tg_hash h;
+
+		tg_hash_init(&h, n == 48);
+		tg_hash_final(&h, want);
+		tg_hkdf_hash_empty(suites[i], empty);
+		CU_ASSERT(memcmp(empty, want, n) == 0);
+		tg_hkdf_extract(suites[i], TG_VIEW_NONE, tg_view_of(zeros, n), early);
+		tg_hkdf_expand_label(suites[i], early, "derived", tg_view_of(empty, n), want, n);
+		tg_sched_begin(&s, suites[i], TG_VIEW_NONE);
+		CU_ASSERT(memcmp(s.salt, want, n) == 0);
+		tg_sched_wipe(&s);
+	}
+}
+
 static void schedule(void)
 {
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(impls); i++)
@@ -181,5 +206,5 @@ static void chacha(void)
 	CU_ASSERT(h.chacha_first && !h.suite[0]);
 }
 
-TG_TEST_MAIN("tls_hello", {"RFC 8448: schedule", schedule}, {"plain", plain}, {"cut", cut},
-	{"odd", odd}, {"ChaCha20 first", chacha})
+TG_TEST_MAIN("tls_hello", {"constants", constants}, {"RFC 8448: schedule", schedule},
+	{"plain", plain}, {"cut", cut}, {"odd", odd}, {"ChaCha20 first", chacha})

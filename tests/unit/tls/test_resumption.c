@@ -559,6 +559,65 @@ static void odd_tickets(void)
 	CU_ASSERT_EQUAL(meet_own(&origin, NULL), FULL);
 }
 
+/* Whether a ticket of ours for a client with this certificate is opened; what is known of the peer
+ * then. */
+static bool open_ticket(struct tg_view cert, struct tg_peer *peer)
+{
+	struct lab_end *us = lab_engine(&lab, 0, 0, NULL);
+	struct tg_hs *h = us->hs;
+	const struct tg_tls_lib *lib = h->f.ctx->worker[0].lib;
+	static const uint8_t iv[16], message[] = "a ClientHello up to its binders";
+	static uint8_t ids[TG_TICKET13_MAX + 6], binders[33] = {32};
+	struct tg_hello hello = {.unbound = sizeof(message)};
+	uint8_t says[TG_TICKET_SAYS];
+	struct tg_session13 t = {.suite = TG_SUITE_AES_128_GCM_SHA256,
+		.psk = {1},
+		.time = lab.now,
+		.timeout = 60,
+		.cert = cert,
+		.context = {h->f.ctx->policy, TG_DIGEST},
+		.says = {says, sizeof(says)}};
+	struct tg_sched s;
+	uint32_t n;
+	bool ok;
+
+	h->f.peer = (struct tg_peer){.known = true, .expires = lab.now + 60};
+	memcpy(h->f.peer.anchor, h->f.ctx->trust[0].digest[0], TG_DIGEST);
+	tg_ticket_write_says(&h->f, says);
+	memset(&h->f.peer, 0, sizeof(h->f.peer));
+	n = tg_session13_seal(&t, tg_ticket_keys_of(h->f.set, h->f.ctx), iv, h->f.w->serve->cipher,
+		lib->aes256_cbc, ids + 2);
+	CU_ASSERT_FATAL(n > 0);
+	tg_store_be16(ids, (uint16_t)n);
+	tg_sched_begin(&s, t.suite, tg_view_of(t.psk, 32));
+	tg_sched_add(&s, tg_view_of(message, sizeof(message)));
+	tg_sched_binder(&s, binders + 1);
+	hello.identities = tg_view_of(ids, n + 6);
+	hello.binders = tg_view_of(binders, sizeof(binders));
+	ok = tg_resume_open(h, &hello, tg_view_of(message, sizeof(message)), t.suite);
+	*peer = h->f.peer;
+	lab_end(us);
+	return ok;
+}
+
+/* What cannot be read leaves no trace: OpenSSL goes on with this handshake. */
+static void unreadable_client(void)
+{
+	static const struct tg_peer nothing;
+	struct tg_tls_conf s = server_conf();
+	uint8_t *der = NULL, digest[TG_DIGEST];
+	int n = i2d_X509(client.x, &der);
+	struct tg_peer peer;
+
+	load(&s, NULL);
+	CU_ASSERT_TRUE_FATAL(n > 0 && tg_cert_digest(client.x, EVP_sha256(), digest));
+	CU_ASSERT_FALSE(open_ticket(TG_VIEW("no certificate"), &peer));
+	CU_ASSERT_EQUAL(memcmp(&peer, &nothing, sizeof(peer)), 0);
+	CU_ASSERT_TRUE(open_ticket(tg_view_of(der, (size_t)n), &peer));
+	CU_ASSERT(peer.known && memcmp(peer.leaf, digest, TG_DIGEST) == 0);
+	OPENSSL_free(der);
+}
+
 /* --- 0-RTT
  * ---------------------------------------------------------------------------------------- */
 
@@ -632,6 +691,7 @@ LAB_TEST(own_client_trust)
 LAB_TEST(own_client_tls12)
 LAB_TEST(few_resumes)
 LAB_TEST(odd_tickets)
+LAB_TEST(unreadable_client)
 LAB_TEST(early_data)
 
 TG_TEST_MAIN("tls_resumption", {"by any worker", by_any_worker_in_lab},
@@ -644,4 +704,4 @@ TG_TEST_MAIN("tls_resumption", {"by any worker", by_any_worker_in_lab},
 	{"as client: change of trust", own_client_trust_in_lab},
 	{"as client: TLS 1.2", own_client_tls12_in_lab},
 	{"few wait for tickets", few_resumes_in_lab}, {"odd tickets", odd_tickets_in_lab},
-	{"0-RTT", early_data_in_lab})
+	{"a client that cannot be read", unreadable_client_in_lab}, {"0-RTT", early_data_in_lab})
