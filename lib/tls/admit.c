@@ -158,8 +158,8 @@ static bool is_signed(const struct tg_facts *f, const struct tg_plain *c, const 
 }
 
 /* As verify.c notes it. */
-static struct tg_identity *note(struct tg_facts *f, const struct tg_plain *c, const uint8_t *leaf,
-	const uint8_t *anchor, int64_t anchor_end)
+static struct tg_identity *note(struct tg_facts *f, struct tg_view der, const struct tg_plain *c,
+	const uint8_t *leaf, const uint8_t *anchor, int64_t anchor_end)
 {
 	struct tg_peer p = {.known = true,
 		.svid = f->ctx->conf->spiffe,
@@ -168,8 +168,10 @@ static struct tg_identity *note(struct tg_facts *f, const struct tg_plain *c, co
 	struct tg_identity *id;
 
 	id = tg_ident_of_plain(f->w->idents, c, leaf, p.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
-	if (!id)
+	if (!id || (f->ctx->conf->keep_pem && !tg_ident_keep_pem(id, der))) {
+		tg_ident_drop(f->w->idents, id);
 		return NULL;
+	}
 	memcpy(p.leaf, leaf, TG_DIGEST);
 	memcpy(p.anchor, anchor, TG_DIGEST);
 	tg_ident_remember(id, f->ctx->serial, &p);
@@ -185,7 +187,7 @@ struct tg_identity *tg_admit(
 	struct tg_plain c;
 	int a;
 
-	if (x->conf->keep_pem || !tg_plain_read(der, &c))
+	if (!tg_plain_read(der, &c))
 		return NULL;
 	t = choose_trust(x, &c);
 	if (!t || !t->anchor || t->crl || tg_trust_has(t, digest))
@@ -193,5 +195,5 @@ struct tg_identity *tg_admit(
 	a = find_anchor(t, &c);
 	if (a < 0 || !is_signed(f, &c, &t->anchor[a]))
 		return NULL;
-	return note(f, &c, digest, t->digest[a], t->anchor[a].to);
+	return note(f, der, &c, digest, t->digest[a], t->anchor[a].to);
 }

@@ -5,7 +5,6 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/evp.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include "cert.h"
@@ -184,29 +183,47 @@ static bool is_unreserved(uint8_t c)
 	       c == '.' || c == '_' || c == '~';
 }
 
-char *tg_cert_url_pem(X509 *x)
+static char *put_url(char *to, const char *s, size_t n)
 {
 	static const char hex[] = "0123456789ABCDEF";
-	BIO *b = BIO_new(BIO_s_mem());
-	char *data, *s = NULL, *to;
-	long n;
 
-	if (b && PEM_write_bio_X509(b, x) == 1 && (n = BIO_get_mem_data(b, &data)) > 0 &&
-		(s = malloc((size_t)n * 3 + 1))) {
-		to = s;
-		for (long i = 0; i < n; i++) {
-			uint8_t c = (uint8_t)data[i];
+	for (size_t i = 0; i < n; i++) {
+		uint8_t c = (uint8_t)s[i];
 
-			if (is_unreserved(c)) {
-				*to++ = (char)c;
-			} else {
-				*to++ = '%';
-				*to++ = hex[c >> 4];
-				*to++ = hex[c & 15];
-			}
+		if (is_unreserved(c)) {
+			*to++ = s[i];
+		} else {
+			*to++ = '%';
+			*to++ = hex[c >> 4];
+			*to++ = hex[c & 15];
 		}
-		*to = 0;
 	}
-	BIO_free(b);
+	return to;
+}
+
+#define PEM_LINE 48 /* bytes, which make 64 */
+
+char *tg_cert_url_pem(struct tg_view der)
+{
+	static const char begin[] = "-----BEGIN CERTIFICATE-----\n",
+			  end[] = "-----END CERTIFICATE-----\n";
+	size_t lines = der.n / PEM_LINE + 1, n = sizeof(begin) + sizeof(end) + lines * 65;
+	char *s = malloc(3 * n), *to = s;
+	unsigned char line[65 + 1];
+
+	if (!s)
+		return NULL;
+	to = put_url(to, begin, sizeof(begin) - 1);
+	while (der.n) {
+		uint32_t part = der.n < PEM_LINE ? der.n : PEM_LINE;
+		int made = EVP_EncodeBlock(line, der.p, (int)part);
+
+		line[made] = '\n';
+		to = put_url(to, (const char *)line, (size_t)made + 1);
+		der.p += part;
+		der.n -= part;
+	}
+	to = put_url(to, end, sizeof(end) - 1);
+	*to = 0;
 	return s;
 }

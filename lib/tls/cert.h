@@ -41,8 +41,8 @@ char *tg_cert_subject(const X509 *x);
 char *tg_cert_serial(const X509 *x);
 /* DNS and IP subject alternative names, separated by ", ". */
 char *tg_cert_dns_and_ip(const struct tg_cert_names *n);
-/* PEM, percent-encoded but for letters, digits, "-", ".", "_" and "~", as Envoy puts it into
- * x-forwarded-client-cert. */
-char *tg_cert_url_pem(X509 *x);
+/* PEM (RFC 7468) of a certificate's DER, percent-encoded but for letters, digits, "-", ".", "_" and
+ * "~", as Envoy puts it into x-forwarded-client-cert. */
+char *tg_cert_url_pem(struct tg_view der);
 
 #endif

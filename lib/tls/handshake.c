@@ -383,7 +383,8 @@ static bool take_identities(struct tg_facts *f, struct tg_hs_result *out)
 	if (peer && f->peer.known) {
 		out->peer_expires = f->peer.expires;
 		out->peer = peer_of(f, peer);
-		if (!out->peer || (f->ctx->conf->keep_pem && !tg_ident_keep_pem(out->peer, peer)))
+		if (!out->peer ||
+			(f->ctx->conf->keep_pem && !tg_ident_keep_pem_of(out->peer, peer)))
 			return false;
 	}
 	if (!own || !(SSL_is_server(f->ssl) || f->asked || out->resumed))

@@ -279,13 +279,23 @@ struct tg_identity *tg_ident_of_plain(struct tg_ident_table *t, const struct tg_
 	return id ? id : add(t, make_plain(c, digest, kind));
 }
 
-bool tg_ident_keep_pem(struct tg_identity *id, X509 *x)
+bool tg_ident_keep_pem(struct tg_identity *id, struct tg_view der)
 {
 	struct ident *i = TG_CONTAINER(id, struct ident, pub);
 
-	if (!i->pem && (i->pem = tg_cert_url_pem(x)))
+	if (!i->pem && (i->pem = tg_cert_url_pem(der)))
 		id->cert_pem = tg_view_str(i->pem);
 	return i->pem;
+}
+
+bool tg_ident_keep_pem_of(struct tg_identity *id, X509 *x)
+{
+	uint8_t *der = NULL;
+	int n = i2d_X509(x, &der);
+	bool ok = n > 0 && tg_ident_keep_pem(id, tg_view_of(der, (size_t)n));
+
+	OPENSSL_free(der);
+	return ok;
 }
 
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id)

@@ -160,8 +160,9 @@ struct tg_identity *tg_ident_of_plain(struct tg_ident_table *t, const struct tg_
 /* The same if it is there; NULL: it is not. */
 struct tg_identity *tg_ident_find(
 	struct tg_ident_table *t, const uint8_t digest[static TG_DIGEST], enum tg_ident_kind kind);
-/* Makes its cert_pem, if it has none. False: no memory. */
-bool tg_ident_keep_pem(struct tg_identity *id, X509 *x);
+/* Makes its cert_pem, if it has none, from its certificate's DER. False: no memory. */
+bool tg_ident_keep_pem(struct tg_identity *id, struct tg_view der);
+bool tg_ident_keep_pem_of(struct tg_identity *id, X509 *x);
 void tg_ident_drop(struct tg_ident_table *t, struct tg_identity *id);
 /* Whether a chain for this leaf was verified under x, and holds now; then *out is what came out.
  * Remembered as long as the identity is there. */

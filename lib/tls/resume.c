@@ -65,7 +65,7 @@ static struct tg_identity *identity_of(struct tg_hs *hs, const struct tg_session
 	x = X509_new_ex(lib->bare, NULL); /* nobody needs its key */
 	if (x && d2i_X509(&x, &p, t->cert.n))
 		id = tg_ident_of(table, x, digest, kind);
-	if (id && pem && !tg_ident_keep_pem(id, x)) {
+	if (id && pem && !tg_ident_keep_pem(id, t->cert)) {
 		tg_ident_drop(table, id);
 		id = NULL;
 	}

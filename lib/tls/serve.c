@@ -453,7 +453,7 @@ static bool take_identities(struct tg_hs *h, struct tg_hs_result *out)
 		out->peer = tg_ident_of(t, s->leaf, h->f.peer.leaf,
 			h->f.peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
 		if (!out->peer ||
-			(h->f.ctx->conf->keep_pem && !tg_ident_keep_pem(out->peer, s->leaf)))
+			(h->f.ctx->conf->keep_pem && !tg_ident_keep_pem_of(out->peer, s->leaf)))
 			return false;
 	}
 	out->own = tg_ident_of(

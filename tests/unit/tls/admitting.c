@@ -200,6 +200,7 @@ static struct tg_identity *by_openssl(struct tg_hs *h, struct tg_view der, const
 		tg_cert_point(x))
 		id = tg_ident_of(
 			h->f.w->idents, x, digest, h->f.peer.svid ? TG_IDENT_SVID : TG_IDENT_PLAIN);
+	CU_ASSERT(!id || !h->f.ctx->conf->keep_pem || tg_ident_keep_pem_of(id, x));
 	if (sk_X509_num(chain) == 0)
 		X509_free(x);
 	sk_X509_pop_free(chain, X509_free);
@@ -212,7 +213,8 @@ static bool same_identity(const struct tg_identity *a, const struct tg_identity 
 	return tg_view_eq(a->spiffe_id, b->spiffe_id) && tg_view_eq(a->uri, b->uri) &&
 	       tg_view_eq(a->dns, b->dns) && tg_view_eq(a->uris, b->uris) &&
 	       tg_view_eq(a->dns_names, b->dns_names) && tg_view_eq(a->subject, b->subject) &&
-	       tg_view_eq(a->hash, b->hash) && a->not_after == b->not_after &&
+	       tg_view_eq(a->hash, b->hash) && tg_view_eq(a->cert_pem, b->cert_pem) &&
+	       a->not_after == b->not_after &&
 	       memcmp(tg_ident_point(a), tg_ident_point(b), TG_PLAIN_POINT) == 0;
 }
 

@@ -1,5 +1,8 @@
 /* SPIFFE IDs by the SPIFFE-ID standard, patterns, and leaf X.509-SVIDs. */
+#include <stdio.h>
 #include <stdlib.h>
+
+#include <openssl/pem.h>
 
 #include "../tgtest.h"
 #include "pki.h"
@@ -167,28 +170,72 @@ static void odd_names(void)
 	pki_free(&c);
 }
 
+/* It is OpenSSL's PEM once it is decoded. */
+static void url_pem_of(struct tg_view der, X509 *x)
+{
+	char *pem = tg_cert_url_pem(der), *to = pem, *want;
+	BIO *b = BIO_new(BIO_s_mem());
+	unsigned int c;
+	long n;
+
+	CU_ASSERT_FATAL(pem && PEM_write_bio_X509(b, x) == 1);
+	CU_ASSERT(strncmp(pem, "-----BEGIN%20CERTIFICATE-----%0AMI", 34) == 0);
+	CU_ASSERT_EQUAL(
+		strspn(pem, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%-"),
+		strlen(pem));
+	for (const char *s = pem; *s; s++) {
+		if (*s == '%') {
+			CU_ASSERT_FATAL(sscanf(s + 1, "%2x", &c) == 1);
+			*to++ = (char)c;
+			s += 2;
+		} else {
+			*to++ = *s;
+		}
+	}
+	n = BIO_get_mem_data(b, &want);
+	CU_ASSERT(n == to - pem && memcmp(want, pem, (size_t)n) == 0);
+	BIO_free(b);
+	free(pem);
+}
+
+/* All lengths of the last line. */
+static void url_pem(void)
+{
+	char san[128] = "DNS:";
+
+	for (uint32_t n = 4; n < 54; n++) {
+		uint8_t *der = NULL;
+		struct pki_cert c;
+		int size;
+
+		san[n] = 'a';
+		c = pki_issue(&(struct pki_spec){.san = san}, NULL);
+		size = i2d_X509(c.x, &der);
+		CU_ASSERT_FATAL(size > 0);
+		url_pem_of(tg_view_of(der, (size_t)size), c.x);
+		OPENSSL_free(der);
+		pki_free(&c);
+	}
+}
+
 static void texts(void)
 {
 	struct pki_cert c = pki_issue(&(struct pki_spec){.cn = "a\"b, c\n",
 					      .san = "IP:10.1.2.3,DNS:a.example,IP:2001:db8::1"},
 		NULL);
 	struct tg_cert_names n;
-	char *subject = tg_cert_subject(c.x), *names, *pem = tg_cert_url_pem(c.x);
+	char *subject = tg_cert_subject(c.x), *names;
 
 	CU_ASSERT_STRING_EQUAL(subject, "CN=a\\\"b\\, c\\0A");
 	CU_ASSERT(tg_cert_names(c.x, &n));
 	names = tg_cert_dns_and_ip(&n);
 	CU_ASSERT_STRING_EQUAL(names, "10.1.2.3, a.example, 2001:db8::1");
-	CU_ASSERT(strncmp(pem, "-----BEGIN%20CERTIFICATE-----%0AMII", 35) == 0);
-	CU_ASSERT_EQUAL(
-		strspn(pem, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789%-"),
-		strlen(pem));
 	free(subject);
 	free(names);
-	free(pem);
 	tg_cert_names_free(&n);
 	pki_free(&c);
 }
 
 TG_TEST_MAIN("tls_spiffe", {"IDs", ids}, {"lengths", lengths}, {"patterns", patterns},
-	{"leaf SVIDs", svids}, {"names with odd bytes", odd_names}, {"texts", texts})
+	{"leaf SVIDs", svids}, {"names with odd bytes", odd_names}, {"texts", texts},
+	{"PEM in a URL", url_pem})
