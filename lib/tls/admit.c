@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include "internal.h"
@@ -91,6 +92,7 @@ bool tg_anchors_note(struct tg_trust *t, STACK_OF(X509) * all)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		note_anchor(&t->anchor[i], sk_X509_value(all, (int)i));
+	ERR_clear_error();
 	if (names_clash(all, t->anchor)) {
 		free(t->anchor);
 		t->anchor = NULL;

@@ -5,10 +5,11 @@
  *   certificate --> tg_admit
  *                     `--> NULL: this says nothing; tg_verify_chain() is asked (verify.c)
  *
- * Refusing is never done here, nor is anything looked at that would need thought. The conditions
- * are those of RFC 5280 section 6.1 for a path of one certificate, in the order and meaning that
- * OpenSSL 3.0's X509_verify_cert() gives them with what verify.c and options.c ask of it: partial
- * chains, purpose sslclient, level 2 (P-256 and SHA-256 are above that), no policies, no flags.
+ * Refusing is never done here, nor is anything looked at that would need thought; a certificate
+ * whose signature is wrong costs a verification in vain. The conditions are those of RFC 5280
+ * section 6.1 for a path of one certificate, in the order and meaning that OpenSSL 3.0's
+ * X509_verify_cert() gives them with what verify.c and options.c ask of it: partial chains, purpose
+ * sslclient, level 2 (P-256 and SHA-256 are above that), no policies, no flags.
  * tests/unit/tls/test_admit.c compares the two over some thousand spoiled certificates.
  *
  * Owner: anchors are noted by the control core and read by workers; admitting is the worker's.
