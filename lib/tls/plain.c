@@ -436,9 +436,10 @@ static bool read_signed(struct tg_view v, struct tg_plain *c)
 	struct tg_view exts;
 
 	return take_bytes(&v, version3) && take_serial(&v) && take_bytes(&v, ecdsa_sha256) &&
-	       take_raw(&v, SEQUENCE, &c->issuer) && take_validity(&v, c) &&
-	       take_raw(&v, SEQUENCE, &c->subject) && tg_plain_name(c->subject) &&
-	       take_key(&v, c) && take_last(v, EXTENSIONS, &exts) && read_extensions(exts, c);
+	       take_raw(&v, SEQUENCE, &c->issuer) && tg_plain_name(c->issuer) &&
+	       take_validity(&v, c) && take_raw(&v, SEQUENCE, &c->subject) &&
+	       tg_plain_name(c->subject) && take_key(&v, c) && take_last(v, EXTENSIONS, &exts) &&
+	       read_extensions(exts, c);
 }
 
 bool tg_plain_read(struct tg_view der, struct tg_plain *c)

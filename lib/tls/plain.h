@@ -25,7 +25,7 @@ enum { TG_PLAIN_DNS = 0x82, TG_PLAIN_URI = 0x86, TG_PLAIN_IP = 0x87 }; /* Genera
 struct tg_plain {
 	struct tg_view signed_part;     /* tbsCertificate */
 	struct tg_view signature;       /* ECDSA-Sig-Value: not looked into */
-	struct tg_view issuer, subject; /* Names in DER; the issuer's is not looked into */
+	struct tg_view issuer, subject; /* Names in DER, for tg_plain_name() */
 	const uint8_t *point;           /* the key, TG_PLAIN_POINT bytes: not checked */
 	int64_t not_before, not_after;  /* seconds since 1970; both are within the validity */
 	struct tg_view key_id;          /* subjectKeyIdentifier; .n 0: none */
@@ -45,7 +45,7 @@ bool tg_plain_next(struct tg_view *names, uint8_t *type, struct tg_view *name);
 
 /* Whether a Name (RFC 5280 section 4.1.2.4), which may be empty, is of the kind whose text and
  * whose comparison (section 7.1) are simple: single attributes of well-known types, in ASCII
- * without what RFC 2253 escapes. So are subjects of plain certificates. */
+ * without what RFC 2253 escapes. So are both of plain certificates. */
 bool tg_plain_name(struct tg_view name);
 /* Whether two such Names certainly differ, by OpenSSL's rules: those of section 7.1, more or less.
  */
