@@ -448,20 +448,18 @@ static void look_at(struct tg_dns_control *k, struct tg_cluster *c)
 {
 	struct tg_endpoint *list = calloc(c->max_endpoints + 1, sizeof(*list));
 	uint32_t fresh = 0, n = list ? gather(k, c, list, &fresh) : 0;
-	struct twin *w;
+	struct twin *w = NULL;
 
-	if (list && fresh && same_endpoints(c->live, list, n)) {
+	if (list && (!fresh || same_endpoints(c->live, list, n))) {
 		c->stats->update_no_rebuild += fresh;
-	} else if (list && fresh) {
-		w = make_twin(k, c, list, n);
-		if (w) {
-			publish(k, c, w);
-			count(c, n);
-			tg_say(TG_INFO, "cluster %s: %u endpoint(s) by DNS", c->name, n);
-		}
-	}
-	if (!list || (fresh && !c->live))
+	} else if (list && (w = make_twin(k, c, list, n))) {
+		publish(k, c, w);
+		count(c, n);
+		tg_say(TG_INFO, "cluster %s: %u endpoint(s) by DNS", c->name, n);
+	} else {
+		/* The next answer tries again. */
 		tg_say(TG_ERROR, "cluster %s: out of memory for its endpoints", c->name);
+	}
 	free(list);
 }
 
