@@ -200,6 +200,69 @@ static void note_cert(void *arg, const struct tg_tls_cert *c)
 	}
 }
 
+/* Each worker acts for itself: what the worst of them has. */
+static uint32_t worst(const struct tg_admin_req *q, size_t at)
+{
+	const struct tg_core_stats *c = tg_stats_cores(q->app->stats);
+	uint64_t most = 0;
+
+	for (uint32_t w = 0; w < q->app->n_workers; w++) {
+		uint64_t v = __atomic_load_n(
+			(const uint64_t *)((const char *)&c[w] + at), __ATOMIC_RELAXED);
+
+		most = v > most ? v : most;
+	}
+	return (uint32_t)most;
+}
+
+static uint64_t shed_count(const struct tg_admin_req *q)
+{
+	const struct tg_core_stats *c = tg_stats_cores(q->app->stats);
+	uint64_t n = 0;
+
+	for (uint32_t w = 0; w < q->app->n_workers; w++)
+		n += __atomic_load_n(&c[w].overload_shed, __ATOMIC_RELAXED);
+	return n;
+}
+
+static void put_action(struct extras *x, const struct tg_admin_req *q, enum tg_overload_action a)
+{
+	const char *name = tg_overload_name(a);
+	uint32_t state = worst(q, offsetof(struct tg_core_stats, overload_state[a]));
+
+	put(x, "overload", name, "scale_percent", "how far the action is on, of a hundred",
+		state / (TG_OVERLOAD_WHOLE / 100), true);
+	if (a == TG_OVERLOAD_SHED_REQUESTS)
+		put(x, "overload", name, "shed_load_count", "requests refused there", shed_count(q),
+			false);
+	else
+		put(x, "overload", name, "active", "1 while the action is wholly on",
+			state == TG_OVERLOAD_WHOLE, true);
+}
+
+/* With Envoy's names; only what the configuration has. */
+static void put_overload(struct extras *x, struct tg_admin_req *q)
+{
+	const struct tg_overload_conf *c = tg_app_hold(q->app)->overload;
+
+	for (uint32_t m = 0; c && m < TG_MONITORS; m++)
+		if (c->watched[m])
+			put(x, "overload", tg_monitor_name(m), "pressure",
+				"of the resource, of a hundred",
+				worst(q, offsetof(struct tg_core_stats, overload_pressure[m])) /
+					(TG_OVERLOAD_WHOLE / 100),
+				true);
+	for (uint32_t a = 0; c && a < TG_OVERLOADS; a++) {
+		bool given = false;
+
+		for (uint32_t m = 0; m < TG_MONITORS; m++)
+			given |= c->trigger[a][m].given;
+		if (given)
+			put_action(x, q, a);
+	}
+	tg_app_release(q->app);
+}
+
 /* One gauge a certificate, whoever uses it. */
 static void put_each_cert(struct extras *x)
 {
@@ -290,6 +353,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 	put_log(x, q);
 	put_tls(x, q);
 	put_ratelimit(x, q);
+	put_overload(x, q);
 	put_certs(x, q);
 	rc = tg_stats_render(q->app->stats,
 		&(struct tg_stats_query){

@@ -122,6 +122,7 @@ struct tg_worker {
 	struct tg_txq txq[TG_NETIF_MAX];
 	struct tg_pool listeners; /* TCP's listeners of the proxy */
 	bool adaptive, stopping, was_busy;
+	bool full;                /* a queue had a whole burst: there may be more */
 	uint64_t turn_tsc;        /* when this turn began */
 	uint64_t busy_at;         /* ns: the last turn with something to do */
 	uint64_t sleep;           /* ns of the last sleep since; 0: none */

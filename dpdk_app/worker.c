@@ -54,12 +54,14 @@ static inline __attribute__((always_inline)) uint32_t receive(struct tg_worker *
 	struct tg_seg segs[TG_NET_BURST];
 	uint32_t total = 0, n;
 
+	w->full = false;
 	for (uint32_t q = 0; q < w->n_rxq; q++) {
 		stage(w, TG_STAGE_rx, traced);
 		n = rte_eth_rx_burst(w->rxq[q].port, w->rxq[q].queue, pkts, TG_NET_BURST);
 		if (!n)
 			continue;
 		total += n;
+		w->full |= n == TG_NET_BURST;
 		tg_tcp_backlog(w->tcp, n == TG_NET_BURST);
 		n = tg_net_input(w->net, w->rxq[q].ifidx, pkts, n, segs);
 		stage(w, TG_STAGE_tcp, traced);
@@ -67,6 +69,7 @@ static inline __attribute__((always_inline)) uint32_t receive(struct tg_worker *
 	}
 	if (w->steer_ring && !rte_ring_empty(w->steer_ring)) {
 		stage(w, TG_STAGE_rx, traced);
+		w->full |= rte_ring_count(w->steer_ring) > TG_NET_BURST;
 		tg_tcp_backlog(w->tcp, rte_ring_count(w->steer_ring) >= TG_NET_BURST);
 		n = tg_net_input_steered(w->net, segs);
 		total++;
@@ -144,6 +147,7 @@ static void look_around(struct tg_worker *w)
 
 	if (out > w->mbufs_peak)
 		w->mbufs_peak = out;
+	w->stats->buffers_used = tg_pressure_of(out, w->mbufs->size);
 	tg_clock_correct(&w->clock, rte_rdtsc(), monotonic());
 	follow_realtime(w);
 	w->clock_due = w->wheel->now + CLOCK_EVERY;
@@ -157,6 +161,7 @@ static void housekeep(struct tg_worker *w)
 
 	if (tg_unlikely(o != NULL))
 		obey(w, o);
+	tg_proxy_attend(w->proxy);
 	idle = tg_proxy_idle(w->proxy);
 	if (idle != atomic_load_explicit(&w->idle, memory_order_relaxed))
 		atomic_store_explicit(&w->idle, idle, memory_order_relaxed);
@@ -221,6 +226,8 @@ static inline __attribute__((always_inline)) uint32_t do_turn(struct tg_worker *
 	work += handshake(w);
 	stage(w, TG_STAGE_http, traced);
 	work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
+	if (tg_likely(!w->full && !w->ready.queued))
+		w->stats->drained_at = w->wheel->now;
 	stage(w, TG_STAGE_loop, traced);
 	work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
 	if (tg_unlikely(tg_tcp_shortage(w->tcp)))
@@ -355,6 +362,13 @@ static uint32_t proxy_shortage(void *ctx)
 	return tg_tcp_shortage(w->tcp);
 }
 
+static void proxy_refuse(void *ctx, bool on)
+{
+	struct tg_worker *w = ctx;
+
+	tg_tcp_refuse(w->tcp, on);
+}
+
 /* --- making one --- */
 
 static void netif_conf(struct tg_worker *w, uint32_t i, struct tg_netif_conf *c)
@@ -485,6 +499,7 @@ static int make_proxy(struct tg_worker *w, struct tg_errbuf *e)
 			.unlisten = proxy_unlisten,
 			.limit = proxy_limit,
 			.shortage = proxy_shortage,
+			.refuse = proxy_refuse,
 			.ctx = w},
 		.tls = w->tls,
 		.breakers = app->breakers,

@@ -39,7 +39,7 @@ TYPES_ONLY = {('proxy', 'config.h')}
 
 # Which module a contract in include/tidegate belongs to, where it is not the name of the header.
 OWNER = {
-    'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'lease': 'base', 'list': 'base', 'pages': 'base', 'pool': 'base',
+    'addr': 'base', 'arena': 'base', 'err': 'base', 'hash': 'base', 'lease': 'base', 'list': 'base', 'overload': 'base', 'pages': 'base', 'pool': 'base',
     'quota': 'base',
     'rng': 'base', 'tax': 'base', 'view': 'base', 'wheel': 'base', 'why': 'base', 'clock': 'base',
     'conn': 'io', 'ready': 'io', 'memconn': 'io', 'traced': 'io',

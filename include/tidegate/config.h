@@ -20,6 +20,7 @@
 #include <tidegate/filter.h>
 #include <tidegate/http1.h>
 #include <tidegate/log.h>
+#include <tidegate/overload.h>
 #include <tidegate/redis.h>
 #include <tidegate/route.h>
 #include <tidegate/stats.h>
@@ -143,6 +144,7 @@ struct tg_snapshot {
 		struct tg_filter_chain *chain;
 		const char *listener;
 	} * chains;
+	const struct tg_overload_conf *overload; /* NULL: there is none */
 	uint32_t n_tls;
 	struct tg_tls_conf *tls; /* of all listeners and clusters */
 	const char *source;      /* the file's text, @include expanded, for /config_dump */

@@ -29,7 +29,8 @@ struct tg_proxy_net {
 	/* From now on the listener takes no more new connections than l lets it, NULL: all; it
 	 * lives until another one is given, or unlisten. NULL: no limits. */
 	void (*limit)(void *ctx, void *handle, struct tg_connlimit *l);
-	uint32_t (*shortage)(void *ctx); /* TG_SHORT_x; NULL: never short */
+	uint32_t (*shortage)(void *ctx);    /* TG_SHORT_x; NULL: never short */
+	void (*refuse)(void *ctx, bool on); /* no new connection at all, or again; NULL: cannot */
 	void *ctx;
 };
 
@@ -77,6 +78,8 @@ void tg_proxy_abort_all(struct tg_proxy *p);
  * when there is no time (TG_SHORT_BADLY). Each is counted as conn_shed. Once a turn while
  * net.shortage says so. */
 void tg_proxy_relieve(struct tg_proxy *p);
+/* Now and then, also while nothing happens: whether other workers need what this one keeps. */
+void tg_proxy_attend(struct tg_proxy *p);
 /* True when no downstream connection is left. */
 bool tg_proxy_idle(const struct tg_proxy *p);
 

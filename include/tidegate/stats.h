@@ -17,6 +17,7 @@
 
 #include <tidegate/err.h>
 #include <tidegate/hist.h>
+#include <tidegate/overload.h>
 #include <tidegate/tax.h>
 #include <tidegate/why.h>
 
@@ -95,6 +96,11 @@ struct tg_core_stats {
 	TG_CORE_HISTS(X)
 #undef X
 	struct tg_tax tax; /* not among the statistics: /tax shows it */
+	/* Shown as overload.<monitor or action>.*, see overload.h */
+	uint64_t drained_at;   /* ns: when packets last did not wait for the worker */
+	uint64_t buffers_used; /* packet buffers, as a pressure */
+	uint64_t overload_pressure[TG_MONITORS], overload_state[TG_OVERLOADS];
+	uint64_t overload_shed; /* requests refused at a load shed point */
 } __attribute__((aligned(64)));
 
 /* cluster.<name>.*, Envoy's names. */
@@ -201,7 +207,10 @@ struct tg_cluster_stats {
 	X(downstream_rq_idle_timeout, "requests ended by the stream idle timeout") \
 	X(downstream_rq_timeout, "requests not received in time") \
 	X(downstream_rq_max_duration_reached, "requests ended by max_stream_duration") \
-	X(downstream_cx_max_requests_reached, "ended after max_requests_per_connection")
+	X(downstream_cx_max_requests_reached, "ended after max_requests_per_connection") \
+	X(downstream_cx_overload_disable_keepalive, \
+		"ended after a response, by disable_http_keepalive") \
+	X(downstream_rq_overload_close, "requests refused in overload")
 
 #define TG_LISTENER_GAUGES(X) \
 	X(downstream_cx_active, "connections open") \

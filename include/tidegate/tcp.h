@@ -121,6 +121,8 @@ void tg_tcp_set_keepalive(struct tg_conn *c, bool on);
  * connections that nobody holds any more are reset (conn_shed); then the user refuses requests
  * (TG_SHORT_BADLY); then SYNs are dropped. */
 uint32_t tg_tcp_shortage(const struct tg_tcp *t);
+/* From now on SYNs are dropped (tcp_syn_overload), or no longer. Handshakes go on. */
+void tg_tcp_refuse(struct tg_tcp *t, bool on);
 
 struct tg_tcp_usage {
 	const char *name; /* "tcb", "tcp_transmit", "tcp_embryonic", "tcp_time_wait" */

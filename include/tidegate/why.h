@@ -52,6 +52,7 @@
 	X(tcp_no_connection, SEG, "segment of no connection (answered with RST, unless an RST)") \
 	X(tcp_embryonic, SEG, "segment of a handshake that does not fit it") \
 	X(tcp_syn_dropped, SEG, "SYN dropped: no connection, buffer or budget left") \
+	X(tcp_syn_overload, SEG, "SYN dropped by stop_accepting_connections") \
 	X(tcp_listener_rate, SEG, "SYN over the listener's limit of new connections") \
 	X(tcp_client_rate, SEG, "SYN over the limit of new connections of its client") \
 	X(tcp_cookie_bad, SEG, "ACK that carries no valid SYN cookie") \
@@ -149,6 +150,7 @@
 	X(req_upstream_timeout, REQ, "504: route timeout (UT)") \
 	X(req_upstream_bad, REQ, "502: upstream response malformed (UPE)") \
 	X(req_no_memory, REQ, "503: exchange memory exhausted (OM)") \
+	X(req_overload, REQ, "503: refused in overload (OM)") \
 	X(req_shed, REQ, "cut to free memory: it held buffers and stood still (OM)") \
 	X(req_cut_upstream, REQ, "response cut: upstream failed after its head (UC, UR)") \
 	X(req_cut_timeout, REQ, "response cut: a timeout after its head (UT, SI)") \

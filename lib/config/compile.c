@@ -265,5 +265,6 @@ bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot
 	for (uint32_t i = 0; i < s->n_listeners; i++)
 		if (!compile_listener(&k, i))
 			return false;
-	return cfg_compile_filters(c, raw, s, &k.vhosts) && !c->no_memory;
+	return cfg_compile_overload(c, &raw->overload, &s->overload) &&
+	       cfg_compile_filters(c, raw, s, &k.vhosts) && !c->no_memory;
 }

@@ -24,6 +24,7 @@ static bool load(struct cfg *c, struct tg_snapshot *s)
 	c->has_rate_limit_service = raw->service.h.at;
 	cfg_check_net(c, raw);
 	cfg_check_http(c, raw);
+	cfg_check_overload(c, &raw->overload);
 	if (c->n_errors || c->no_memory || !cfg_compile(c, raw, s))
 		return false;
 	source = cfg_strndup(c->keep, c->text.source.p, c->text.source.n);
@@ -134,6 +135,7 @@ static const char *type_text(enum cfg_type t)
 		[CFG_U32] = "number",
 		[CFG_FACTOR] = "number",
 		[CFG_PERCENT] = "percentage",
+		[CFG_FRACTION] = "fraction",
 		[CFG_I64] = "number",
 		[CFG_REGEX] = "regular expression",
 		[CFG_SIZE32] = "size",

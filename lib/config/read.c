@@ -167,32 +167,32 @@ static bool read_amount(const struct spot *p, const config_setting_t *s, uint64_
 	return !rc && in_range(p, *out);
 }
 
-/* 12.5: of a hundred, in steps of a ten-thousandth: a millionth of the whole. */
+/* 12.5 of a hundred, or 0.125: in steps of a millionth of the whole. */
 static void read_percent(const struct spot *p, const config_setting_t *s, uint32_t *out)
 {
-	int type = config_setting_type(s);
+	bool percent = p->key->type == CFG_PERCENT;
+	int type = config_setting_type(s), whole = percent ? 100 : 1;
 	double v, millionths;
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64 && type != CONFIG_TYPE_FLOAT) {
-		wrong_type(p, "a percentage", s);
+		wrong_type(p, percent ? "a percentage" : "a number from 0 to 1", s);
 		return;
 	}
 	v = type == CONFIG_TYPE_FLOAT ? config_setting_get_float(s)
 				      : (double)config_setting_get_int64(s);
 	if (type == CONFIG_TYPE_INT)
 		v = config_setting_get_int(s);
-	millionths = v * 1e4;
-	if (!(v >= 0 && v <= 100)) {
-		cfg_error(p->c, p->line,
-			"%s: \"%s\" is %g and has to be from 0 to 100, of a hundred", who(p),
-			p->key->name, v);
+	millionths = v * 1e6 / whole;
+	if (!(v >= 0 && v <= whole)) {
+		cfg_error(p->c, p->line, "%s: \"%s\" is %g and has to be from 0 to %d%s", who(p),
+			p->key->name, v, whole, percent ? ", of a hundred" : "");
 		return;
 	}
 	*out = (uint32_t)(millionths + 0.5);
 	if (millionths - *out > 1e-6 || *out - millionths > 1e-6)
 		cfg_error(p->c, p->line,
-			"%s: \"%s\" is %.9g: the smallest step is 0.0001, a millionth of the whole",
-			who(p), p->key->name, v);
+			"%s: \"%s\" is %.9g: the smallest step is %s, a millionth of the whole",
+			who(p), p->key->name, v, percent ? "0.0001" : "0.000001");
 }
 
 /* 1.5, in ten-thousandths. */
@@ -590,6 +590,7 @@ static void read_value(const struct spot *p, config_setting_t *s, void *out)
 		read_factor(p, s, out);
 		break;
 	case CFG_PERCENT:
+	case CFG_FRACTION:
 		read_percent(p, s, out);
 		break;
 	case CFG_PREFIX:

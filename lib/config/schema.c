@@ -637,6 +637,9 @@ static const struct cfg_key root_keys[] = {
 	KEY(raw_config, service, "rate_limit_service", .type = CFG_GROUP,
 		.group = &cfg_rate_limit_service, .example = "{ address = \"10.0.0.5:6379\"; }",
 		.doc = "the Redis that counts for the filter \"ratelimit\""),
+	KEY(raw_config, overload, "overload_manager", .type = CFG_GROUP, .group = &cfg_overload,
+		.example = "{ resource_monitors: ( ... ); actions: ( ... ); }",
+		.doc = "what each worker gives up when it has too much to do"),
 	KEY(raw_config, ports, "ports", .type = CFG_GROUPS, .flags = CFG_REQUIRED | CFG_NOT_EMPTY,
 		.group = &cfg_ports,
 		.example = "( { name = \"north\"; device = \"...\"; addresses = "
@@ -657,10 +660,9 @@ static const struct cfg_key root_keys[] = {
 
 /* Known from Envoy or announced by Tidegate's design; refused by name, never passed over. */
 static const struct cfg_refused refused_root[] = {{"static_resources"}, {"dynamic_resources"},
-	{"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"overload_manager"},
-	{"layered_runtime"}, {"runtime"}, {"filters"}, {"tls"}, {NULL}};
-static const struct cfg_refused refused_dataplane[] = {
-	{"overload"}, {"numa"}, {"hugepages"}, {NULL}};
+	{"secrets"}, {"tracing"}, {"stats_sinks"}, {"stats_config"}, {"layered_runtime"},
+	{"runtime"}, {"filters"}, {"tls"}, {NULL}};
+static const struct cfg_refused refused_dataplane[] = {{"numa"}, {"hugepages"}, {NULL}};
 static const struct cfg_refused refused_admin[] = {
 	{"tls"}, {"profile_path"}, {"access_log_json"}, {NULL}};
 static const struct cfg_refused refused_spiffe[] = {{NULL}};

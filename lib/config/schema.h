@@ -23,6 +23,7 @@ enum cfg_type {       /* C type at the key's offset */
 	CFG_DURATION, /* uint64_t, ns */
 	CFG_FACTOR,   /* uint32_t: ten-thousandths; min and max too */
 	CFG_PERCENT,  /* uint32_t: millionths of the whole; written as percent */
+	CFG_FRACTION, /* the same, written as 0 .. 1 */
 	CFG_ENUM,     /* uint32_t: index of words */
 	CFG_SOCKADDR, /* struct tg_sockaddr; port 0: not readable */
 	CFG_ORIGIN,   /* struct raw_origin: the same, or a name with a port */
@@ -116,6 +117,49 @@ struct raw_service {
 	struct raw_head h;
 	struct tg_redis_conf redis;
 	uint32_t max_keys;
+};
+
+struct raw_monitor {
+	struct raw_head h;
+	const char *name;
+	uint32_t max_connections;
+	uint64_t max_delay;
+};
+
+struct raw_level {
+	struct raw_head h;
+	uint32_t value, clear;
+};
+
+struct raw_scaled {
+	struct raw_head h;
+	uint32_t from, to;
+};
+
+struct raw_trigger {
+	struct raw_head h;
+	const char *name;
+	struct raw_level level;
+	struct raw_scaled scaled;
+};
+
+struct raw_timer {
+	struct raw_head h;
+	const char *timer;
+	uint64_t least;
+};
+
+/* Of `actions` and `loadshed_points`. */
+struct raw_overload_action {
+	struct raw_head h;
+	const char *name;
+	struct raw_list triggers, timers;
+};
+
+struct raw_overload {
+	struct raw_head h;
+	uint64_t refresh;
+	struct raw_list monitors, actions, points;
 };
 
 struct raw_admin {
@@ -486,6 +530,7 @@ struct raw_config {
 	struct raw_spiffe spiffe;
 	struct raw_node node;
 	struct raw_service service;
+	struct raw_overload overload;
 	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
 };
 
@@ -496,6 +541,13 @@ extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtu
 	cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice, cfg_lb_ring,
 	cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
 	cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+/* overload.c */
+extern const struct cfg_group cfg_overload;
+void cfg_check_overload(struct cfg *c, const struct raw_overload *o);
+/* *out stays as it is where there is none. False: no memory. */
+bool cfg_compile_overload(
+	struct cfg *c, const struct raw_overload *o, const struct tg_overload_conf **out);
+
 /* match.c */
 extern const struct cfg_group cfg_fraction, cfg_runtime_fraction, cfg_range, cfg_string_match,
 	cfg_match_header, cfg_match_query;

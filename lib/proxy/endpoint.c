@@ -7,6 +7,9 @@ static void free_endpoint(struct px_endpoint *ep)
 {
 	ep->used = false;
 	tg_list_del(&ep->live);
+	/* What waited here does no more; who waits elsewhere says so again at the next look. */
+	for (uint32_t i = 0; i < TG_PRIORITIES; i++)
+		tg_breaker_need(ep->breaker, i, TG_NEED_NONE);
 	tg_pool_put(&ep->proxy->endpoint_pool, ep);
 }
 

@@ -250,6 +250,12 @@ struct tg_proxy {
 	struct tg_lb_set *sets; /* [snap->n_clusters]: what is chosen from */
 	struct tg_breakers *breakers, *own_breakers; /* own: if none were handed in */
 	struct tg_breaker *known;                    /* rows of all clusters that there ever were */
+	/* overload.c */
+	uint32_t overload;  /* TG_OVERLOAD_BIT()s of the actions that are on */
+	uint32_t reduce_at; /* where in the pool of downs the next idle one is looked for */
+	struct tg_overload over;
+	struct tg_timer overload_timer;
+	uint64_t looked_at, busy_mark, idle_mark; /* at the last look: ns; cycles */
 	struct tg_timer yield_timer;
 	struct tg_link live; /* endpoints, if there are other workers */
 	struct tg_pool downs, ups, exchs, l4s;
@@ -261,7 +267,7 @@ struct tg_proxy {
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
 	uint32_t still_at;    /* and the next one that stands still */
-	uint8_t down_kind, exch_kind, up_kind, yield_kind;
+	uint8_t down_kind, exch_kind, up_kind, yield_kind, overload_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
 	struct tg_field *fields;
@@ -405,6 +411,7 @@ enum px_reply {
 	PX_REPLY_TRY_TIMEOUT,
 	PX_REPLY_UPSTREAM_BAD,
 	PX_REPLY_NO_MEMORY,
+	PX_REPLY_OVERLOADED,
 	PX_REPLY_BODY_CUT,     /* the client's FIN came before the end of the body */
 	PX_REPLY_BODY_REFUSED, /* a malformed request body: status from req_pump.in.refusal */
 	PX_REPLY_MAX,
@@ -444,6 +451,13 @@ void px_yield_arm(struct px_endpoint *ep);
 void px_dry_routed(struct px_exch *ex);
 const struct tg_filter_chain *px_dry_chain(struct tg_dry *d, const struct tg_filter_chain *real);
 struct tg_dry *px_dry_of(struct tg_exchange *fx); /* filters.c */
+
+/* overload.c */
+int px_overload_init(struct tg_proxy *p);
+void px_overload_adopt(struct tg_proxy *p); /* p->snap is new */
+/* Only if p->overload. False: a local reply has begun. */
+bool px_overload_admits(struct px_exch *ex);
+void px_overload_keepalive(struct px_down *d); /* a response is about to begin */
 
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */

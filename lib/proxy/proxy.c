@@ -48,7 +48,7 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->match.rng = &p->rng;
 	p->match.regex = tg_regex_scratch_create(&p->stats->regex_limit);
 	if (!p->fields || !p->breakers || !p->match.regex || init_pools(p) || px_down_init(p) ||
-		px_up_init(p) || px_yield_init(p) || px_shadows_init(p))
+		px_up_init(p) || px_yield_init(p) || px_overload_init(p) || px_shadows_init(p))
 		goto no_memory;
 	return p;
 no_memory:
@@ -76,6 +76,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 {
 	tg_proxy_abort_all(p);
 	tg_timer_stop(p->wheel, &p->yield_timer);
+	tg_timer_stop(p->wheel, &p->overload_timer);
 	px_yield_end(p);
 	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
 		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
@@ -220,6 +221,7 @@ int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 		if (p->conf.net.limit)
 			p->conf.net.limit(p->conf.net.ctx, ln->handle, ln->conf->connlimit);
 	}
+	px_overload_adopt(p);
 	if (old)
 		px_unpin(p, old);
 	return failed;

@@ -68,6 +68,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 	[PX_REPLY_NO_MEMORY] = {TG_WHY_req_no_memory, 503, TG_FLAG(OM), "overload",
 		"out of memory for this request",
 		{TG_VIEW_OF("x-envoy-local-overloaded"), TG_VIEW_OF("true")}},
+	[PX_REPLY_OVERLOADED] = {TG_WHY_req_overload, 503, TG_FLAG(OM), "overload",
+		"envoy overloaded", {TG_VIEW_OF("x-envoy-local-overloaded"), TG_VIEW_OF("true")}},
 };
 
 /* RFC 9110 section 15, and RFC 6585. */
@@ -234,6 +236,8 @@ static void answer(struct px_exch *ex, const struct answer *a)
 	if (!ex->req_done || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned ||
 		ex->req.method == TG_CONNECT || a->status == 400)
 		d->close_soon = true;
+	if (tg_unlikely(ex->proxy->overload))
+		px_overload_keepalive(d);
 	tg_pump_init(&ex->resp_pump, TG_BODY_NONE, 0, TG_BODY_NONE, NULL);
 	text = compose(ex, a);
 	if (text.p && !text.n) {

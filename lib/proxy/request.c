@@ -299,6 +299,8 @@ bool px_request_route(struct px_exch *ex)
 		return false;
 	}
 	choose_route(ex, &probe);
+	if (tg_unlikely(ex->proxy->overload) && !px_overload_admits(ex))
+		return false;
 	if (!px_filters_begin(ex)) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;

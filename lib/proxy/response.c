@@ -102,6 +102,8 @@ static bool frame(struct px_exch *ex, struct tg_msg *m, enum tg_body_kind out,
 	/* An answer instead of 100 (Continue): whether content will follow it, nobody knows. */
 	if (ex->req.expect_continue && !ex->req_pump.in.ended && !ex->req_pump.taken)
 		d->close_soon = true;
+	if (tg_unlikely(ex->proxy->overload) && !upgrade.n && ex->req.keep_alive)
+		px_overload_keepalive(d);
 	close = d->close_soon || !ex->req.keep_alive || ex->proxy->draining || d->ln->pinned;
 	if (upgrade.n && tg_msg_add(m, TG_FIELD_UPGRADE, TG_VIEW("upgrade"), upgrade))
 		return false;

@@ -252,7 +252,9 @@ static void init_down(struct px_shadow *s, struct px_exch *ex, struct tg_proxy *
 static struct px_shadow *new_shadow(struct px_exch *of, const struct tg_cluster *c)
 {
 	struct tg_proxy *p = of->proxy;
-	struct px_exch *ex = px_shortage(p) ? NULL : tg_pool_take(&p->exchs);
+	/* The first to go when anything is short: nobody waits for them. */
+	bool none = p->overload || px_shortage(p);
+	struct px_exch *ex = none ? NULL : tg_pool_take(&p->exchs);
 	struct px_shadow *s = ex ? tg_pool_take(&p->shadows) : NULL;
 
 	if (!s) {

@@ -383,14 +383,16 @@ static bool can_wait(struct px_endpoint *ep, enum tg_priority p)
 {
 	struct tg_breaker *b = ep->breaker;
 	const struct tg_lease *l = &b->lease[p][TG_RES_CX];
+	bool wait;
 
 	if (!ep->n_conns && give_up_idle(first_of(ep, p)) && dial_for_queue(ep, p) == 0)
 		return true;
-	if (b->n_workers > 1 && (ep->n_conns || !l->used)) {
-		tg_breaker_need(b, p, ep->n_conns || !l->limit ? TG_NEED_MORE : TG_NEED_FIRST);
+	wait = ep->n_conns || (!l->used && l->limit) || tg_breaker_must_lend(b, p, 0);
+	if (wait && b->n_workers > 1) {
+		tg_breaker_need(b, p, ep->n_conns || l->used ? TG_NEED_MORE : TG_NEED_FIRST);
 		px_yield_arm(ep);
 	}
-	return ep->n_conns || (!l->used && l->limit) || tg_breaker_must_lend(b, p, 0);
+	return wait;
 }
 
 /* What a request is told that could not be dialled for. */

@@ -3,22 +3,33 @@
  * No part of a cluster's limit belongs to a worker, so one may hold all the connections that are
  * allowed while another's requests wait: it says so (tg_breaker_need()), and who has idle ones
  * gives them up here; who has none idle does so when a request ends (px_up_release()). Workers do
- * not call each other: a look every few milliseconds is enough for what is so rare.
+ * not call each other: while somebody needs something, a look every few milliseconds is enough for
+ * what is so rare, and until then there is no timer.
  */
 #include "internal.h"
 
 #define EVERY (5 * TG_MS)
-#define LOOK_A_CALL 64 /* endpoints looked at while nobody needs anything */
+
+static void start_timer(struct tg_proxy *p)
+{
+	if (!tg_timer_running(&p->yield_timer))
+		tg_timer_start(p->wheel, &p->yield_timer, p->yield_kind, EVERY);
+}
+
+void tg_proxy_attend(struct tg_proxy *p)
+{
+	if (tg_unlikely(tg_breakers_needed(p->breakers)) && !tg_list_empty(&p->live))
+		start_timer(p);
+}
 
 void px_yield_arm(struct px_endpoint *ep)
 {
-	struct tg_proxy *p = ep->proxy;
-
-	if (tg_likely(ep->breaker->n_workers == 1) || !tg_list_empty(&ep->live))
+	if (tg_likely(ep->breaker->n_workers == 1))
 		return;
-	tg_list_push(&p->live, &ep->live);
-	if (!tg_timer_running(&p->yield_timer))
-		tg_timer_start(p->wheel, &p->yield_timer, p->yield_kind, EVERY);
+	if (tg_list_empty(&ep->live))
+		tg_list_push(&ep->proxy->live, &ep->live);
+	if (ep->n_pending)
+		start_timer(ep->proxy);
 }
 
 static bool others_need(const struct tg_breaker *b)
@@ -41,16 +52,13 @@ static void look_at(struct px_endpoint *ep)
 }
 
 /* All of p->live, into a ring of its own: what is looked at may come back. */
-static uint32_t take_live(struct tg_proxy *p, struct tg_link *ring, uint32_t most)
+static void take_live(struct tg_proxy *p, struct tg_link *ring)
 {
-	uint32_t n = 0;
+	struct tg_link *l;
 
 	tg_list_init(ring);
-	while (n < most && !tg_list_empty(&p->live)) {
-		tg_list_push(ring, tg_list_shift(&p->live));
-		n++;
-	}
-	return n;
+	while ((l = tg_list_shift(&p->live)))
+		tg_list_push(ring, l);
 }
 
 static void on_timer(void *ctx, struct tg_timer *t)
@@ -58,7 +66,7 @@ static void on_timer(void *ctx, struct tg_timer *t)
 	struct tg_proxy *p = ctx;
 	struct tg_link ring, *l;
 
-	take_live(p, &ring, tg_breakers_needed(p->breakers) ? UINT32_MAX : LOOK_A_CALL);
+	take_live(p, &ring);
 	tg_list_for_each (at, &ring)
 		for (uint32_t i = 0; i < TG_PRIORITIES; i++)
 			tg_breaker_need(TG_CONTAINER(at, struct px_endpoint, live)->breaker, i,
@@ -72,8 +80,7 @@ static void on_timer(void *ctx, struct tg_timer *t)
 			px_yield_arm(ep);
 		px_endpoint_put(ep);
 	}
-	if (!tg_list_empty(&p->live) && !tg_timer_running(&p->yield_timer))
-		tg_timer_start(p->wheel, &p->yield_timer, p->yield_kind, EVERY);
+	tg_proxy_attend(p); /* again, while somebody needs something */
 }
 
 int px_yield_init(struct tg_proxy *p)

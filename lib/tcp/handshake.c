@@ -273,6 +273,8 @@ enum tg_why listen_input(struct tg_tcp *t, struct tg_tcp_listener *l, struct tg_
 	enum tg_why why;
 	uint32_t iss;
 
+	if (tg_unlikely(t->refusing))
+		return TG_WHY_tcp_syn_overload;
 	if (t->pressure > 1 || conns_left(t) <= CONNS_ACCEPT(t->tcbs.count))
 		return TG_WHY_tcp_syn_dropped;
 	if (!tg_admit_syn(&t->admit, &s->flow.remote, now_ms(t)))

@@ -101,6 +101,7 @@ struct tg_tcp {
 	uint8_t pressure; /* on buffers. 0: none; 1: the least for everyone; 2: no new connections
 			   */
 	bool short_badly; /* between the two */
+	bool refusing;    /* no SYN is taken: tg_tcp_refuse() */
 	uint32_t pressure_ms; /* when it was last looked at */
 	uint32_t share;       /* bytes that one queue may hold while buffers are scarce */
 	uint32_t mbufs_total;

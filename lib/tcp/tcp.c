@@ -224,6 +224,11 @@ uint32_t tg_tcp_shortage(const struct tg_tcp *t)
 	return s;
 }
 
+void tg_tcp_refuse(struct tg_tcp *t, bool on)
+{
+	t->refusing = on;
+}
+
 /* --- active open --- */
 
 #define PORT_TRIES 4096 /* candidates in a row: a search of all would hold the worker up for ms */

@@ -119,6 +119,11 @@ static const char program[] =
 	"their "
 	"own here; room for them; those that lost their place before their window was over; those "
 	"that came faster than they were taken | `tidegate_ratelimit_keys` ... |\n"
+	"| `overload.<monitor>.pressure`, `overload.<action>.active`, `.scale_percent`, "
+	"`overload.<load shed point>.shed_load_count` | Envoy's overload manager: of a hundred, of "
+	"the worst worker; what the configuration has | "
+	"`tidegate_overload_pressure{overload=\"envoy.resource_monitors.cpu_utilization\"}` ... "
+	"|\n"
 	"| `access_log.lines`, `.bytes`, `.lines_lost`, `.writes_failed`, `.reopened`, "
 	"`.reopen_failed` | the sink; lines are "
 	"lost when the disk is full | `tidegate_access_log_lines_total` ... |\n";

@@ -43,6 +43,7 @@ dataplane: { workers = $workers; idle = "adaptive"; memory = "$memory"; eal = "$
              drain_time = "$drain_time"; $dataplane };
 admin: { socket = "$dir/admin.sock"; access_log = "$dir/access.log"; $admin };
 ports: ( $ports );
+$top
 '''
 
 # What most tests route. $extra_* are for one test's own.
@@ -231,7 +232,7 @@ class Lab:
             'ports': string.Template(ports).substitute(dir=self.dir) if ports else ', '.join((
                 port('north', 'net_af_xdp0,iface=tgn0', NORTH, mtu),
                 port('south', 'net_af_xdp1,iface=tgs0', SOUTH, mtu))),
-            'web': '', 'dataplane': '', 'admin': '', 'extra_listeners': '', 'extra_vhosts': '',
+            'web': '', 'dataplane': '', 'admin': '', 'top': '', 'extra_listeners': '', 'extra_vhosts': '',
             'extra_clusters': '', **subst}
         self.config = os.path.join(self.dir, 'tidegate.cfg')
 

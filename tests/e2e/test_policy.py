@@ -6,8 +6,9 @@ import itertools
 import json
 import re
 import select
+import socket
 
-from lab import Lab
+from lab import GATE4, Lab
 from tap import case, check, equal, main, wait_for
 from wire import Client, request
 
@@ -356,6 +357,160 @@ def the_idler_endpoint_is_taken(lab):
         crowd.release(40)
 
 
+# --- overload: 9 of 12 connections begin an action, fewer than 6 end it ---
+
+CONNECTIONS = 'envoy.resource_monitors.global_downstream_max_connections'
+AT_9 = f'triggers: ( {{ name = "{CONNECTIONS}"; threshold: {{ value = 0.75; clear = 0.5; }}; }} );'
+
+
+class Overload:
+    """A configuration with one action. Crowds of clients make and end the overload."""
+
+    def __init__(self, lab, action, more='', *, point=False):
+        self.lab, self.action = lab, f'envoy.{"load_shed_points" if point else "overload_actions"}.{action}'
+        self.top = f'''overload_manager: {{ refresh_interval = "10ms";
+          resource_monitors: ( {{ name = "{CONNECTIONS}"; max_active_downstream_connections = 12; }},
+                               {{ name = "envoy.resource_monitors.cpu_utilization"; }},
+                               {{ name = "tidegate.resource_monitors.queue_delay"; }} );
+          {"loadshed_points" if point else "actions"}: ( {{ name = "{self.action}"; {AT_9} {more} }} ); }};'''
+
+    def __enter__(self):
+        equal(self.lab.reload(top=self.top), 'applied', 'reload')
+        return self
+
+    def __exit__(self, *exc):
+        equal(self.lab.reload(), 'applied', 'reload')
+
+    def stat(self, name):
+        return self.lab.stat(f'overload.{self.action}.{name}')
+
+    def wait(self, active):
+        wait_for(lambda: (self.stat('active'), self.stat('scale_percent')) == (active, 100 * active),
+                 f'active to be {active}')
+        pressure = self.lab.stat(f'overload.{CONNECTIONS}.pressure')
+        check(pressure >= 75 if active else pressure < 50, f'pressure {pressure}')
+
+
+def ask(c, path='/see/maglev?u=1'):
+    r = c.ask(request('GET', path, 'policy.test'))
+    check(r.status in (200, 503), f'status {r.status}')
+    if r.status == 503:
+        equal((r.get('x-envoy-local-overloaded'), r.body), ('true', b'envoy overloaded'), 'refusal')
+    return r
+
+
+def connected(lab, n):
+    return [Client(lab.connect()) for _ in range(n)]
+
+
+def close_all(clients):
+    while clients:
+        clients.pop().close()
+
+
+@case
+def requests_are_refused_in_overload(lab):
+    before = lab.stat('http.web.downstream_rq_overload_close')
+    with Overload(lab, 'stop_accepting_requests') as o:
+        clients = connected(lab, 5)
+        for c in clients:
+            equal(ask(c).status, 200, 'status')
+        clients += connected(lab, 5)
+        o.wait(1)
+        for c in clients:  # on both workers, each of which looks for itself
+            wait_for(lambda c=c: ask(c).status == 503, 'a refusal')
+        rest = [clients.pop() for _ in range(5)]
+        close_all(clients)
+        o.wait(0)
+        for c in rest:
+            wait_for(lambda c=c: ask(c).status == 200, 'an answer')
+        close_all(rest)
+    check(lab.stat('http.web.downstream_rq_overload_close') - before >= 10, 'downstream_rq_overload_close')
+    lab.wait_access(' 503 OM ')
+
+
+@case
+def connections_are_not_kept_in_overload(lab):
+    with Overload(lab, 'disable_http_keepalive') as o:
+        clients = connected(lab, 10)
+        o.wait(1)
+        for c in clients[:5]:
+            def closed(c=c):
+                r = ask(c)
+                equal(r.status, 200, 'status')
+                return r.get('connection') == 'close'
+            wait_for(closed, 'connection: close')
+            equal(c.sock.recv(1), b'', 'what comes behind the last response')
+        equal(lab.stat('http.web.downstream_cx_overload_disable_keepalive'), 5, 'downstream_cx_overload_disable_keepalive')
+        close_all(clients)
+        o.wait(0)
+        with Client(lab.connect()) as c:
+            wait_for(lambda: ask(c).get('connection') is None and ask(c).get('connection') is None, 'it to be kept')
+
+
+@case
+def connections_are_refused_in_overload(lab):
+    def dropped():
+        return lab.drops()[1]['tcp_syn_overload']
+    tried = []
+
+    def refused():
+        tried.append(lab.socket())
+        tried[-1].setblocking(False)
+        tried[-1].connect_ex((GATE4, 80))
+        return dropped() > 0
+    with Overload(lab, 'stop_accepting_connections') as o:
+        clients = connected(lab, 10)
+        equal(dropped(), 0, 'SYNs dropped')
+        o.wait(1)
+        wait_for(refused, 'a SYN to be dropped')
+        for c in clients:  # who is there is served
+            equal(ask(c).status, 200, 'status')
+        close_all(clients)
+        while len(tried) > 1:
+            tried.pop(0).close()
+        o.wait(0)
+        wait_for(lambda: select.select([], tried, [], 0)[1], 'the last one to be let in')  # when its SYN comes again
+        equal(tried[0].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0, 'error')
+        tried.pop().close()
+
+
+@case
+def idle_connections_go_early_in_overload(lab):
+    more = 'timer_scale_factors: ( { timer = "HTTP_DOWNSTREAM_CONNECTION_IDLE"; min_timeout = "50ms"; } );'
+    before = lab.stat('http.web.downstream_cx_idle_timeout')
+    with Overload(lab, 'reduce_timeouts', more) as o:
+        few = connected(lab, 5)
+        with Crowd(lab, 5, '/hold/least') as crowd:
+            crowd.ask()
+            equal(crowd.settled(), 5, 'under way')
+            wait_for(lambda: lab.stat('http.web.downstream_cx_idle_timeout') - before == 5, 'the idle ones to go')
+            for c in few:
+                equal(c.sock.recv(1), b'', 'at its end')
+            o.wait(0)
+            crowd.release(5)
+            equal(lab.stat('http.web.downstream_cx_idle_timeout') - before, 5, 'idle timeouts')
+        close_all(few)
+
+
+@case
+def requests_are_shed_but_not_those_that_matter(lab):
+    high = request('GET', '/hold/high?delay=0', 'policy.test')
+    with Overload(lab, 'http_connection_manager_decode_headers', point=True) as o:
+        clients = connected(lab, 10)
+        wait_for(lambda: o.stat('scale_percent') == 100, 'it to begin')
+        for c in clients:
+            wait_for(lambda c=c: ask(c).status == 503, 'a refusal')
+            equal(c.ask(high).status, 200, 'of priority HIGH')
+        check(o.stat('shed_load_count') >= 10, 'shed_load_count')
+        rest = [clients.pop() for _ in range(5)]
+        close_all(clients)
+        wait_for(lambda: o.stat('scale_percent') == 0, 'it to end')
+        for c in rest:
+            wait_for(lambda c=c: ask(c).status == 200, 'an answer')
+        close_all(rest)
+
+
 if __name__ == '__main__':
     main(lambda: Lab(workers=2, nginx=False, empty_seconds=80, vhosts='"py", "policy"', extra_vhosts=VHOSTS,
                      extra_clusters=CLUSTERS.replace('$rq', str(LIMIT)),
@@ -364,4 +519,4 @@ if __name__ == '__main__':
                          # the origin, which asks again.
                          'tcp_syn_challenged', 'tcp_ack_future', 'conn_idle',
                          'req_overflow', 'conn_reset_by_peer', 'conn_refused', 'req_upstream_reset',
-                         'req_upstream_timeout'}))
+                         'req_upstream_timeout', 'req_overload', 'tcp_syn_overload'}))

@@ -80,11 +80,11 @@ void schema_in_reference(void)
 }
 
 static const char *const filters[] = {"rbac", "fault", "local_ratelimit", "ratelimit"};
-static const char *const groups[] = {"dataplane.", "admin.", "match.", "route.",
-	"circuit_breakers.", "retry_budget.", "retry_policy.", "header.", "cookie.",
-	"connection_properties.", "query_parameter.", "least_request_lb_config.",
-	"ring_hash_lb_config.", "maglev_lb_config.", "retry_back_off.", "tls.",
-	"set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
+static const char *const groups[] = {"dataplane.", "admin.", "overload_manager.", "hedge_policy.",
+	"rate_limited_retry_back_off.", "match.", "route.", "circuit_breakers.", "retry_budget.",
+	"retry_policy.", "header.", "cookie.", "connection_properties.", "query_parameter.",
+	"least_request_lb_config.", "ring_hash_lb_config.", "maglev_lb_config.", "retry_back_off.",
+	"tls.", "set_current_client_cert_details.", "delay.", "abort.", "response_rate_limit.",
 	"token_bucket.", "request_headers.", "remote_address.", "masked_remote_address.",
 	"spiffe_id.", "path.", "generic_key.", "header_value_match.", "connection_rate_limit.",
 	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",

@@ -241,6 +241,7 @@ void bench_advance(uint64_t ns)
 	uint64_t end = b.wheel.now + ns;
 
 	bench_run();
+	tg_proxy_attend(b.proxy);
 	while (b.wheel.now < end) {
 		uint64_t next = tg_wheel_next(&b.wheel);
 
@@ -369,6 +370,12 @@ static void on_unlisten(void *ctx, void *handle)
 	*(void **)handle = NULL;
 }
 
+static void on_refuse(void *ctx, bool on)
+{
+	(void)ctx;
+	b.refusing = on;
+}
+
 void bench_limit(enum tg_resource r, uint32_t limit)
 {
 	bench_cluster()->thresholds[TG_PRIORITY_DEFAULT].max[r] = limit;
@@ -393,7 +400,10 @@ void bench_start_of(uint32_t buf, uint32_t n_workers)
 		.max_downstream = 32,
 		.max_upstream = 32,
 		.max_exchanges = 16,
-		.net = {on_connect, on_listen, on_unlisten, NULL},
+		.net = {.connect = on_connect,
+			.listen = on_listen,
+			.unlisten = on_unlisten,
+			.refuse = on_refuse},
 		.wheel = &b.wheel,
 		.stats = &b.core,
 		.realtime_offset = UINT64_C(784111776) * TG_SEC, /* RFC 9110's example date */

@@ -36,6 +36,7 @@ struct bench {
 	uint32_t n_workers;
 	struct tg_breakers *breakers;
 	bool refuse_listen; /* the network opens no listener */
+	bool refusing;      /* what the proxy said last of new connections */
 	struct bench_peer peers[BENCH_PEERS];
 	uint32_t n_origins;                     /* connections dialled so far */
 	struct bench_peer *origin[BENCH_PEERS]; /* in order of dialling */

@@ -464,6 +464,25 @@ static void mirror_that_ends_within_the_end_of_another(void)
 	bench_end();
 }
 
+/* Copies are the first to go when a worker has too much to do. */
+static void mirror_goes_first_in_overload(void)
+{
+	static struct tg_overload_conf conf = {.refresh = 100 * TG_MS, .max_connections = 1};
+	struct bench_peer *c = begin_mirrored(4096);
+
+	conf.watched[TG_MONITOR_CONNECTIONS] = true;
+	conf.trigger[TG_OVERLOAD_NO_CONNECTIONS][TG_MONITOR_CONNECTIONS] =
+		(struct tg_overload_trigger){true, false, TG_OVERLOAD_WHOLE, TG_OVERLOAD_WHOLE};
+	b.snap->overload = &conf;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, b.snap), 0);
+	bench_send(c, "GET /api HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+	CU_ASSERT_EQUAL(b.n_origins, 1);
+	bench_send(b.origin[0], "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+	CU_ASSERT_PTR_NOT_NULL(strstr(bench_got(c), "hello"));
+	CU_ASSERT_EQUAL(mirror.cluster->stats[0].mirror_rq_dropped, 1);
+	bench_end();
+}
+
 /* Half a request is none: with the client gone, the mirror's is cut. */
 static void mirror_of_a_cut_request(void)
 {
@@ -515,5 +534,6 @@ TG_TEST_MAIN("routes", {"redirects", redirects},
 	{"mirror: body", mirror_gets_the_body}, {"mirror: hangs", mirror_that_hangs},
 	{"a mirror that ends within the end of another",
 		mirror_that_ends_within_the_end_of_another},
+	{"mirror: goes first in overload", mirror_goes_first_in_overload},
 	{"mirror: cut request", mirror_of_a_cut_request},
 	{"mirror: not there", mirror_that_is_not_there})
