@@ -34,6 +34,12 @@ enum tg_retry_bit {
 #undef X
 };
 
+/* A field of a response that says when to come again. */
+struct tg_retry_reset {
+	struct tg_view name;
+	bool timestamp; /* seconds since 1970, not from now */
+};
+
 #define TG_RETRY_STATUSES 16 /* at most, of a policy and of a request's field each */
 
 struct tg_retry_statuses {
@@ -44,12 +50,16 @@ struct tg_retry_policy {
 	uint32_t on; /* enum tg_retry_bit */
 	uint32_t num_retries;
 	uint64_t per_try_timeout;              /* ns; 0: none */
+	uint64_t per_try_idle_timeout;         /* ns without a byte of a try; 0: none */
 	uint64_t backoff_base, backoff_max;    /* ns */
 	bool avoid_previous;                   /* hosts that were tried: retry_host_predicate */
 	uint32_t host_attempts;                /* choices made again for that; 1 */
 	struct tg_retry_statuses statuses;     /* with TG_RETRY_RETRIABLE_STATUS_CODES */
 	uint32_t n_headers;                    /* with TG_RETRY_RETRIABLE_HEADERS: any of them */
 	const struct tg_header_match *headers; /* of the response */
+	uint64_t reset_max;                    /* ns; longer waits are not believed */
+	uint32_t n_resets;                     /* rate_limited_retry_back_off; 0: none */
+	const struct tg_retry_reset *resets;   /* the first that says something counts */
 };
 
 /* Why an attempt ended without a response. */
@@ -75,5 +85,9 @@ bool tg_retry_by_failure(uint32_t on, enum tg_retry_failure f);
 /* ns before retry number n = 1 ..: uniform in [0, (2^n - 1) * base), less than max (Envoy's fully
  * jittered exponential back-off). */
 uint64_t tg_retry_backoff(uint64_t base, uint64_t max, uint32_t n, struct tg_rng *rng);
+/* ns to wait as the response asks, up to half as long again by chance (Envoy's
+ * rate_limited_retry_back_off). 0: it says nothing that is believed. realtime: ns since 1970. */
+uint64_t tg_retry_reset_wait(const struct tg_retry_policy *p, const struct tg_msg *m,
+	uint64_t realtime, struct tg_rng *rng);
 
 #endif

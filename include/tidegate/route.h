@@ -188,6 +188,7 @@ struct tg_route {
 	bool ignore_case;      /* of the path; match is in lower case, its segments at most
 				TG_SEGMENT_MAX bytes. Not with TG_MATCH_REGEX */
 	uint8_t priority;      /* enum tg_priority */
+	bool hedge;            /* hedge_on_per_try_timeout, its own or its virtual host's */
 	/* And what some do. */
 	enum tg_match_kind kind;
 	struct tg_view match;

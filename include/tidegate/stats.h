@@ -139,6 +139,9 @@ struct tg_core_stats {
 	X(upstream_rq_retry_overflow, "requests not sent again: the limit of retries was reached") \
 	X(upstream_rq_retry_limit_exceeded, "requests that failed after all their retries") \
 	X(upstream_rq_per_try_timeout, "tries that met the per_try_timeout") \
+	X(upstream_rq_per_try_idle_timeout, "tries that met the per_try_idle_timeout") \
+	X(upstream_rq_hedged, "tries that met the per_try_timeout and went on beside another") \
+	X(upstream_rq_hedge_won, "of them, those that brought the answer") \
 	X(retry_or_shadow_abandoned, "requests not sent again: the body was too large to keep") \
 	X(mirror_rq_total, "copies of requests that were to be sent here") \
 	X(mirror_rq_dropped, "of them, given up: no memory, a mirror that could not follow, or " \

@@ -373,8 +373,15 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 			c, &v[i].mirrors, &p.clusters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
 		cfg_check_filters(
 			c, &v[i].filters, cfg_who(c, v[i].h.at, &cfg_virtual_hosts), false, true);
-		for (uint32_t k = 0; k < v[i].routes.n; k++)
+		cfg_check_hedge(
+			c, &v[i].hedge, &v[i].retry, cfg_who(c, v[i].h.at, &cfg_virtual_hosts));
+		for (uint32_t k = 0; k < v[i].routes.n; k++) {
+			const struct raw_action *a = &routes[k].action;
+
 			check_route(&p, &routes[k]);
+			cfg_check_hedge(c, &a->hedge, a->retry.h.at ? &a->retry : &v[i].retry,
+				cfg_who(c, routes[k].h.at, &cfg_route));
+		}
 	}
 	scratch = cfg_need(c, &c->tmp, domains * sizeof(*scratch));
 	p.used_by = cfg_need(

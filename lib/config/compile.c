@@ -125,6 +125,8 @@ static bool compile_route(struct compile *k, const struct raw_vhost *v, const st
 	r->idle_timeout = cfg_given(&cfg_action, &raw->action.h, "idle_timeout")
 				  ? raw->action.idle_timeout
 				  : UINT64_MAX;
+	if (raw->action.hedge.h.at)
+		r->hedge = raw->action.hedge.on_timeout;
 	if (!cfg_compile_retry(k->c, &raw->action.retry, &r->retry) ||
 		!cfg_compile_hash(k->c, &raw->action.hash, r))
 		return false;
@@ -156,6 +158,7 @@ static bool compile_vhost(struct compile *k, const struct raw_vhost *raw, struct
 		struct tg_route *r = &v->routes[i];
 
 		r->retry = retry;
+		r->hedge = raw->hedge.on_timeout;
 		r->attempt_count = count;
 		r->buffer_limit =
 			cfg_given(&cfg_route, &routes[i].h, "per_request_buffer_limit_bytes")

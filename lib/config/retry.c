@@ -65,10 +65,47 @@ void cfg_check_retry(struct cfg *c, const struct raw_retry *raw, const char *who
 				"%s: retry_policy: \"retry_host_predicate\" has \"%s\"; only "
 				"\"previous_hosts\" is possible",
 				who, hosts[i].s);
+	for (uint32_t i = 0; i < raw->limited.resets.n; i++) {
+		const struct raw_reset *x = &cfg_items(&raw->limited.resets, raw_reset)[i];
+
+		if (x->name && !cfg_is_token(x->name))
+			cfg_error(c, cfg_key_line(&x->h, "name"),
+				"%s: reset_headers: \"%s\" is no name of a field", who, x->name);
+	}
 	if (raw->backoff.max && raw->backoff.max < raw->backoff.base)
 		cfg_error(c, cfg_key_line(&raw->backoff.h, "max_interval"),
 			"%s: retry_back_off: \"max_interval\" is shorter than \"base_interval\"",
 			who);
+}
+
+void cfg_check_hedge(
+	struct cfg *c, const struct raw_hedge *raw, const struct raw_retry *retry, const char *who)
+{
+	if (raw->h.at && raw->on_timeout && !retry->h.at)
+		cfg_error(c, cfg_line_of(raw->h.at),
+			"%s: hedge_policy: it does nothing without a \"retry_policy\" with "
+			"\"per_try_timeout\"",
+			who);
+}
+
+static bool compile_resets(
+	struct cfg *c, const struct raw_limited_backoff *raw, struct tg_retry_policy *p)
+{
+	struct tg_retry_reset *out;
+
+	if (!raw->resets.n)
+		return true;
+	p->resets = out = cfg_need(c, c->keep, raw->resets.n * sizeof(*out));
+	if (!out)
+		return false;
+	p->reset_max = raw->max;
+	p->n_resets = raw->resets.n;
+	for (uint32_t i = 0; i < raw->resets.n; i++) {
+		const struct raw_reset *x = &cfg_items(&raw->resets, raw_reset)[i];
+
+		out[i] = (struct tg_retry_reset){tg_view_str(x->name), x->format == 1};
+	}
+	return true;
 }
 
 bool cfg_compile_retry(
@@ -85,6 +122,9 @@ bool cfg_compile_retry(
 	p->on = tg_retry_on_parse(tg_view_str(raw->retry_on), &bad);
 	p->num_retries = raw->num_retries;
 	p->per_try_timeout = raw->per_try_timeout;
+	p->per_try_idle_timeout = raw->per_try_idle_timeout;
+	if (!compile_resets(c, &raw->limited, p))
+		return false;
 	p->backoff_base = raw->backoff.base;
 	p->backoff_max = raw->backoff.max ? raw->backoff.max : 10 * raw->backoff.base;
 	p->avoid_previous = !raw->host_predicates.at || raw->host_predicates.n;

@@ -258,6 +258,38 @@ static const struct cfg_key hash_keys[] = {
 		.doc = "if there is a hash by now, what stands behind does not matter"),
 	END};
 
+static const char *const words_reset[] = {"SECONDS", "UNIX_TIMESTAMP", NULL};
+
+static const struct cfg_key reset_keys[] = {
+	KEY(raw_reset, name, "name", .type = CFG_NAME, .max = 128, .flags = CFG_REQUIRED,
+		.example = "\"retry-after\"", .doc = "a field of the response"),
+	KEY(raw_reset, format, "format", .type = CFG_ENUM, .words = words_reset, .dflt = "SECONDS",
+		.example = "\"SECONDS\"", .doc = "seconds from now, or since 1970"),
+	END};
+
+static const struct cfg_refused no_refused[] = {{NULL}};
+static const struct cfg_group reset_group = {
+	"reset header", sizeof(struct raw_reset), reset_keys, no_refused};
+
+static const struct cfg_key limited_keys[] = {
+	KEY(raw_limited_backoff, resets, "reset_headers", .type = CFG_GROUPS,
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &reset_group,
+		.example = "( { name = \"retry-after\"; format = \"SECONDS\"; } )",
+		.doc = "where it may stand; the first that is a number counts"),
+	KEY(raw_limited_backoff, max, "max_interval", .type = CFG_DURATION, .min = SEC, .max = YEAR,
+		.dflt = "300s", .example = "\"300s\"", .doc = "a longer one is not believed"),
+	END};
+static const struct cfg_group limited_group = {"rate_limited_retry_back_off",
+	sizeof(struct raw_limited_backoff), limited_keys, no_refused};
+
+static const struct cfg_key hedge_keys[] = {
+	KEY(raw_hedge, on_timeout, "hedge_on_per_try_timeout", .type = CFG_BOOL, .dflt = "false",
+		.example = "true",
+		.doc = "a try that meets its per_try_timeout goes on while the next one begins; "
+		       "the "
+		       "first good answer wins"),
+	END};
+
 static const struct cfg_key retry_keys[] = {
 	KEY(raw_retry, retry_on, "retry_on", .type = CFG_NAME, .max = 256, .flags = CFG_REQUIRED,
 		.example = "\"5xx,reset\"",
@@ -269,6 +301,9 @@ static const struct cfg_key retry_keys[] = {
 	KEY(raw_retry, per_try_timeout, "per_try_timeout", .type = CFG_DURATION, .max = YEAR,
 		.dflt = "0s", .example = "\"800us\"",
 		.doc = "from the whole request and a connection to a response's head; 0s is off"),
+	KEY(raw_retry, per_try_idle_timeout, "per_try_idle_timeout", .type = CFG_DURATION,
+		.max = YEAR, .dflt = "0s", .example = "\"500ms\"",
+		.doc = "ends a try on which no byte moves, in its response too; 0s is off"),
 	KEY(raw_retry, statuses, "retriable_status_codes", .type = CFG_UINTS, .min = 100,
 		.max = 599, .example = "[425, 503]", .doc = "those of retriable-status-codes"),
 	KEY(raw_retry, headers, "retriable_headers", .type = CFG_GROUPS, .group = &cfg_header,
@@ -277,6 +312,11 @@ static const struct cfg_key retry_keys[] = {
 	KEY(raw_retry, backoff, "retry_back_off", .type = CFG_GROUP, .group = &cfg_backoff,
 		.example = "{ base_interval = \"25ms\"; }",
 		.doc = "how long a retry waits: at random, longer each time"),
+	KEY(raw_retry, limited, "rate_limited_retry_back_off", .type = CFG_GROUP,
+		.group = &limited_group,
+		.example =
+			"{ reset_headers: ( { name = \"retry-after\"; format = \"SECONDS\"; } ); }",
+		.doc = "the wait that a response asks for, and up to half of it more by chance"),
 	KEY(raw_retry, host_predicates, "retry_host_predicate", .type = CFG_NAMES,
 		.example = "[\"previous_hosts\"]",
 		.doc = "hosts that a retry avoids; previous_hosts without this key, [] for none"),
@@ -328,6 +368,9 @@ static const struct cfg_key action_keys[] = {
 	KEY(raw_action, retry, "retry_policy", .type = CFG_GROUP, .group = &cfg_retry,
 		.example = "{ retry_on = \"5xx\"; num_retries = 2; }",
 		.doc = "when a request is sent again; in place of the virtual host's"),
+	KEY(raw_action, hedge, "hedge_policy", .type = CFG_GROUP, .group = &cfg_hedge,
+		.example = "{ hedge_on_per_try_timeout = true; }",
+		.doc = "two tries at once; in place of the virtual host's"),
 	KEY(raw_action, hash, "hash_policy", .type = CFG_GROUPS, .group = &cfg_hash,
 		.example = "( { cookie: { name = \"stick\"; ttl = \"1h\"; }; } )",
 		.doc = "what of a request decides where it goes, with ring_hash and maglev"),
@@ -368,6 +411,9 @@ static const struct cfg_key vhost_keys[] = {
 		.doc = "in place of the listener's with the same name and id, or behind them"),
 	KEY(raw_vhost, retry, "retry_policy", .type = CFG_GROUP, .group = &cfg_retry,
 		.flags = CFG_TOLD, .example = "{ retry_on = \"5xx\"; num_retries = 2; }",
+		.doc = "of all routes that have none of their own"),
+	KEY(raw_vhost, hedge, "hedge_policy", .type = CFG_GROUP, .group = &cfg_hedge,
+		.flags = CFG_TOLD, .example = "{ hedge_on_per_try_timeout = true; }",
 		.doc = "of all routes that have none of their own"),
 	KEY(raw_vhost, count_in_request, "include_request_attempt_count", .type = CFG_BOOL,
 		.dflt = "false", .example = "true",
@@ -676,8 +722,8 @@ static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"liste
 	{"tracing"}, {"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
 	{"internal_address_config"}, {"weighted_clusters", "cluster"},
 	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
-static const struct cfg_refused refused_vhost[] = {{"hedge_policy"}, {"rate_limits"}, {"cors"},
-	{"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
+static const struct cfg_refused refused_vhost[] = {
+	{"rate_limits"}, {"cors"}, {"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
 static const struct cfg_refused refused_route[] = {{"decorator"}, {"tracing"},
 	{"typed_per_filter_config"}, {"metadata"}, {"action", "route"},
 	{"non_forwarding_action", "route"}, {NULL}};
@@ -686,10 +732,10 @@ static const struct cfg_refused refused_header[] = {{"safe_regex", "exact"}, {"r
 	{"prefix_match", "exact"}, {"suffix_match", "exact"}, {"contains_match", "exact"},
 	{"present_match", "exact"}, {"range_match", "exact"}, {"safe_regex_match", "exact"},
 	{"ignore_case"}, {"treat_missing_header_as_empty"}, {NULL}};
-static const struct cfg_refused refused_action[] = {{"hedge_policy"}, {"path_rewrite"},
-	{"host_rewrite"}, {"auto_host_rewrite"}, {"rate_limits"}, {"max_stream_duration"},
-	{"upgrade_configs"}, {"cors"}, {"internal_redirect_policy"}, {"metadata_match"},
-	{"early_data_policy"}, {"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
+static const struct cfg_refused refused_action[] = {{"path_rewrite"}, {"host_rewrite"},
+	{"auto_host_rewrite"}, {"rate_limits"}, {"max_stream_duration"}, {"upgrade_configs"},
+	{"cors"}, {"internal_redirect_policy"}, {"metadata_match"}, {"early_data_policy"},
+	{"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
 	{"outlier_detection"}, {"health_checks"}, {"load_assignment", "endpoints"}, {"dns_jitter"},
 	{"typed_dns_resolver_config"}, {"wait_for_warm_on_init"}, {"http2_protocol_options"},
@@ -706,9 +752,8 @@ static const struct cfg_refused refused_threshold[] = {{"max_connection_pools"},
 static const struct cfg_refused refused_endpoint[] = {{"zone"}, {"hostname"}, {"health_status"},
 	{"health_check_config"}, {"metadata"}, {"load_balancing_weight"}, {"additional_addresses"},
 	{NULL}};
-static const struct cfg_refused refused_retry[] = {{"per_try_idle_timeout"},
-	{"rate_limited_retry_back_off"}, {"retriable_request_headers"}, {"retry_priority"},
-	{"retry_options_predicates"}, {NULL}};
+static const struct cfg_refused refused_retry[] = {
+	{"retriable_request_headers"}, {"retry_priority"}, {"retry_options_predicates"}, {NULL}};
 static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_dataplane = {
@@ -760,6 +805,10 @@ const struct cfg_group cfg_retry = {
 	"retry_policy", sizeof(struct raw_retry), retry_keys, refused_retry};
 const struct cfg_group cfg_backoff = {
 	"retry_back_off", sizeof(struct raw_backoff), backoff_keys, refused_none};
+static const struct cfg_refused refused_hedge[] = {
+	{"initial_requests"}, {"additional_request_chance"}, {NULL}};
+const struct cfg_group cfg_hedge = {
+	"hedge_policy", sizeof(struct raw_hedge), hedge_keys, refused_hedge};
 const struct cfg_group cfg_action = {
 	"route action", sizeof(struct raw_action), action_keys, refused_action};
 const struct cfg_group cfg_route = {"route", sizeof(struct raw_route), route_keys, refused_route};

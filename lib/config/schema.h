@@ -340,8 +340,28 @@ struct raw_hash {
 	bool terminal;
 };
 
+/* rate_limited_retry_back_off */
+struct raw_reset {
+	struct raw_head h;
+	const char *name;
+	uint32_t format;
+};
+
+struct raw_limited_backoff {
+	struct raw_head h;
+	struct raw_list resets;
+	uint64_t max;
+};
+
+struct raw_hedge {
+	struct raw_head h;
+	bool on_timeout;
+};
+
 struct raw_retry {
 	struct raw_head h;
+	uint64_t per_try_idle_timeout;
+	struct raw_limited_backoff limited;
 	const char *retry_on;
 	uint32_t num_retries, host_attempts;
 	uint64_t per_try_timeout;
@@ -390,6 +410,7 @@ struct raw_action {
 	struct raw_rewrite path, host_path;
 	bool append_x_forwarded_host;
 	struct raw_retry retry;
+	struct raw_hedge hedge;
 	struct raw_list hash;
 	uint32_t priority;
 	uint64_t timeout, idle_timeout;
@@ -412,6 +433,7 @@ struct raw_vhost {
 	const char *name;
 	struct raw_list domains, routes, filters, mirrors;
 	struct raw_retry retry;
+	struct raw_hedge hedge;
 	bool count_in_request, count_in_response;
 	uint32_t buffer_limit;
 	struct raw_edits request, response;
@@ -537,10 +559,10 @@ struct raw_config {
 extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
-	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff, cfg_hash,
-	cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice, cfg_lb_ring,
-	cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls, cfg_tls_pair,
-	cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff, cfg_hedge,
+	cfg_hash, cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice,
+	cfg_lb_ring, cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls,
+	cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 /* overload.c */
 extern const struct cfg_group cfg_overload;
 void cfg_check_overload(struct cfg *c, const struct raw_overload *o);
@@ -578,6 +600,9 @@ bool cfg_compile_connlimit(
 
 /* retry.c. raw->h.at may be NULL: nothing to check; compiled to NULL. */
 void cfg_check_retry(struct cfg *c, const struct raw_retry *raw, const char *who);
+/* hedge_policy, where that is the retry_policy (the virtual host's, if a route has none). */
+void cfg_check_hedge(
+	struct cfg *c, const struct raw_hedge *raw, const struct raw_retry *retry, const char *who);
 /* False: no memory. */
 bool cfg_compile_retry(
 	struct cfg *c, const struct raw_retry *raw, const struct tg_retry_policy **out);

@@ -295,9 +295,12 @@ static uint64_t route_limit(const struct px_exch *ex)
 /* When a try has taken too long, or the next one begins. */
 static uint64_t try_limit(const struct px_exch *ex)
 {
-	if (tg_likely(!ex->retry) || ex->state >= PX_EX_RESPONSE)
+	if (tg_likely(!ex->retry))
 		return UINT64_MAX;
-	return ex->state == PX_EX_BACKOFF ? ex->retry->again_at : ex->retry->try_until;
+	if (ex->state == PX_EX_BACKOFF)
+		return ex->retry->again_at;
+	return earlier(px_retry_idle_limit(ex),
+		ex->state < PX_EX_RESPONSE ? ex->retry->try_until : UINT64_MAX);
 }
 
 uint64_t px_exch_next_deadline(const struct px_exch *ex)
@@ -377,7 +380,7 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 		timed_out(ex, PX_REPLY_UPSTREAM_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(UT),
 			"response_timeout");
 	} else if (now >= try_limit(ex)) {
-		px_retry_deadline(ex);
+		px_retry_deadline(ex, now);
 	} else {
 		ls->downstream_rq_idle_timeout++;
 		timed_out(ex, PX_REPLY_IDLE_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(SI),

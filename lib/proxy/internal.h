@@ -126,6 +126,7 @@ struct px_up {
 	uint8_t state;
 	uint8_t priority; /* of the request that it was opened for: whose limit it counts for */
 	bool eof, failed, used;
+	bool parked; /* BUSY, and one of its exchange's slow tries: not ex->up */
 };
 
 enum px_exch_state {
@@ -147,6 +148,15 @@ struct px_orders {
 	struct tg_retry_statuses statuses;
 };
 
+/* A try that met its per_try_timeout and goes on beside others: hedge.c. */
+struct px_slow_try {
+	struct px_up *up;
+	struct tg_breaker *breaker; /* a lease of a retry is held from it; NULL: the first try */
+	struct px_head head;        /* of the response */
+	uint64_t sent;              /* ns */
+	uint8_t interims;
+};
+
 /* Of an exchange that may be sent again, or whose tries have a timeout. */
 struct px_retry {
 	const struct tg_retry_policy *policy; /* NULL: only the client asked */
@@ -155,13 +165,15 @@ struct px_retry {
 	uint32_t left; /* retries that are still allowed */
 	uint32_t n;    /* retries so far */
 	uint32_t tries;
-	uint64_t per_try, try_until, again_at; /* ns */
-	struct tg_breaker *breaker;            /* a lease of a retry is held from it */
-	struct tg_sockaddr tried[4], last;     /* by address: their clusters may have changed */
+	uint64_t per_try, per_try_idle, try_until, again_at; /* ns */
+	struct tg_breaker *breaker;        /* a lease of a retry is held from it */
+	struct tg_sockaddr tried[4], last; /* by address: their clusters may have changed */
 	uint32_t n_tried;
 	bool keeps_body; /* what was sent of the body is kept, if it fits, until there is an answer
 			  */
 	bool abandoned;  /* it did not fit */
+	uint32_t n_slow;
+	struct px_slow_try slow[4];
 };
 
 struct px_exch {
@@ -359,7 +371,18 @@ void px_retry_end(struct px_exch *ex);
 /* True: what there was of its upstream is dropped, and it will be tried again. */
 bool px_retry_failure(struct px_exch *ex, enum tg_retry_failure f);
 bool px_retry_response(struct px_exch *ex, const struct tg_msg *m, uint32_t head_len);
-void px_retry_deadline(struct px_exch *ex); /* try_until or again_at; may end ex */
+/* try_until, again_at, or its try idles for too long; may end ex */
+void px_retry_deadline(struct px_exch *ex, uint64_t now);
+/* When the try under way has idled for too long; UINT64_MAX: never. */
+uint64_t px_retry_idle_limit(const struct px_exch *ex);
+
+/* hedge.c. Only if ex->retry, but for px_hedge_goes_on(). */
+bool px_hedge_can(const struct px_exch *ex); /* its try may go on beside another one */
+void px_hedge_park(struct px_exch *ex);      /* so it does */
+void px_hedge_event(struct px_up *u);        /* a parked one's; may end its exchange */
+void px_hedge_end(struct px_exch *ex);       /* none of them is waited for any more */
+/* The newest try has failed for good. True: others go on, which are waited for. */
+bool px_hedge_goes_on(struct px_exch *ex);
 
 /* affinity.c: the route's hash_policy. False: no memory. Only if route->n_hash. */
 bool px_affinity(struct px_exch *ex);
@@ -409,6 +432,7 @@ enum px_reply {
 	PX_REPLY_UPSTREAM_CLOSED,
 	PX_REPLY_UPSTREAM_TIMEOUT,
 	PX_REPLY_TRY_TIMEOUT,
+	PX_REPLY_TRY_IDLE_TIMEOUT,
 	PX_REPLY_UPSTREAM_BAD,
 	PX_REPLY_NO_MEMORY,
 	PX_REPLY_OVERLOADED,

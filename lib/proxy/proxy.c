@@ -343,7 +343,7 @@ static bool ups_ok(const struct tg_proxy *p)
 		if (!u->used)
 			continue;
 		busy++;
-		if (!u->ep->used || u->ep->refs == 0 || (u->ex && u->ex->up != u))
+		if (!u->ep->used || u->ep->refs == 0 || (u->ex && (u->ex->up == u) == u->parked))
 			return false;
 		if (u->state == PX_UP_IDLE && (u->ex || u->l4))
 			return false;

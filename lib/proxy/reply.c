@@ -61,6 +61,8 @@ static const struct reply replies[PX_REPLY_MAX] = {
 		"response_timeout", "upstream request timeout"},
 	[PX_REPLY_TRY_TIMEOUT] = {TG_WHY_req_upstream_timeout, 504, TG_FLAG(UT),
 		"upstream_per_try_timeout", "upstream request timeout"},
+	[PX_REPLY_TRY_IDLE_TIMEOUT] = {TG_WHY_req_upstream_timeout, 504, TG_FLAG(UT),
+		"upstream_per_try_idle_timeout", "upstream request timeout"},
 	[PX_REPLY_UPSTREAM_BAD] = {TG_WHY_req_upstream_bad, 502, TG_FLAG(UPE),
 		"upstream_reset_before_response_started{protocol_error}",
 		"upstream connect error or disconnect/reset before headers. "

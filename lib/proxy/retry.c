@@ -138,6 +138,7 @@ bool px_retry_begin(struct px_exch *ex)
 	r->on = (p ? p->on : 0) | (o ? o->on : 0);
 	r->left = o && o->has_max ? o->max_retries : p ? p->num_retries : 1;
 	r->per_try = o && o->has_per_try ? o->per_try : p ? p->per_try_timeout : 0;
+	r->per_try_idle = p ? p->per_try_idle_timeout : 0;
 	if (ex->timeout && r->per_try >= ex->timeout)
 		r->per_try = 0; /* the route's comes first */
 	r->statuses = o ? &o->statuses : &no_statuses;
@@ -194,6 +195,10 @@ bool px_retry_try(struct px_exch *ex)
 
 	keep_body(ex);
 	px_retry_time(ex);
+	if (r->per_try_idle) {
+		ex->last_activity = px_now(ex->proxy);
+		px_down_arm(ex->down);
+	}
 	if (r->tries == 1 || !(ex->route->attempt_count & TG_ATTEMPT_COUNT_REQUEST))
 		return true;
 	if (!set_number(ex, TG_FIELD_X_ENVOY_ATTEMPT_COUNT, r->tries))
@@ -221,14 +226,23 @@ bool px_retry_was_tried(const struct px_exch *ex, const struct tg_endpoint *e)
 	return false;
 }
 
-void px_retry_end(struct px_exch *ex)
+static void give_lease(struct px_exch *ex)
 {
 	struct px_retry *r = ex->retry;
 
 	if (r->breaker)
 		tg_breaker_give(r->breaker, ex->priority, TG_RES_RETRY);
 	r->breaker = NULL;
+}
+
+void px_retry_end(struct px_exch *ex)
+{
+	struct px_retry *r = ex->retry;
+
+	give_lease(ex);
 	r->try_until = r->again_at = UINT64_MAX;
+	if (tg_unlikely(r->n_slow))
+		px_hedge_end(ex);
 }
 
 /* ex would be tried again: may it? Counts why not. */
@@ -248,7 +262,7 @@ static bool allowed(struct px_exch *ex)
 	}
 	if (ex->interim_pending)
 		return false;
-	px_retry_end(ex); /* the last one's lease */
+	give_lease(ex); /* the last one's */
 	if (!tg_breaker_take_retry(ex->ep->breaker, ex->priority)) {
 		ex->flags |= TG_FLAG(UO);
 		cs->upstream_rq_retry_overflow++;
@@ -258,7 +272,8 @@ static bool allowed(struct px_exch *ex)
 	return true;
 }
 
-static void schedule(struct px_exch *ex)
+/* wait: ns; 0: as the policy says. */
+static void schedule(struct px_exch *ex, uint64_t wait)
 {
 	const uint64_t base = 25 * TG_MS;
 	const struct tg_retry_policy *p = ex->retry->policy;
@@ -273,19 +288,27 @@ static void schedule(struct px_exch *ex)
 	ex->interims = 0;
 	ex->state = PX_EX_BACKOFF;
 	r->try_until = UINT64_MAX;
-	r->again_at =
-		px_now(ex->proxy) + tg_retry_backoff(p ? p->backoff_base : base,
-					    p ? p->backoff_max : 10 * base, r->n, &ex->proxy->rng);
+	if (!wait)
+		wait = tg_retry_backoff(p ? p->backoff_base : base, p ? p->backoff_max : 10 * base,
+			r->n, &ex->proxy->rng);
+	r->again_at = px_now(ex->proxy) + wait;
 	px_down_arm(ex->down);
 }
 
 bool px_retry_failure(struct px_exch *ex, enum tg_retry_failure f)
 {
-	if (tg_likely(!ex->retry) || ex->state >= PX_EX_RESPONSE ||
-		!tg_retry_by_failure(ex->retry->on, f) || !allowed(ex))
+	uint32_t flags = ex->flags;
+
+	if (tg_likely(!ex->retry) || ex->state >= PX_EX_RESPONSE)
 		return false;
-	px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
-	schedule(ex);
+	if (tg_retry_by_failure(ex->retry->on, f) && allowed(ex)) {
+		px_exch_drop_upstream(ex, TG_WHY_conn_aborted);
+		schedule(ex, 0);
+		return true;
+	}
+	if (tg_likely(!px_hedge_goes_on(ex)))
+		return false;
+	ex->flags = flags; /* another one's failure is to be told, if any */
 	return true;
 }
 
@@ -310,31 +333,99 @@ static void discard(struct px_exch *ex, const struct tg_msg *m, uint32_t head_le
 
 bool px_retry_response(struct px_exch *ex, const struct tg_msg *m, uint32_t head_len)
 {
+	struct tg_proxy *p = ex->proxy;
 	struct px_retry *r = ex->retry;
+	uint32_t flags = ex->flags;
+	uint64_t wait = 0;
+	bool again;
 
 	if (!tg_retry_by_response(r->on, r->policy, r->statuses, m)) {
 		ex->ep->stats->upstream_rq_retry_success += r->n > 0;
 		return false;
 	}
-	if (!allowed(ex))
+	again = allowed(ex);
+	if (!again && !r->n_slow)
 		return false;
 	px_response_count(ex, m->status);
 	ex->ep->view.rq_error++;
+	if (again && r->policy && r->policy->n_resets)
+		wait = tg_retry_reset_wait(
+			r->policy, m, px_now(p) + p->conf.realtime_offset, &p->rng);
 	discard(ex, m, head_len);
-	schedule(ex);
+	if (again) {
+		schedule(ex, wait);
+	} else { /* a better one may come */
+		px_hedge_goes_on(ex);
+		ex->flags = flags;
+	}
 	return true;
 }
 
-void px_retry_deadline(struct px_exch *ex)
+/* It goes on, and another one begins if that is allowed; with the leases of both. */
+static void hedge(struct px_exch *ex)
+{
+	struct px_retry *r = ex->retry;
+	struct tg_breaker *held = r->breaker;
+	uint32_t flags = ex->flags;
+
+	r->breaker = NULL;
+	if (allowed(ex)) {
+		struct tg_breaker *next = r->breaker;
+
+		r->breaker = held;
+		px_hedge_park(ex);
+		r->breaker = next;
+		schedule(ex, 0);
+	} else {
+		r->breaker = held;
+		ex->flags = flags;
+	}
+}
+
+uint64_t px_retry_idle_limit(const struct px_exch *ex)
+{
+	const struct px_retry *r = ex->retry;
+
+	if (!r->per_try_idle || !ex->up || ex->resp_done ||
+		(ex->state != PX_EX_UPSTREAM && ex->state != PX_EX_RESPONSE))
+		return UINT64_MAX;
+	/* What has come and is not passed on: it is the client that idles. */
+	if (ex->state == PX_EX_RESPONSE && tg_conn_peek(ex->up->conn, &(struct tg_view){0}, 1))
+		return px_now(ex->proxy) + r->per_try_idle;
+	return ex->last_activity + r->per_try_idle;
+}
+
+static void idled(struct px_exch *ex)
+{
+	ex->ep->stats->upstream_rq_per_try_idle_timeout++;
+	ex->ep->view.rq_error++;
+	if (px_retry_failure(ex, TG_RETRY_TOO_SLOW))
+		return;
+	if (ex->state < PX_EX_RESPONSE)
+		px_reply(ex, PX_REPLY_TRY_IDLE_TIMEOUT);
+	else
+		px_exch_cut(
+			ex, TG_WHY_req_cut_timeout, TG_FLAG(UT), "upstream_per_try_idle_timeout");
+}
+
+void px_retry_deadline(struct px_exch *ex, uint64_t now)
 {
 	if (ex->state == PX_EX_BACKOFF) {
 		ex->retry->again_at = UINT64_MAX;
 		px_up_request(ex);
 		return;
 	}
+	if (now < ex->retry->try_until) {
+		idled(ex);
+		return;
+	}
 	ex->retry->try_until = UINT64_MAX;
 	ex->ep->stats->upstream_rq_per_try_timeout++;
 	ex->ep->view.rq_error++;
+	if (px_hedge_can(ex)) {
+		hedge(ex);
+		return;
+	}
 	if (!px_retry_failure(ex, TG_RETRY_TOO_SLOW))
 		px_reply(ex, PX_REPLY_TRY_TIMEOUT);
 }

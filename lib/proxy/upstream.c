@@ -32,7 +32,7 @@ static void free_up(struct px_up *u)
 		not_idle(u);
 	if (u->state == PX_UP_CONNECTING)
 		not_connecting(u);
-	if (u->ex)
+	if (u->ex && !u->parked)
 		u->ex->up = NULL;
 	if (u->l4)
 		u->l4->up = NULL;
@@ -52,7 +52,8 @@ static void end_exchange_of(struct px_up *u)
 	u->ep->stats->upstream_rq_active--;
 	u->ep->view.rq_active--;
 	tg_breaker_give(u->ep->breaker, u->ex->priority, TG_RES_RQ);
-	u->ex->up = NULL;
+	if (tg_likely(!u->parked))
+		u->ex->up = NULL;
 	u->ex = NULL;
 }
 
@@ -405,14 +406,16 @@ static enum px_reply reply_for(int err)
 
 static void not_dialled(struct px_exch *ex, int err)
 {
-	if (err == TG_EAGAIN || !px_retry_failure(ex, TG_RETRY_NO_CONNECTION))
-		px_reply(ex, reply_for(err));
+	if (err == TG_EAGAIN ? px_hedge_goes_on(ex) : px_retry_failure(ex, TG_RETRY_NO_CONNECTION))
+		return;
+	px_reply(ex, reply_for(err));
 }
 
 static void overflow(struct px_exch *ex)
 {
 	ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_pending_overflow++;
-	px_reply(ex, PX_REPLY_OVERFLOW);
+	if (!px_hedge_goes_on(ex))
+		px_reply(ex, PX_REPLY_OVERFLOW);
 }
 
 /* The request's own affairs again, amid those of connections. May end it. */
@@ -550,7 +553,8 @@ static void find_connection(struct px_exch *ex)
 
 	if (!choose_endpoint(ex)) {
 		cs->upstream_cx_none_healthy++;
-		px_reply(ex, PX_REPLY_NO_HOST);
+		if (!px_hedge_goes_on(ex))
+			px_reply(ex, PX_REPLY_NO_HOST);
 		return;
 	}
 	b = ex->ep->breaker;
@@ -659,6 +663,10 @@ static void busy_event(struct px_up *u, uint32_t ev)
 
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	u->failed |= (ev & TG_EV_FAILED) != 0;
+	if (tg_unlikely(u->parked)) {
+		px_hedge_event(u);
+		return;
+	}
 	if (ex->req_pump.replay) {
 		struct tg_conn_info info;
 

@@ -1,4 +1,5 @@
 #include <tidegate/retry.h>
+#include <tidegate/wheel.h>
 
 static const struct tg_view words[] = {
 #define X(id, text) {(const uint8_t *)(text), sizeof(text) - 1},
@@ -116,4 +117,37 @@ uint64_t tg_retry_backoff(uint64_t base, uint64_t max, uint32_t n, struct tg_rng
 	if (n < 32 && base <= UINT64_MAX >> 32 && ((UINT64_C(1) << n) - 1) * base < max)
 		limit = ((UINT64_C(1) << n) - 1) * base;
 	return limit ? (uint64_t)(((unsigned __int128)tg_rng_next(rng) * limit) >> 64) : 0;
+}
+
+/* Decimal digits only: a date (RFC 9110 section 10.2.3) is none of ours, as of Envoy's. */
+static bool seconds(struct tg_view v, uint64_t *out)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < v.n; i++) {
+		if ((uint8_t)(v.p[i] - '0') > 9 || n > UINT32_MAX)
+			return false;
+		n = n * 10 + (uint64_t)(v.p[i] - '0');
+	}
+	*out = n;
+	return v.n > 0;
+}
+
+uint64_t tg_retry_reset_wait(const struct tg_retry_policy *p, const struct tg_msg *m,
+	uint64_t realtime, struct tg_rng *rng)
+{
+	for (uint32_t i = 0; i < p->n_resets; i++) {
+		const struct tg_field *f = tg_msg_find_name(m, p->resets[i].name, NULL);
+		uint64_t n, now = realtime / TG_SEC, wait;
+
+		if (!f || !seconds(f->value, &n))
+			continue;
+		if (p->resets[i].timestamp)
+			n = n > now ? n - now : 0;
+		wait = n * TG_SEC;
+		if (wait && wait <= p->reset_max)
+			return wait +
+			       (uint64_t)(((unsigned __int128)tg_rng_next(rng) * (wait / 2)) >> 64);
+	}
+	return 0;
 }

@@ -30,8 +30,11 @@ static const struct tg_desc core_hists[] = {
 };
 const struct tg_desc_table tg_core_hist_table = {core_hists, TG_ARRAY_LEN(core_hists)};
 
-/* Envoy counts all of these but the one that only a proxy with its own TCP can. */
-#define CLUSTER_ENVOY(name) (IS(name, "upstream_rq_retry_unacked") ? 0 : TG_IN_CLUSTER)
+/* Envoy counts all of these but the one that only a proxy with its own TCP can, and hedges. */
+#define CLUSTER_ENVOY(name) \
+	(IS(name, "upstream_rq_retry_unacked") || HAS_PREFIX(name, "upstream_rq_hedge") \
+			? 0 \
+			: TG_IN_CLUSTER)
 #define CLUSTER(name, text, gauge) \
 	{#name, text, offsetof(struct tg_cluster_stats, name), gauge, TG_IN_CLUSTER, \
 		CLUSTER_ENVOY(name), CLASS_OF(name)},
@@ -56,7 +59,9 @@ const struct tg_desc_table tg_cluster_table = {cluster, TG_ARRAY_LEN(cluster)};
 /* Connections belong to the listener as such, upgrades and requests to its HTTP side. */
 #define LISTENER_SHOWN(name) \
 	(IS(name, "listening") ? TG_IN_LISTENER \
-		: !HAS_PREFIX(name, "downstream_cx_") || IS(name, "downstream_cx_upgrades_active") \
+		: !HAS_PREFIX(name, "downstream_cx_") || \
+				IS(name, "downstream_cx_upgrades_active") || \
+				IS(name, "downstream_cx_overload_disable_keepalive") \
 			? TG_IN_HTTP \
 		: IS(name, "downstream_cx_overflow") ? TG_IN_LISTENER \
 		: IS(name, "downstream_cx_protocol_error") \

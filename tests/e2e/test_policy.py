@@ -21,7 +21,7 @@ CLUSTERS = ''',
     endpoints: ( { address = "10.77.2.2:8081"; } ); },
   { name = "cx1"; idle_timeout = "15s"; circuit_breakers: { max_connections = 1; };
     endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
-  { name = "re"; idle_timeout = "15s"; endpoints: ( { address = "10.77.2.2:8081"; } ); },
+  { name = "re"; idle_timeout = "15s"; circuit_breakers: { max_retries = 31; }; endpoints: ( { address = "10.77.2.2:8081"; } ); },
   { name = "half"; idle_timeout = "15s"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "[fd77:2::2]:8081"; } ); },
   { name = "ring"; idle_timeout = "15s"; lb_policy = "ring_hash"; $six },
   { name = "maglev"; idle_timeout = "15s"; lb_policy = "maglev"; $six },
@@ -40,8 +40,14 @@ VHOSTS = ''',
       { match: { prefix = "/hold/cx"; }; route: { cluster = "cx"; timeout = "0s"; }; },
       { match: { prefix = "/flaky/fast"; }; route: { cluster = "re"; timeout = "0s";
         retry_policy: { retry_on = "5xx"; num_retries = 5; per_try_timeout = "100us"; $backoff }; }; },
-      { match: { prefix = "/flaky/"; }; route: { cluster = "re"; timeout = "0s";
+      { match: { prefix = "/flaky/slow"; }; route: { cluster = "re"; timeout = "0s";
         retry_policy: { retry_on = "5xx"; num_retries = 3; per_try_timeout = "500ms"; $backoff }; }; },
+      { match: { prefix = "/flaky/hedged"; }; route: { cluster = "re"; timeout = "0s"; hedge_policy: { hedge_on_per_try_timeout = true; };
+        retry_policy: { retry_on = "5xx"; per_try_timeout = "50ms"; $backoff }; }; },
+      { match: { prefix = "/hold/hedged"; }; route: { cluster = "re"; timeout = "0s"; hedge_policy: { hedge_on_per_try_timeout = true; };
+        retry_policy: { retry_on = "5xx"; per_try_timeout = "1ms"; $backoff }; }; },
+      { match: { prefix = "/flaky/idle"; }; route: { cluster = "re"; timeout = "0s";
+        retry_policy: { retry_on = "5xx"; per_try_idle_timeout = "50ms"; $backoff }; }; },
       { match: { prefix = "/see/ring"; }; route: { cluster = "ring";
         hash_policy: ( { cookie: { name = "stick"; ttl = "60s"; path = "/see"; }; } ); }; },
       { match: { prefix = "/see/maglev"; }; route: { cluster = "maglev";
@@ -280,6 +286,28 @@ def tries_may_be_microseconds(lab):
     r = flaky(lab, 9, 'hang', name='fast')
     equal(r.status, 504, 'status')
     equal(counted(lab, 're.upstream_rq_per_try_timeout'), before + 6, 'tries that were too slow')
+
+
+@case
+def two_tries_at_once(lab):
+    before = counted(lab, 're.upstream_rq_hedged')
+    r = flaky(lab, 1, 'hang', name='hedged')
+    equal(r.status, 200, 'of the second')
+    equal(dict(json.loads(r.body)['fields'])['x-envoy-attempt-count'], '2', 'x-envoy-attempt-count')
+    with Crowd(lab, 20, '/hold/hedged') as crowd:
+        crowd.ask()
+        wait_for(lambda: crowd.held()['now'] == 40, 'both tries of each to be at the origin')
+        crowd.release(20)
+        wait_for(lambda: counted(lab, 're.upstream_rq_active') == 0, 'the losers to end')
+    equal(counted(lab, 're.upstream_rq_hedged') - before, 21, 'upstream_rq_hedged')
+    equal(counted(lab, 're.circuit_breakers.default.rq_retry_open'), 0, 'rq_retry_open')
+
+
+@case
+def a_try_that_idles_is_given_up(lab):
+    equal(flaky(lab, 1, 'hang', name='idle').status, 200, 'of the second')
+    equal(flaky(lab, 9, 'hang', name='idle').status, 504, 'when both idle')
+    equal(counted(lab, 're.upstream_rq_per_try_idle_timeout'), 3, 'upstream_rq_per_try_idle_timeout')
 
 
 @case

@@ -28,6 +28,7 @@ static const char full[] =
 	"      { name = \"X-Beta\"; exact = \"true\"; }, { name = \"y\"; present = false; },"
 	"      { name = \"z\"; contains = \"q\"; invert_match = true; } ); };"
 	"    route: { cluster = \"two\"; timeout = \"1s\"; idle_timeout = \"0s\"; "
+	"      hedge_policy: { hedge_on_per_try_timeout = true; }; "
 	"      priority = \"HIGH\"; hash_policy: ( { header: { header_name = \"x-u\"; }; terminal "
 	"= true; }, "
 	"        { cookie: { name = \"c\"; ttl = \"0s\"; path = \"/p\"; }; }, "
@@ -35,6 +36,8 @@ static const char full[] =
 	"        { connection_properties: { source_ip = true; }; } ); "
 	"      retry_policy: { retry_on = \"reset,retriable-status-codes\"; num_retries = 3; "
 	"        per_try_timeout = \"100us\"; retriable_status_codes = [409, 503]; "
+	"        per_try_idle_timeout = \"1s\"; rate_limited_retry_back_off: { reset_headers: ( { "
+	"          name = \"x-r\"; format = \"UNIX_TIMESTAMP\"; } ); }; "
 	"        retry_back_off: { base_interval = \"10ms\"; }; retry_host_predicate = []; }; }; "
 	"},\n"
 	"  { match: { path = \"/one\"; }; route: { cluster = \"one\"; }; } ); } );\n"
@@ -323,6 +326,13 @@ void snapshot_retries(void)
 	CU_ASSERT_EQUAL(p->on, TG_RETRY_RESET | TG_RETRY_RETRIABLE_STATUS_CODES);
 	CU_ASSERT_EQUAL(p->num_retries, 3);
 	CU_ASSERT_EQUAL(p->per_try_timeout, 100000);
+	CU_ASSERT_EQUAL(p->per_try_idle_timeout, 1000000000);
+	CU_ASSERT_EQUAL(p->n_resets, 1);
+	CU_ASSERT_TRUE(p->resets[0].timestamp);
+	CU_ASSERT_TRUE(tg_view_eq(p->resets[0].name, TG_VIEW("x-r")));
+	CU_ASSERT_EQUAL(p->reset_max, UINT64_C(300000000000));
+	CU_ASSERT_TRUE(r[0].hedge);
+	CU_ASSERT_FALSE(r[1].hedge);
 	CU_ASSERT_EQUAL(p->backoff_base, 10000000);
 	CU_ASSERT_EQUAL(p->backoff_max, 100000000);
 	CU_ASSERT_FALSE(p->avoid_previous);
@@ -331,6 +341,40 @@ void snapshot_retries(void)
 	CU_ASSERT_EQUAL(p->statuses.code[1], 503);
 	CU_ASSERT_EQUAL(r[0].buffer_limit, 65536);
 	CU_ASSERT_PTR_NULL(r[1].retry);
+	tg_snapshot_free(s);
+}
+
+void snapshot_overload(void)
+{
+	static const char text[] =
+		"ports: ( { name = \"p\"; device = \"d\"; addresses = [\"10.0.0.1/24\"]; } );\n"
+		"overload_manager: { resource_monitors: ( "
+		"  { name = \"envoy.resource_monitors.cpu_utilization\"; }, "
+		"  { name = \"envoy.resource_monitors.global_downstream_max_connections\"; "
+		"    max_active_downstream_connections = 7; } ); "
+		"  actions: ( { name = \"envoy.overload_actions.stop_accepting_requests\"; "
+		"triggers: ( "
+		"    { name = \"envoy.resource_monitors.cpu_utilization\"; threshold: { value = 1; "
+		"}; }, "
+		"    { name = \"envoy.resource_monitors.global_downstream_max_connections\"; "
+		"      scaled: { scaling_threshold = 0.25; saturation_threshold = 0.5; }; } ); } "
+		"); };\n";
+	struct tg_snapshot *s = parse(text);
+	const struct tg_overload_trigger *t;
+
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(s->overload);
+	CU_ASSERT_EQUAL(s->overload->refresh, 100000000);
+	CU_ASSERT_EQUAL(s->overload->max_connections, 7);
+	CU_ASSERT_TRUE(s->overload->watched[TG_MONITOR_CPU]);
+	CU_ASSERT_FALSE(s->overload->watched[TG_MONITOR_MEMORY]);
+	t = s->overload->trigger[TG_OVERLOAD_NO_REQUESTS];
+	CU_ASSERT_TRUE(t[TG_MONITOR_CPU].given && !t[TG_MONITOR_CPU].scaled);
+	CU_ASSERT_EQUAL(t[TG_MONITOR_CPU].from, 1000000);
+	CU_ASSERT_EQUAL(t[TG_MONITOR_CPU].to, 900000);
+	CU_ASSERT_TRUE(t[TG_MONITOR_CONNECTIONS].given && t[TG_MONITOR_CONNECTIONS].scaled);
+	CU_ASSERT_EQUAL(t[TG_MONITOR_CONNECTIONS].from, 250000);
+	CU_ASSERT_EQUAL(t[TG_MONITOR_CONNECTIONS].to, 500000);
 	tg_snapshot_free(s);
 }
 

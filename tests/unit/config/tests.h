@@ -17,6 +17,7 @@ void snapshot_breakers(void);
 void snapshot_retries(void);
 void snapshot_balancers(void);
 void snapshot_matches(void);
+void snapshot_overload(void);
 void snapshot_paths(void);
 void snapshot_mirrors(void);
 void snapshot_service(void);
