@@ -26,6 +26,8 @@ void tg_memconn_hears(struct tg_conn *c);
 /* From now on a write takes at most `most` bytes, however much space there seems to be: TCP without
  * packet buffers. 0: as usual. */
 void tg_memconn_stingy(struct tg_conn *c, uint32_t most);
+/* From now on the end's peer refuses tg_conn_fault(), as a TLS connection that is not open does. */
+void tg_memconn_faultless(struct tg_conn *c);
 /* Conns alive (not yet reaped), over all pairs: 0 at the end of a test. */
 uint32_t tg_memconn_alive(void);
 

@@ -14,6 +14,7 @@ struct end {
 	bool deaf;        /* we acknowledge nothing */
 	uint32_t stingy;  /* most bytes that a write takes; 0: as many as fit */
 	bool fin_sent, fin_seen, failed, starved, gone, final;
+	bool faultless; /* knows no faults */
 	enum tg_why why;
 };
 
@@ -217,6 +218,16 @@ static void m_info(const struct tg_conn *c, struct tg_conn_info *out)
 	};
 }
 
+/* There is no network to be bad, and no TLS: what is left is the end. */
+static int m_fault(struct tg_conn *c, const struct tg_conn_fault *f)
+{
+	if (end_of(c)->faultless)
+		return TG_EINVAL;
+	if (f->truncate)
+		m_finish(c);
+	return 0;
+}
+
 static const struct tg_conn_ops mem_ops = {
 	m_peek,
 	m_consume,
@@ -227,6 +238,7 @@ static const struct tg_conn_ops mem_ops = {
 	m_abort,
 	m_detach,
 	m_info,
+	m_fault,
 };
 
 static struct end *new_end(struct tg_ready *r, uint32_t cap, const struct tg_sockaddr *local,
@@ -286,4 +298,9 @@ void tg_memconn_stingy(struct tg_conn *c, uint32_t most)
 uint32_t tg_memconn_alive(void)
 {
 	return alive;
+}
+
+void tg_memconn_faultless(struct tg_conn *c)
+{
+	end_of(c)->peer->faultless = true;
 }

@@ -113,8 +113,9 @@ static void cut(struct px_exch *ex)
 		px_exch_cut(ex, r->why, r->flags, "filter_reset");
 		return;
 	}
-	tg_conn_fault(d->conn, &end); /* who knows no alerts is reset */
-	if (r->cut == TG_CUT_ALERT) {
+	/* Who cannot end so is reset: an end that looks orderly would make a whole of what is none.
+	 */
+	if (tg_conn_fault(d->conn, &end) || r->cut == TG_CUT_ALERT) {
 		px_exch_cut(ex, r->why, r->flags, "filter_reset");
 		return;
 	}

@@ -309,6 +309,14 @@ static void resets(void)
 	bench_send(b.origin[2], OK5);
 	CU_ASSERT_TRUE(c->failed);
 	CU_ASSERT_EQUAL(puppet.ends, 5);
+	/* which cannot be had: no orderly end in its place */
+	puppet.cut = TG_CUT_FIN;
+	c = bench_client(0);
+	tg_memconn_faultless(c->conn);
+	bench_send(c, GET);
+	bench_send(b.origin[3], OK5);
+	CU_ASSERT_TRUE(c->failed);
+	CU_ASSERT_EQUAL(puppet.ends, 6);
 	bench_end();
 }
 
