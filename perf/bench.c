@@ -195,6 +195,20 @@ double bench_ns(const struct bench *b)
 	return b->rounds == UINT32_MAX || bench_counts() ? 0 : b->ns_of[BENCH_ROUNDS / 2];
 }
 
+double bench_ratio(double (*measure)(void *ctx, bool b), void *ctx)
+{
+	double best[2] = {0, 0};
+
+	for (int i = 0; i < 4; i++) {
+		bool b = i == 1 || i == 2;
+		double ns = measure(ctx, b);
+
+		if (i < 2 || ns < best[b])
+			best[b] = ns;
+	}
+	return best[0] > 0 && best[1] > 0 ? best[1] / best[0] : 0;
+}
+
 int bench_end(void)
 {
 	return printed ? 0 : 2;

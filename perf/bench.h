@@ -45,6 +45,9 @@ void bench_stop(struct bench *b, uint32_t count);
 bool bench_counts(void);
 /* ns, median of the last bench; 0: it was left out. For benches that compare. */
 double bench_ns(const struct bench *b);
+/* For a ratio of a to b on a machine whose speed changes: they are measured a, b, b, a, each by a
+ * function that returns bench_ns(), and the better of both counts. 0: one was left out. */
+double bench_ratio(double (*measure)(void *ctx, bool b), void *ctx);
 /* The process's exit code; 2: nothing was measured. */
 int bench_end(void);
 

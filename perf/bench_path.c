@@ -140,10 +140,16 @@ static double crowded(uint32_t n, enum bench_law law)
 	return bench_ns(&b);
 }
 
+static double few_or_many(void *ctx, bool many)
+{
+	uint32_t most = bench_counts() ? 1000 : 100000; /* the instructions are the same */
+
+	return crowded(many ? most : 10, *(enum bench_law *)ctx);
+}
+
 int main(int argc, char **argv)
 {
 	struct world_conf conf = {.clients = CLIENTS, .step = 10 * TG_US, .around = not_measured};
-	uint32_t most;
 
 	bench_init(argc, argv);
 	if (!world_eal(256) || !begin(&conf) || !requests("path: a request, plain text"))
@@ -154,14 +160,13 @@ int main(int argc, char **argv)
 		return 1;
 	traced = false;
 	world_free(w);
-	most = bench_counts() ? 1000 : 100000; /* the instructions are the same */
 	for (int law = BENCH_EVEN; law <= BENCH_ZIPF; law++) {
-		double few = crowded(10, (enum bench_law)law);
-		double many = crowded(most, (enum bench_law)law);
+		enum bench_law l = (enum bench_law)law;
+		double ratio = bench_ratio(few_or_many, &l);
 
-		if (few > 0 && many > 0)
+		if (ratio > 0)
 			printf("path: a request, %s: 100,000 routes cost %.2f times what 10 do\n",
-				bench_law_name((enum bench_law)law), many / few);
+				bench_law_name(l), ratio);
 	}
 	return bench_end();
 }

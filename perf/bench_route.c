@@ -121,18 +121,29 @@ static double measure(uint32_t n, enum bench_law law, enum way way)
 	return bench_ns(&b);
 }
 
+struct asked {
+	enum bench_law law;
+	enum way way;
+};
+
+static double few_or_many(void *ctx, bool many)
+{
+	const struct asked *a = ctx;
+
+	return measure(many ? 100000 : 10, a->law, a->way);
+}
+
 int main(int argc, char **argv)
 {
 	bench_init(argc, argv);
 	for (int way = HIT; way < WAYS; way++)
 		for (int law = BENCH_EVEN; law <= BENCH_ZIPF; law++) {
-			double few = measure(10, (enum bench_law)law, (enum way)way);
-			double many = measure(100000, (enum bench_law)law, (enum way)way);
+			struct asked a = {(enum bench_law)law, (enum way)way};
+			double ratio = bench_ratio(few_or_many, &a);
 
-			if (few > 0 && many > 0)
+			if (ratio > 0)
 				printf("route: %s, %s: 100,000 cost %.2f times what 10 do\n",
-					way_name[way], bench_law_name((enum bench_law)law),
-					many / few);
+					way_name[way], bench_law_name(a.law), ratio);
 		}
 	return bench_end();
 }
