@@ -22,7 +22,7 @@
 
 #define TG_REDIS_FLIGHT 1024u
 #define TG_REDIS_SILENCE (UINT64_C(100) * 1000000)   /* ns */
-#define TG_REDIS_HANGUP (UINT64_C(1000) * 1000000)   /* ns; also for a connection to be made */
+#define TG_REDIS_HANGUP (UINT64_C(5000) * 1000000)   /* ns; also for a connection to be made */
 #define TG_REDIS_PING (UINT64_C(250) * 1000000)      /* ns */
 #define TG_REDIS_WAIT_MIN (UINT64_C(50) * 1000000)   /* ns */
 #define TG_REDIS_WAIT_MAX (UINT64_C(2000) * 1000000) /* ns */

@@ -14,6 +14,7 @@
 
 #include <tidegate/rng.h>
 
+#define HANGUP_SECONDS ((unsigned long long)(TG_REDIS_HANGUP / 1000000000))
 #define SECRET_MAX 512
 #define ANSWER_MAX (1u << 20) /* bytes that may wait to become an answer */
 #define KEY_MAX (TG_QUOTA_TEXT_MAX + 32)
@@ -392,7 +393,7 @@ static void look_whether_it_answers(struct tg_redis *r)
 	char buf[TG_ADDR_TEXT];
 
 	if (silent >= TG_REDIS_HANGUP)
-		fault(r, "%s: no answer within a second", where(r, buf));
+		fault(r, "%s: no answer within %llu s", where(r, buf), HANGUP_SECONDS);
 	here(r, silent < TG_REDIS_SILENCE);
 }
 
@@ -453,6 +454,10 @@ void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, in
 	char buf[TG_ADDR_TEXT];
 
 	r->now = monotonic;
+	/* First what has come: whoever was held up himself must not take it for silence. */
+	wait_for_socket(r, wait_ms);
+	if (r->doomed)
+		hang_up(r);
 	tg_quota_tick(r->quota, monotonic, realtime);
 	if (r->state == STATE_WAITING && monotonic >= r->at)
 		connect_now(r);
@@ -460,14 +465,11 @@ void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, in
 		ask(r);
 		look_whether_it_answers(r);
 	} else if (r->state != STATE_WAITING && monotonic >= r->at) {
-		fault(r, "%s: not connected within a second", where(r, buf));
+		fault(r, "%s: not connected within %llu s", where(r, buf), HANGUP_SECONDS);
 	}
 	/* Not waiting for leave to write: what does not fit is written when there is room. */
 	if (r->ac && !r->doomed && r->wants_write && r->state == STATE_READY)
 		redisAsyncHandleWrite(r->ac);
-	if (r->doomed)
-		hang_up(r);
-	wait_for_socket(r, wait_ms);
 	if (r->doomed)
 		hang_up(r);
 }

@@ -112,7 +112,7 @@ class Nodes(Lab):
             check(SECRET not in n.log_text(), 'the password is in the log')
 
 
-def wait_answers(node, connected=1, seconds=20):
+def wait_answers(node, connected=1, seconds=60):
     wait_for(lambda: node.stat('ratelimit.connected') == connected, f'ratelimit.connected {connected}', seconds)
 
 
@@ -238,7 +238,7 @@ def redis_dies_and_comes_back(lab):
         return got
     # Each request has a key of its own place: the limits of /deny/load are taken from by all nodes.
     clients = [(Background(run, n, p), p) for n in lab.nodes for p in ('/deny/load', '/allow/load')]
-    wait_for(lambda: all(n.stat(STAT + 'over_limit') > 50 for n in lab.nodes), 'the limits are reached', 20)
+    wait_for(lambda: all(n.stat(STAT + 'over_limit') > 50 for n in lab.nodes), 'the limits are reached', 60)
     before = [n.stats() for n in lab.nodes]
     lab.redis.kill()
     lab.redis.wait()
@@ -247,12 +247,12 @@ def redis_dies_and_comes_back(lab):
 
     def grew(name, by):
         return all(n.stat(STAT + name) >= b[STAT + name] + by for n, b in zip(lab.nodes, before))
-    wait_for(lambda: grew('failure_mode_allowed', 50) and grew('error', 100), 'failures are counted', 20)
+    wait_for(lambda: grew('failure_mode_allowed', 50) and grew('error', 100), 'failures are counted', 60)
     lab.start_redis()
     for n in lab.nodes:
         n.wait_answers()
     before = [n.stats() for n in lab.nodes]
-    wait_for(lambda: grew('over_limit', 50), 'the limits hold again', 20)
+    wait_for(lambda: grew('over_limit', 50), 'the limits hold again', 60)
     stop.append(1)
     denied = allowed = 0
     for t, path in clients:
@@ -276,7 +276,7 @@ def a_wrong_password_and_a_right_one(lab):
     lab.redis.kill()
     lab.redis.wait()
     lab.start_redis()
-    wait_for(lambda: 'AUTH: WRONGPASS' in lab.log_text(), 'it was refused', 20)
+    wait_for(lambda: 'AUTH: WRONGPASS' in lab.log_text(), 'it was refused', 60)
     lab.nodes[2].wait_answers()
     equal(lab.stat('ratelimit.connected'), 0)
     with open(f'{lab.dir}/password', 'w', encoding='ascii') as f:
