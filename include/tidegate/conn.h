@@ -43,6 +43,7 @@ struct tg_conn_info {
 	 * ACK may have been lost.) Also true for a connection that never opened. The proxy's replay
 	 * rule. */
 	bool tx_final;
+	uint32_t rx_held; /* bytes received and not consumed, also those that cannot be read yet */
 	uint32_t srtt_us; /* smoothed round trip; 0 = not yet known */
 };
 
@@ -73,8 +74,10 @@ struct tg_conn_ops {
 	 * stands upon it until they themselves are consumed. Cheap. */
 	uint32_t (*rx_peek)(struct tg_conn *c, struct tg_view *v, uint32_t cnt);
 	/* Drops n bytes (at most what is readable) from the front. The only call that opens the
-	 * receive window. n = 0 says that the user needs more before it can answer: an ACK that
-	 * waits for company leaves now. */
+	 * receive window. n = 0 says that the user needs more before it can answer or read on: an
+	 * ACK that waits for company leaves now, and the peer may send on though buffers are
+	 * getting few: held back, what is there could never be read, nor its buffers be given back.
+	 */
 	void (*rx_consume)(struct tg_conn *c, uint32_t n);
 	/* Bytes that tx_write would take now; 0 before OPEN, after tx_finish and after FAILED.
 	 * Cheap. */
@@ -113,14 +116,16 @@ struct tg_conn {
 	void *owner;                /* the user's: its connection object or listener */
 	struct tg_conn *ready_next; /* ready.h's */
 	uint8_t events;             /* enum tg_ev, pending */
-	uint8_t ready_state : 4;    /* ready.h's */
-	uint8_t rx_more : 1; /* the implementation's guess: what was read last is not the end of
-				what the peer is writing */
-	uint8_t tx_more : 1; /* the user's word: more will be written at once. A last segment that
-				is not full may wait for it, two milliseconds at most */
-	uint8_t faulty : 1;  /* the implementation's: a fault is asked for */
-	uint8_t dry : 1;     /* a struct tg_dry_conn of tls.h */
-	uint8_t impl[6];     /* the implementation's, free to use */
+	uint8_t ready_state : 3;    /* ready.h's */
+	uint8_t rx_more : 1;  /* the implementation's guess: what was read last is not the end of
+				 what the peer is writing */
+	uint8_t tx_more : 1;  /* the user's word: more will be written at once. A last segment that
+				 is not full may wait for it, two milliseconds at most */
+	uint8_t faulty : 1;   /* the implementation's: a fault is asked for */
+	uint8_t dry : 1;      /* a struct tg_dry_conn of tls.h */
+	uint8_t rx_short : 1; /* rx_consume(0) was the last one, or the user's word for the same:
+				 what is there is too little for it to go on */
+	uint8_t impl[6];      /* the implementation's, free to use */
 };
 _Static_assert(sizeof(struct tg_conn) == 40, "idle connections are counted in bytes");
 

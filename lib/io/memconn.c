@@ -215,6 +215,7 @@ static void m_info(const struct tg_conn *c, struct tg_conn_info *out)
 		.tx_written = e->written,
 		.tx_acked = e->acked,
 		.tx_final = e->final,
+		.rx_held = e->len,
 	};
 }
 

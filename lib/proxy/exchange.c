@@ -408,6 +408,8 @@ static void run_head(struct px_exch *ex)
 			ex->flags |= TG_FLAG(DPE);
 			ex->req_head.scan.refusal = TG_H1_BAD_START_LINE;
 			px_reply(ex, PX_REPLY_REFUSED);
+		} else {
+			tg_conn_consume(d->conn, 0);
 		}
 	} else if (px_request_route(ex)) {
 		px_up_request(ex);

@@ -34,8 +34,12 @@
 	}                               /* struct tg_h1_limits, of an origin */
 #define TG_PX_INTERIM_MAX 16            /* 1xx responses in front of a final one */
 #define TG_PX_REWRITTEN_MAX (32 * 1024) /* bytes of a path or host made by an expression */
-#define TG_PX_SLOW_HEAD TG_SEC          /* ns: a head that takes longer may be shed */
-#define TG_PX_DISCARD_MAX (16u << 20)   /* bytes thrown away while a close lingers */
+/* A head, or a TLS record, is read when all of it is there, so the receive buffer must hold it, and
+ * a segment more: the window is opened by whole ones. */
+#define TG_PX_SEGMENT_MAX (9 * 1024)
+#define TG_PX_RECORD_MAX (16384 + 512)
+#define TG_PX_SLOW_HEAD TG_SEC        /* ns: a head that takes longer may be shed */
+#define TG_PX_DISCARD_MAX (16u << 20) /* bytes thrown away while a close lingers */
 
 /* A listening address. It outlives reloads as long as its address is configured, and its conns. */
 struct px_listener {
@@ -530,6 +534,14 @@ static inline struct tg_view px_peer_uri(const struct tg_conn *c)
 static inline enum tg_why px_transport_of(enum tg_why why)
 {
 	return tg_why_is_tls(why) ? why : TG_WHY_none;
+}
+
+/* Bytes that a connection's buffers must have at least. max_head 0: no heads are read. */
+static inline uint32_t px_buffer_for(uint32_t limit, uint32_t max_head, bool tls)
+{
+	uint32_t least = max_head + (tls ? TG_PX_RECORD_MAX : 0) + TG_PX_SEGMENT_MAX;
+
+	return (max_head || tls) && limit < least ? least : limit;
 }
 
 /* pins */

@@ -126,12 +126,10 @@ static struct px_listener *find_listener(struct tg_proxy *p, const struct tg_soc
 	return NULL;
 }
 
-/* What is read of a request's head stays in the receive buffer until the head is whole. */
 static uint32_t buffer_for(const struct tg_listener_conf *c)
 {
-	uint32_t least = c->limits.max_head + 4096;
-
-	return c->protocol == TG_PROTOCOL_HTTP && c->buffer_limit < least ? least : c->buffer_limit;
+	return px_buffer_for(c->buffer_limit,
+		c->protocol == TG_PROTOCOL_HTTP ? c->limits.max_head : 0, c->tls != NULL);
 }
 
 static bool open_listener(struct tg_proxy *p, const struct tg_listener_conf *c)

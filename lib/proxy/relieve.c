@@ -11,7 +11,7 @@ static bool conn_holds(struct tg_conn *c)
 	struct tg_conn_info info;
 
 	tg_conn_info(c, &info);
-	return info.tx_written != info.tx_acked || tg_conn_peek(c, &(struct tg_view){0}, 1);
+	return info.tx_written != info.tx_acked || info.rx_held;
 }
 
 /* Since when no byte has moved; UINT64_MAX: it holds nothing that others lack. */

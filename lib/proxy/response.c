@@ -225,6 +225,7 @@ void px_response_read(struct px_exch *ex)
 		}
 		n = px_head_parse(ex, &ex->resp_head, u->conn, &limits, ex->req.method, &m, &base);
 		if (n == 0) {
+			tg_conn_consume(u->conn, 0);
 			check_lost(ex);
 			return;
 		}

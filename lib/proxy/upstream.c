@@ -177,13 +177,11 @@ int px_up_init(struct tg_proxy *p)
 	return kind < 0 ? kind : 0;
 }
 
-/* What is read of a response's head stays in the receive buffer until the head is whole. */
-static uint32_t buffer_for(const struct tg_cluster *c)
+static uint32_t buffer_for(const struct tg_cluster *c, bool l4)
 {
 	static const struct tg_h1_limits limits = TG_PX_RESPONSE_LIMITS;
-	uint32_t least = limits.max_head + 4096;
 
-	return c->buffer_limit < least ? least : c->buffer_limit;
+	return px_buffer_for(c->buffer_limit, l4 ? 0 : limits.max_head, c->tls != NULL);
 }
 
 /* The connection opens when its handshake is done, within the same connect_timeout. */
@@ -207,7 +205,7 @@ static int dial(struct px_up *u, struct px_endpoint *ep, const struct tg_cluster
 {
 	struct tg_proxy *p = ep->proxy;
 	int err = p->conf.net.connect(p->conf.net.ctx, &ep->addr, c->connect_timeout,
-		l4 ? c->buffer_limit : buffer_for(c), &up_user, u, &u->conn);
+		buffer_for(c, l4), &up_user, u, &u->conn);
 
 	if (!err && c->tls)
 		err = wrap_in_tls(p, c, u);

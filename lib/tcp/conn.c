@@ -164,6 +164,7 @@ static void conn_info(const struct tg_conn *conn, struct tg_conn_info *out)
 		.tx_written = c->tx_acked + queued,
 		.tx_acked = c->tx_acked,
 		.tx_final = c->flags & F_TX_FINAL,
+		.rx_held = c->rx_bytes,
 		.srtt_us = c->srtt_us,
 	};
 }

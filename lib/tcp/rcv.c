@@ -46,6 +46,14 @@ void rcv_free(struct tg_tcp *t, struct tg_tcb *c)
 	c->rx_bytes = 0;
 }
 
+/* While buffers are getting few a queue may hold a part of what is left of them, but for one whose
+ * user waits for the rest of something (a TLS record, a head) and can take nothing before that: it
+ * would stand still for good. Once they are few it does, and may be ended for that. */
+static bool is_held_back(const struct tg_tcp *t, const struct tg_tcb *c)
+{
+	return tg_unlikely(t->share != UINT32_MAX) && (t->pressure || !c->conn.rx_short);
+}
+
 /* The window that the buffer allows, before the rules that keep it steady. */
 static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
 {
@@ -54,7 +62,7 @@ static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
 	/* RFC 9293 section 3.8.6.2.2: rather nothing than a silly little. */
 	if (free < c->rcv_buf / 16 || free < u32_min(c->rcv_mss, c->rcv_buf / 2))
 		free = 0;
-	if (tg_unlikely(t->share != UINT32_MAX)) {
+	if (is_held_back(t, c)) {
 		uint32_t share = share_of(t, c->rcv_mss);
 
 		free = u32_min(free, c->rx_bytes < share ? share - c->rx_bytes : 0);
@@ -67,7 +75,7 @@ static uint32_t window_wanted(struct tg_tcp *t, struct tg_tcb *c)
  */
 static bool has_enough(const struct tg_tcp *t, const struct tg_tcb *c)
 {
-	if (tg_likely(t->share > SHARE_STRICT))
+	if (tg_likely(t->share > SHARE_STRICT) || !is_held_back(t, c))
 		return false;
 	return c->rx_bytes >= (t->pressure > 1 ? 1 : share_of(t, c->rcv_mss));
 }
@@ -269,10 +277,13 @@ static void after_consume(struct tg_tcp *t, struct tg_tcb *c)
  * a peer that holds its next piece back until then (Nagle) would wait for the whole delay. */
 static void wants_more(struct tg_tcp *t, struct tg_tcb *c)
 {
+	c->conn.rx_short = 1;
 	if (c->flags & F_ACK_LATER && c->flags & F_PUSHED && tcb_receiving(c)) {
 		c->flags |= F_ACK_NOW;
 		snd_wake(t, c);
 	}
+	if (tg_unlikely(t->share != UINT32_MAX))
+		after_consume(t, c);
 }
 
 void rcv_consume(struct tg_conn *conn, uint32_t n)
@@ -284,6 +295,7 @@ void rcv_consume(struct tg_conn *conn, uint32_t n)
 		wants_more(t, c);
 		return;
 	}
+	c->conn.rx_short = 0;
 	n = u32_min(n, c->rx_bytes);
 	c->rx_bytes -= n;
 	while (n) {

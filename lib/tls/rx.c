@@ -299,7 +299,7 @@ static uint32_t check_end(struct tls_conn *c, uint32_t events)
 uint32_t tls_rx_open(struct tls_conn *c)
 {
 	struct look k; /* large: not zeroed */
-	bool more = true;
+	bool more = true, was_short = c->lower->rx_short;
 	uint32_t cnt;
 
 	if (no_more(c))
@@ -327,6 +327,8 @@ uint32_t tls_rx_open(struct tls_conn *c)
 	/* What lies beyond the pieces that were looked at is for the next time. */
 	if (cnt == RAW_VIEWS)
 		c->flags |= F_STOPPED;
+	/* At most a part of a record is there; or its user knows all and has said the same. */
+	c->lower->rx_short = !k.a->n_regions || (was_short && !(k.events & TG_EV_READABLE));
 	drop_skipped(c, k.a);
 	if (tg_post_wants_tx(&c->post, &c->tx, &c->rx, false))
 		tls_tx_control(c, false);
@@ -430,4 +432,5 @@ void tls_rx_consume(struct tg_conn *conn, uint32_t n)
 		c->tls->pinned--;
 	}
 	tg_conn_consume(c->lower, raw);
+	c->lower->rx_short = !a->n_regions;
 }

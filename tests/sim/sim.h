@@ -3,6 +3,7 @@
  *
  *	params.c   a seed -> a scenario
  *	world.c    one run: hosts, their turns, the order of events
+ *	host.c     a stack: from its start to its end, what it receives, what must hold
  *	wire.c     loss, delay, reordering, duplication, corruption, bandwidth, path MTU
  *	app.c      users of tg_conn: what they write, read, expect; the judgement at the end
  *	trace.c    the last packets and events as text
@@ -188,6 +189,7 @@ struct sim_world {
 	uint64_t steps, order, progress_at;
 	struct tg_rng wire_rng, app_rng;
 	struct sim_host host[2];
+	bool (*on_boot)(struct sim_host *h); /* the stack's user; false: the run has failed */
 	struct sim_flow flow[SIM_FLOWS];
 	/* wire */
 	struct sim_pkt **heap;
@@ -230,6 +232,17 @@ static inline bool sim_chance(struct tg_rng *r, uint32_t ppm)
 {
 	return ppm && tg_rng_below(r, 1000000) < ppm;
 }
+
+/* host.c */
+void sim_host_init(struct sim_world *w, uint8_t idx); /* and boots it */
+void sim_host_boot(struct sim_host *h);
+void sim_host_shut_down(struct sim_host *h); /* its conns have been left before */
+void sim_host_finish(struct sim_host *h);    /* the same, and checks that nothing is lost */
+void sim_host_input(struct sim_host *h);     /* a burst */
+void sim_host_set_clock(struct sim_host *h);
+void sim_host_validate(struct sim_host *h);
+bool sim_host_idle(const struct sim_host *h);     /* its TCP holds nothing */
+uint64_t sim_host_next(const struct sim_host *h); /* world time of its next turn */
 
 /* wire.c */
 void sim_wire_reset(struct sim_world *w);
