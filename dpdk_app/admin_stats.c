@@ -329,6 +329,34 @@ static void mark_protocols(struct tg_app *app)
 	tg_app_release(app);
 }
 
+static struct tg_member_stats members_of(const struct tg_cluster *c)
+{
+	struct tg_member_stats m = {0};
+
+	for (uint32_t i = 0; i < c->n_endpoints; i++) {
+		uint32_t flags = tg_host_flags(c->endpoints[i].host);
+		bool good = tg_health_good(flags), degraded = flags & TG_HEALTH_DEGRADED;
+
+		m.membership_healthy += good && !degraded;
+		m.membership_degraded += good && degraded;
+		m.check_healthy += c->check && !(flags & TG_HEALTH_FAILED_ACTIVE);
+		m.ejections_active += (flags & TG_HEALTH_FAILED_OUTLIER) != 0;
+	}
+	return m;
+}
+
+/* Nobody counts these as they change: they are looked up when somebody asks. */
+static void count_members(struct tg_app *app)
+{
+	const struct tg_snapshot *s = tg_app_hold(app);
+
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		if (s->clusters[i].stats)
+			s->clusters[i].stats[0].members =
+				members_of(tg_cluster_live(&s->clusters[i]));
+	tg_app_release(app);
+}
+
 static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 {
 	enum { POOLS_MAX = 2048 };
@@ -346,6 +374,7 @@ static unsigned int render(struct tg_admin_req *q, enum tg_stats_format format)
 	}
 	x->n = x->n_certs = 0;
 	mark_protocols(q->app);
+	count_members(q->app);
 	put_server(x, q);
 	put_ports(x, q);
 	n = tg_admin_pools(q, pools, POOLS_MAX);

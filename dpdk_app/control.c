@@ -257,6 +257,24 @@ static void obey(struct tg_app *app, uint32_t commands)
 	}
 }
 
+/* What workers found out about endpoints. */
+static void say_health(struct tg_app *app)
+{
+	char addr[TG_ADDR_TEXT], text[TG_HEALTH_TEXT];
+	struct tg_health_event e;
+	uint64_t lost, sum = 0;
+
+	for (bool more = true; more; sum += lost) {
+		more = tg_health_next(app->health, &e, &lost);
+		if (more)
+			tg_say(TG_INFO, "cluster %s: %s is %s", e.cluster,
+				tg_sockaddr_format(&e.addr, addr), tg_health_event_text(&e, text));
+	}
+	if (sum)
+		tg_say(TG_WARN, "%llu changes of endpoints' health came too fast to be told",
+			(unsigned long long)sum);
+}
+
 static void housekeep(struct tg_app *app)
 {
 	static struct tg_order announce = {.kind = TG_ORDER_ANNOUNCE};
@@ -271,6 +289,7 @@ static void housekeep(struct tg_app *app)
 	tg_snapshots_sweep(app);
 	tg_names_look(app);
 	tg_tls_look(app);
+	say_health(app);
 }
 
 /* What is left is told so, not left to time out. */

@@ -87,10 +87,13 @@ struct tg_cluster {
 	uint32_t n_levels;             /* priorities that there are; 0: one */
 	uint32_t total_weight, stride; /* set by tg_cluster_compile(), and these: */
 	uint32_t n_ring;
-	struct tg_ring_point *ring;       /* by hash */
-	uint32_t *table;                  /* endpoints' indices */
-	struct tg_cluster_stats *stats;   /* [worker]; survives reloads */
-	struct tg_health_cluster *health; /* health.h; NULL: not bound */
+	struct tg_ring_point *ring;          /* by hash */
+	uint32_t *table;                     /* endpoints' indices */
+	struct tg_cluster_stats *stats;      /* [worker]; survives reloads */
+	struct tg_health_cluster *health;    /* health.h; NULL: not bound */
+	const struct tg_health_check *check; /* NULL: no active checks */
+	const struct tg_outlier *outlier;    /* NULL: answers are not looked at */
+	bool close_on_failure;               /* close_connections_on_host_health_failure */
 };
 
 #define TG_ATTEMPT_COUNT_REQUEST 1u

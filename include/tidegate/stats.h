@@ -179,6 +179,63 @@ struct tg_breaker_stats {
 	uint64_t tracked; /* 1: what is left is shown (track_remaining) */
 };
 
+/* cluster.<name>.health_check.* */
+#define TG_CHECK_COUNTERS(X) \
+	X(attempt, "active checks begun") \
+	X(success, "checks that passed") \
+	X(failure, "checks that failed") \
+	X(network_failure, "of them, without an answer: no connection, a lost one, or no time") \
+	X(passive_failure, \
+		"endpoints that said so on a request (x-envoy-immediate-health-check-fail)")
+
+/* cluster.<name>.outlier_detection.ejections_detected_* and _enforced_*; the first ones count
+ * errors in a row. */
+#define TG_DETECTOR_LIST(X) \
+	X(CONSECUTIVE_5XX, "consecutive_5xx", "answers 5xx in a row") \
+	X(CONSECUTIVE_GATEWAY_FAILURE, "consecutive_gateway_failure", \
+		"answers 502, 503 and 504 in a row") \
+	X(CONSECUTIVE_LOCAL_ORIGIN_FAILURE, "consecutive_local_origin_failure", \
+		"failures in a row on the way to it") \
+	X(SUCCESS_RATE, "success_rate", "fewer good answers than the others") \
+	X(FAILURE_PERCENTAGE, "failure_percentage", "too many answers 5xx") \
+	X(LOCAL_ORIGIN_SUCCESS_RATE, "local_origin_success_rate", \
+		"more failures on the way to it than to the others") \
+	X(LOCAL_ORIGIN_FAILURE_PERCENTAGE, "local_origin_failure_percentage", \
+		"too many failures on the way to it")
+
+enum tg_detector {
+#define X(id, name, text) TG_DETECT_##id,
+	TG_DETECTOR_LIST(X)
+#undef X
+		TG_DETECTORS
+};
+
+struct tg_outlier_stats {
+	uint64_t detected[TG_DETECTORS], enforced[TG_DETECTORS];
+	uint64_t enforced_total, overflow;
+};
+
+/* Gauges, written before they are shown, in row 0, by who shows them. */
+#define TG_MEMBER_GAUGES(X) \
+	X(membership_healthy, "membership_healthy", \
+		"endpoints that are healthy, and not degraded") \
+	X(membership_degraded, "membership_degraded", \
+		"healthy endpoints that say they are degraded") \
+	X(check_healthy, "health_check.healthy", "endpoints that active checks find healthy") \
+	X(ejections_active, "outlier_detection.ejections_active", "endpoints that are ejected")
+
+struct tg_member_stats {
+#define X(field, name, text) uint64_t field;
+	TG_MEMBER_GAUGES(X)
+#undef X
+};
+
+struct tg_check_stats {
+#define X(name, text) uint64_t name;
+	TG_CHECK_COUNTERS(X)
+#undef X
+};
+
 struct tg_cluster_stats {
 #define X(name, text) uint64_t name;
 	TG_CLUSTER_COUNTERS(X)
@@ -186,6 +243,9 @@ struct tg_cluster_stats {
 #undef X
 	struct tg_breaker_stats breaker[TG_PRIORITIES][TG_RESOURCES];
 	uint32_t lb_pos; /* no statistic: where this worker's round robin stands (lb.h) */
+	struct tg_check_stats check;
+	struct tg_outlier_stats outlier;
+	struct tg_member_stats members;
 } __attribute__((aligned(64)));
 
 /* listener.<name>.* and, for HTTP listeners, http.<name>.*, Envoy's names. */

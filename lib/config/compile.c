@@ -111,7 +111,8 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	if (!cfg_compile_discovery(k->c, raw, &k->raw->node.locality, c, &k->s->n_endpoints))
 		return false;
 	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
-	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c);
+	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c) &&
+	       cfg_compile_health(k->c, raw, c);
 }
 
 static bool compile_route(struct compile *k, const struct raw_vhost *v, const struct raw_route *raw,

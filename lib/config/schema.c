@@ -664,6 +664,16 @@ static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, tls, "tls", .type = CFG_GROUP, .group = &cfg_cluster_tls,
 		.example = "{ ca = \"ca.crt\"; sni = \"shop.example\"; }",
 		.doc = "TLS 1.3 with the origins; without it, plain text"),
+	KEY(raw_cluster, checks, "health_checks", .type = CFG_GROUPS, .group = &cfg_check,
+		.example = "( { timeout = \"1s\"; interval = \"5s\"; unhealthy_threshold = 2; "
+			   "healthy_threshold = 2; http_health_check: { path = \"/\"; }; } )",
+		.doc = "asks endpoints whether they are well; at most one"),
+	KEY(raw_cluster, outlier, "outlier_detection", .type = CFG_GROUP, .group = &cfg_outlier,
+		.example = "{ consecutive_5xx = 5; }",
+		.doc = "ejects endpoints for what their answers are like, for a while"),
+	KEY(raw_cluster, c.close_on_failure, "close_connections_on_host_health_failure",
+		.type = CFG_BOOL, .dflt = "false", .example = "true",
+		.doc = "connections to an endpoint end when active checks find it unhealthy"),
 	KEY(raw_cluster, endpoints, "endpoints", .type = CFG_GROUPS,
 		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_endpoint,
 		.example = "( { address = \"10.77.2.2:8080\"; } )", .doc = "the origins"),
@@ -737,15 +747,15 @@ static const struct cfg_refused refused_action[] = {{"path_rewrite"}, {"host_rew
 	{"cors"}, {"internal_redirect_policy"}, {"metadata_match"}, {"early_data_policy"},
 	{"max_grpc_timeout"}, {"grpc_timeout_offset"}, {NULL}};
 static const struct cfg_refused refused_cluster[] = {{"transport_socket"}, {"filters"},
-	{"outlier_detection"}, {"health_checks"}, {"load_assignment", "endpoints"}, {"dns_jitter"},
-	{"typed_dns_resolver_config"}, {"wait_for_warm_on_init"}, {"http2_protocol_options"},
-	{"http_protocol_options"}, {"protocol"}, {"lb_subset_config"},
+	{"load_assignment", "endpoints"}, {"dns_jitter"}, {"typed_dns_resolver_config"},
+	{"wait_for_warm_on_init"}, {"http2_protocol_options"}, {"http_protocol_options"},
+	{"protocol"}, {"lb_subset_config"},
 
 	{"slow_start_config"}, {"load_balancing_policy"}, {"upstream_bind_config"},
 	{"upstream_connection_options"}, {"tcp_keepalive"}, {"preconnect_policy"},
 	{"cleanup_interval"}, {"track_cluster_stats"}, {"alt_stat_name"},
 	{"eds_cluster_config", "endpoints"}, {"connection_pool_per_downstream_connection"},
-	{"close_connections_on_host_health_failure"}, {"ignore_health_on_host_removal"}, {NULL}};
+	{"ignore_health_on_host_removal"}, {NULL}};
 static const struct cfg_refused refused_breakers[] = {
 	{"max_connection_pools"}, {"priority"}, {"per_host_thresholds"}, {NULL}};
 static const struct cfg_refused refused_threshold[] = {{"max_connection_pools"}, {NULL}};

@@ -530,6 +530,41 @@ struct raw_lb_maglev {
 	uint32_t table_size;
 };
 
+struct raw_status_range {
+	struct raw_head h;
+	uint32_t start, end;
+};
+
+struct raw_payload {
+	struct raw_head h;
+	const char *text;
+};
+
+struct raw_http_check {
+	struct raw_head h;
+	const char *path, *host;
+	uint32_t method;
+	struct raw_list add, expected, retriable;
+};
+
+struct raw_tcp_check {
+	struct raw_head h;
+	struct raw_payload send;
+	struct raw_list receive;
+};
+
+struct raw_check {
+	struct raw_head h;
+	struct tg_health_check c;
+	struct raw_http_check http;
+	struct raw_tcp_check tcp;
+};
+
+struct raw_outlier {
+	struct raw_head h;
+	struct tg_outlier c;
+};
+
 struct raw_cluster {
 	struct raw_head h;
 	struct tg_cluster c;
@@ -542,6 +577,8 @@ struct raw_cluster {
 	struct raw_lb_maglev maglev;
 	struct raw_breakers breakers;
 	struct raw_tls tls;
+	struct raw_list checks;
+	struct raw_outlier outlier;
 	struct raw_list endpoints;
 };
 
@@ -620,6 +657,12 @@ void cfg_check_discovery(struct cfg *c, const struct raw_cluster *raw);
 /* Its endpoints, or the names that they come from; ids from *next_id on. False: no memory. */
 bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw,
 	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id);
+/* health.c */
+extern const struct cfg_group cfg_check, cfg_outlier, cfg_http_check, cfg_tcp_check, cfg_payload,
+	cfg_status_range;
+void cfg_check_health(struct cfg *c, const struct raw_cluster *raw);
+/* False: no memory. */
+bool cfg_compile_health(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
 
 /* edits.c */
 extern const struct cfg_group cfg_field_add, cfg_key_value;

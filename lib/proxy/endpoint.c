@@ -161,7 +161,8 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	while (size < 2 * ((uint64_t)s->n_endpoints + p->endpoint_pool.in_use + 1))
 		size *= 2;
 	table = calloc(size, sizeof(*table));
-	if (!table || !list || !live || !rows || !sets || adopt_breakers(p, s, rows)) {
+	if (!table || !list || !live || !rows || !sets || adopt_breakers(p, s, rows) ||
+		px_checks_make(p, s)) {
 		free(table);
 		free(list);
 		free(live);
@@ -200,6 +201,7 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	p->clusters = live;
 	p->endpoints = list;
 	p->sets = sets;
+	px_checks_adopt(p, s);
 	return 0;
 }
 
@@ -252,6 +254,7 @@ void tg_proxy_adopt_live(
 		p->endpoints[e->id] = ep;
 	}
 	p->clusters[live->id] = live;
+	px_checks_adopt_live(p, old, live);
 	tg_lb_set_init(&p->sets[live->id], live, p->sets[live->id].groups);
 	for (uint32_t k = 0; k < n; k++)
 		if (!was[k]->wanted)

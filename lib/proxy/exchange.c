@@ -377,6 +377,8 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 			ex, PX_REPLY_TIMEOUT, TG_WHY_req_cut_timeout, 0, "request_overall_timeout");
 	} else if (ex->req_complete && now >= route_limit(ex)) {
 		ex->cluster->stats[ex->proxy->conf.worker].upstream_rq_timeout++;
+		if (ex->cluster->outlier && ex->up)
+			px_outlier_failure(ex, true);
 		timed_out(ex, PX_REPLY_UPSTREAM_TIMEOUT, TG_WHY_req_cut_timeout, TG_FLAG(UT),
 			"response_timeout");
 	} else if (now >= try_limit(ex)) {
@@ -517,6 +519,8 @@ bool px_exch_upstream_lost(struct px_exch *ex, bool reset)
 		px_up_request(ex);
 		return ex->used && ex->state != PX_EX_LOCAL;
 	}
+	if (ex->cluster->outlier)
+		px_outlier_failure(ex, false);
 	if (px_retry_failure(ex, undelivered ? TG_RETRY_LOST_UNDELIVERED : TG_RETRY_LOST))
 		return true;
 	if (ex->state == PX_EX_UPSTREAM) {

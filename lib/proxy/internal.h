@@ -66,6 +66,7 @@ struct px_endpoint {
 	uint32_t connecting[TG_PRIORITIES], waiting[TG_PRIORITIES]; /* the last two, parted */
 	uint32_t refs; /* exchanges and ups that point here */
 	bool used, wanted;
+	bool closed; /* its connections were, since it failed */
 	struct tg_endpoint_view view;
 	struct tg_proxy *proxy;
 };
@@ -222,6 +223,7 @@ struct px_exch {
 	uint64_t wake_at; /* ns; when filters are to be asked again; UINT64_MAX: not by time */
 	struct tg_exchange *fx;        /* NULL: there are none, or the head is not read */
 	struct tg_view filter_details; /* in place of details */
+	bool judged;                   /* this try's answer has been counted (outlier.c) */
 	/* account */
 	uint64_t start, last_activity, req_complete, sent, resp_head_at; /* ns; 0: not yet */
 	uint64_t timeout;      /* ns: the route's, or what the client asked for; 0: none */
@@ -241,7 +243,11 @@ struct px_l4 {
 	struct px_up *up;
 	struct tg_pump to_up, to_down;
 	uint64_t start, last_activity, idle_timeout; /* ns */
-	bool to_up_fin, to_down_fin;                 /* FIN passed on in that direction */
+	/* Of the snapshot of this generation: gone with it. */
+	uint64_t generation;
+	const struct tg_cluster *of;
+	struct tg_host *host;
+	bool to_up_fin, to_down_fin; /* FIN passed on in that direction */
 	bool open, used;
 	uint32_t flags;
 	enum tg_why why, transport;
@@ -273,7 +279,10 @@ struct tg_proxy {
 	struct tg_timer overload_timer;
 	uint64_t looked_at, busy_mark, idle_mark; /* at the last look: ns; cycles */
 	struct tg_timer yield_timer;
-	struct tg_link live; /* endpoints, if there are other workers */
+	struct tg_link live;          /* endpoints, if there are other workers */
+	struct tg_link checks, looks; /* check.c's */
+	struct tg_timer close_timer;
+	uint8_t *check_buf;
 	struct tg_pool downs, ups, exchs, l4s;
 	struct tg_arena_source arenas;
 	struct tg_pool listener_pool, endpoint_pool, shadows;
@@ -283,7 +292,8 @@ struct tg_proxy {
 	uint32_t n_idle;      /* downs in PX_DOWN_IDLE */
 	uint32_t shed_at;     /* where in their pool the next idle one is looked for */
 	uint32_t still_at;    /* and the next one that stands still */
-	uint8_t down_kind, exch_kind, up_kind, yield_kind, overload_kind;
+	uint8_t down_kind, exch_kind, up_kind, yield_kind, overload_kind, check_kind, look_kind,
+		close_kind;
 	bool draining;
 	/* Scratch of this worker's turn: parsed fields before they are copied to an exchange. */
 	struct tg_field *fields;
@@ -486,6 +496,33 @@ void px_overload_adopt(struct tg_proxy *p); /* p->snap is new */
 /* Only if p->overload. False: a local reply has begun. */
 bool px_overload_admits(struct px_exch *ex);
 void px_overload_keepalive(struct px_down *d); /* a response is about to begin */
+
+/* All of them, those with a request too. */
+void px_up_close_all(struct px_endpoint *ep);
+
+/* check.c */
+int px_checks_init(struct tg_proxy *p);
+void px_checks_stop(struct tg_proxy *p);
+/* What s needs is made, or nothing is: TG_ENOMEM. Then it is used, and the rest is gone; the former
+ * snapshot is still there. */
+int px_checks_make(struct tg_proxy *p, const struct tg_snapshot *s);
+void px_checks_adopt(struct tg_proxy *p, const struct tg_snapshot *s);
+/* The same for one cluster, as DNS has it now; old is still there. Without memory an endpoint that
+ * is new stays without checks. */
+void px_checks_adopt_live(
+	struct tg_proxy *p, const struct tg_cluster *old, const struct tg_cluster *live);
+
+/* An answer to a request may say that its endpoint is unwell. Only if the cluster has checks. */
+void px_check_answer(const struct px_exch *ex, const struct tg_msg *m);
+
+/* outlier.c: what a request's try came to, for outlier detection. Only if the cluster has it. */
+void px_outlier_answer(struct px_exch *ex, uint16_t status);
+/* Where its try went, and *c: its cluster as it is now, which DNS may have changed since. NULL: it
+ * is gone, or nobody has bound it (health.h). Only if ex->ep. */
+struct tg_host *px_host_of(const struct px_exch *ex, const struct tg_cluster **c);
+void px_outlier_failure(struct px_exch *ex, bool timeout);
+void px_outlier_connected(struct px_exch *ex);
+void px_outlier_l4(const struct px_l4 *l, bool good, bool timeout);
 
 /* endpoint.c */
 void px_endpoint_put(struct px_endpoint *ep); /* drops a reference */

@@ -137,6 +137,7 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 
 	if (ev & TG_EV_OPEN) {
 		l->open = true;
+		px_outlier_l4(l, true, false);
 		px_down_arm(l->down); /* its certificate has an end */
 	}
 	u->eof |= (ev & TG_EV_EOF) != 0;
@@ -152,10 +153,13 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 	px_l4_run(l);
 }
 
-static struct px_endpoint *choose(struct tg_proxy *p, const struct tg_cluster *c)
+static struct px_endpoint *choose(struct px_l4 *l, struct tg_proxy *p, const struct tg_cluster *c)
 {
 	const struct tg_endpoint *e = px_endpoint_pick(p, p->snap, c, &(struct tg_lb_ask){0});
 
+	l->generation = p->snap->generation;
+	l->of = c;
+	l->host = e ? e->host : NULL;
 	return e ? px_endpoint_of(p, p->snap, c, e) : NULL;
 }
 
@@ -199,7 +203,7 @@ void px_l4_begin(struct px_down *d)
 		px_l4_end(l, denied.why);
 		return;
 	}
-	ep = choose(p, c);
+	ep = choose(l, p, c);
 	if (!ep) {
 		refuse(l, TG_FLAG(UH), TG_WHY_req_no_host, "no_healthy_upstream");
 		return;

@@ -40,6 +40,8 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	tg_rng_seed(&p->rng, conf->seed);
 	tg_list_init(&p->heads);
 	tg_list_init(&p->live);
+	tg_list_init(&p->checks);
+	tg_list_init(&p->looks);
 	p->field_cap = 1024 + TG_PX_FIELDS_ADDED;
 	p->fields = calloc(p->field_cap, sizeof(*p->fields));
 	p->breakers = conf->breakers;
@@ -48,7 +50,8 @@ struct tg_proxy *tg_proxy_create(const struct tg_proxy_conf *conf, struct tg_err
 	p->match.rng = &p->rng;
 	p->match.regex = tg_regex_scratch_create(&p->stats->regex_limit);
 	if (!p->fields || !p->breakers || !p->match.regex || init_pools(p) || px_down_init(p) ||
-		px_up_init(p) || px_yield_init(p) || px_overload_init(p) || px_shadows_init(p))
+		px_up_init(p) || px_yield_init(p) || px_overload_init(p) || px_shadows_init(p) ||
+		px_checks_init(p))
 		goto no_memory;
 	return p;
 no_memory:
@@ -78,6 +81,7 @@ void tg_proxy_destroy(struct tg_proxy *p)
 	tg_timer_stop(p->wheel, &p->yield_timer);
 	tg_timer_stop(p->wheel, &p->overload_timer);
 	px_yield_end(p);
+	free(p->check_buf);
 	for (uint32_t i = 0; i < p->listener_pool.fresh; i++) {
 		struct px_listener *ln = tg_pool_at(&p->listener_pool, i);
 
@@ -251,6 +255,7 @@ void tg_proxy_abort_all(struct tg_proxy *p)
 		tg_tls_abort_handshakes(p->conf.tls, TG_WHY_conn_drain);
 	close_idle_on(p, NULL);
 	px_shadows_abort(p);
+	px_checks_stop(p);
 	for (uint32_t i = 0; i < p->downs.fresh; i++) {
 		struct px_down *d = tg_pool_at(&p->downs, i);
 

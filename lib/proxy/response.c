@@ -127,6 +127,10 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	uint64_t length = m->content_length;
 	struct tg_view lead;
 
+	if (tg_unlikely(ex->cluster->outlier != NULL))
+		px_outlier_answer(ex, m->status);
+	if (tg_unlikely(ex->cluster->check != NULL))
+		px_check_answer(ex, m);
 	if (tg_unlikely(ex->retry != NULL)) {
 		if (px_retry_response(ex, m, head_len))
 			return -1;
@@ -230,6 +234,8 @@ void px_response_read(struct px_exch *ex)
 			return;
 		}
 		if (n < 0) {
+			if (ex->cluster->outlier && !ex->resp_head.no_memory)
+				px_outlier_failure(ex, false);
 			if (!ex->resp_head.no_memory && px_retry_failure(ex, TG_RETRY_LOST))
 				return;
 			px_reply(ex, ex->resp_head.no_memory ? PX_REPLY_NO_MEMORY

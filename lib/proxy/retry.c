@@ -422,6 +422,8 @@ void px_retry_deadline(struct px_exch *ex, uint64_t now)
 	ex->retry->try_until = UINT64_MAX;
 	ex->ep->stats->upstream_rq_per_try_timeout++;
 	ex->ep->view.rq_error++;
+	if (ex->cluster->outlier)
+		px_outlier_failure(ex, true);
 	if (px_hedge_can(ex)) {
 		hedge(ex);
 		return;

@@ -261,6 +261,32 @@ struct px_up *px_up_dial(struct px_endpoint *ep, const struct tg_cluster *c,
 	return u;
 }
 
+void px_up_close_all(struct px_endpoint *ep)
+{
+	struct tg_proxy *p = ep->proxy;
+
+	ep->refs++;
+	for (uint32_t i = 0; i < p->ups.fresh && ep->n_conns; i++) {
+		struct px_up *u = tg_pool_at(&p->ups, i);
+		struct px_down *d = u->used && u->ep == ep && u->ex ? u->ex->down : NULL;
+
+		/* One that is parked beside another try (hedge.c) goes on: it is given up soon. */
+		if (!u->used || u->ep != ep || u->state == PX_UP_CONNECTING || u->parked)
+			continue;
+		if (u->l4) {
+			u->l4->flags |= TG_FLAG(UC);
+			px_l4_lost(u->l4);
+		} else if (d) {
+			px_exch_upstream_lost(u->ex, false);
+			if (d->used) /* it is not, where an answer was cut */
+				px_down_run(d);
+		} else {
+			close_up(u);
+		}
+	}
+	px_endpoint_put(ep);
+}
+
 /* --- requests and connections come together -------------------------------------------------- */
 
 void px_up_leave_queue(struct px_exch *ex)
@@ -306,6 +332,8 @@ static void attach(struct px_up *u, struct px_exch *ex)
 	ep->view.rq_total++;
 	ep->view.rq_active++;
 	u->requests++;
+	if (tg_unlikely(ex->cluster->outlier != NULL))
+		px_outlier_connected(ex);
 	if (tg_unlikely(ex->retry != NULL) && !px_retry_try(ex))
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 	else
@@ -603,6 +631,7 @@ static void connect_failed(struct px_up *u)
 		l->flags |= TG_FLAG(UF);
 		l->details = "upstream_connect_failure";
 		l->transport = px_transport_of(info.why);
+		px_outlier_l4(l, false, timeout);
 		px_l4_lost(l);
 		return;
 	}
@@ -615,6 +644,8 @@ static void connect_failed(struct px_up *u)
 
 		if (!ex)
 			ex = first_pending(ep);
+		if (tg_unlikely(ex->cluster->outlier != NULL))
+			px_outlier_failure(ex, timeout);
 		if (!px_retry_failure(ex, TG_RETRY_NO_CONNECTION)) {
 			ex->transport = timeout ? TG_WHY_none : px_transport_of(info.why);
 			px_reply(ex, timeout ? PX_REPLY_CONNECT_TIMEOUT : PX_REPLY_CONNECT_FAILURE);

@@ -1,5 +1,6 @@
 /* health.c: the registry of hosts. */
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -8,13 +9,33 @@
 #include <tidegate/route.h>
 
 #define BUCKETS 16384
+#define RING 256 /* events of a worker that wait for the control core */
+
+/* One writer, one reader. */
+struct ring {
+	uint32_t head; /* the writer's */
+	uint64_t lost;
+	uint32_t tail __attribute__((aligned(64))); /* the reader's */
+	struct tg_health_event event[RING];
+} __attribute__((aligned(64)));
 
 struct tg_health {
 	pthread_mutex_t mutex;
 	struct tg_health_cluster *clusters[BUCKETS];
 	struct tg_host *hosts[BUCKETS];
-	uint32_t n_workers;
+	uint32_t n_workers, next_worker;
+	struct ring *rings; /* [n_workers] */
+	uint64_t lost;      /* told of already */
 };
+
+static void *zeroed(size_t size)
+{
+	void *p = aligned_alloc(64, (size + 63) / 64 * 64);
+
+	if (p)
+		memset(p, 0, (size + 63) / 64 * 64);
+	return p;
+}
 
 struct tg_health *tg_health_create(uint32_t n_workers)
 {
@@ -23,7 +44,9 @@ struct tg_health *tg_health_create(uint32_t n_workers)
 	if (!h)
 		return NULL;
 	h->n_workers = n_workers;
-	if (pthread_mutex_init(&h->mutex, NULL)) {
+	h->rings = zeroed(n_workers * sizeof(*h->rings));
+	if (!h->rings || pthread_mutex_init(&h->mutex, NULL)) {
+		free(h->rings);
 		free(h);
 		return NULL;
 	}
@@ -35,16 +58,8 @@ void tg_health_destroy(struct tg_health *h)
 	if (!h)
 		return;
 	pthread_mutex_destroy(&h->mutex);
+	free(h->rings);
 	free(h);
-}
-
-static void *zeroed(size_t size)
-{
-	void *p = aligned_alloc(64, (size + 63) / 64 * 64);
-
-	if (p)
-		memset(p, 0, (size + 63) / 64 * 64);
-	return p;
 }
 
 /* --- clusters --- */
@@ -83,6 +98,7 @@ static struct tg_health_cluster *get_cluster(struct tg_health *h, const char *na
 			return NULL;
 		}
 		k->registry = h;
+		k->worker = h->next_worker++ % h->n_workers;
 		k->next = *bucket;
 		*bucket = k;
 	}
@@ -120,6 +136,7 @@ static void put_host(struct tg_health *h, struct tg_host *host)
 		at = &(*at)->next;
 	*at = host->next;
 	put_cluster(h, host->of);
+	free(host->rows);
 	free(host);
 }
 
@@ -139,6 +156,7 @@ static struct tg_host *get_host(
 		of->refs++;
 		host->addr = *a;
 		host->since = monotonic();
+		host->worker = (of->worker + of->n_hosts++) % h->n_workers;
 		host->next = *bucket;
 		*bucket = host;
 	}
@@ -159,6 +177,17 @@ static void unbind(struct tg_health *h, struct tg_cluster *c)
 	c->health = NULL;
 }
 
+/* What c asks for of a host that may be new. */
+static int prepare(struct tg_health *h, const struct tg_cluster *c, struct tg_host *host)
+{
+	if (c->check && host->refs == 1)
+		host->flags = TG_HEALTH_FAILED_ACTIVE | TG_HEALTH_PENDING;
+	if (!c->outlier || host->rows)
+		return 0;
+	host->rows = zeroed(h->n_workers * sizeof(*host->rows));
+	return host->rows ? 0 : TG_ENOMEM;
+}
+
 int tg_health_bind(struct tg_health *h, struct tg_cluster *c)
 {
 	int rc = 0;
@@ -167,9 +196,10 @@ int tg_health_bind(struct tg_health *h, struct tg_cluster *c)
 	c->health = get_cluster(h, c->name);
 	for (uint32_t i = 0; i < c->n_endpoints && c->health && !rc; i++) {
 		c->endpoints[i].host = get_host(h, c->health, &c->endpoints[i].addr);
-		if (!c->endpoints[i].host)
-			rc = TG_ENOMEM;
+		rc = c->endpoints[i].host ? prepare(h, c, c->endpoints[i].host) : TG_ENOMEM;
 	}
+	if (c->health && !rc)
+		__atomic_store_n(&c->health->watched, c->outlier != NULL, __ATOMIC_SEQ_CST);
 	if (c->health && rc)
 		unbind(h, c);
 	pthread_mutex_unlock(&h->mutex);
@@ -204,6 +234,72 @@ bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)
 		&h->flags, &old, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	__atomic_fetch_add(&h->of->generation, 1, __ATOMIC_RELEASE);
 	return true;
+}
+
+/* --- events --- */
+
+void tg_health_say(struct tg_host *h, uint32_t worker, enum tg_health_change change, uint8_t reason)
+{
+	struct ring *r = &h->of->registry->rings[worker];
+	struct tg_health_event *e = &r->event[r->head % RING];
+
+	if (r->head - __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) == RING) {
+		__atomic_store_n(&r->lost, r->lost + 1, __ATOMIC_RELAXED);
+		return;
+	}
+	*e = (struct tg_health_event){(uint8_t)change, reason, h->addr, ""};
+	strncpy(e->cluster, h->of->name, sizeof(e->cluster) - 1);
+	__atomic_store_n(&r->head, r->head + 1, __ATOMIC_RELEASE);
+}
+
+bool tg_health_next(struct tg_health *h, struct tg_health_event *out, uint64_t *lost)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t w = 0; w < h->n_workers; w++)
+		sum += __atomic_load_n(&h->rings[w].lost, __ATOMIC_RELAXED);
+	*lost = sum - h->lost;
+	h->lost = sum;
+	for (uint32_t w = 0; w < h->n_workers; w++) {
+		struct ring *r = &h->rings[w];
+
+		if (r->tail == __atomic_load_n(&r->head, __ATOMIC_ACQUIRE))
+			continue;
+		*out = r->event[r->tail % RING];
+		__atomic_store_n(&r->tail, r->tail + 1, __ATOMIC_RELEASE);
+		return true;
+	}
+	return false;
+}
+
+char *tg_health_event_text(const struct tg_health_event *e, char out[static TG_HEALTH_TEXT])
+{
+	static const char *const results[] = {[TG_CHECK_PASSED] = "a check passed",
+		[TG_CHECK_DEGRADED] = "it says that it is degraded",
+		[TG_CHECK_FAILED] = "its answer was not an expected one",
+		[TG_CHECK_RETRIABLE] = "its answer was not an expected one",
+		[TG_CHECK_NETWORK] = "no connection, or it was lost",
+		[TG_CHECK_TIMEOUT] = "no answer in time"};
+	static const char *const detectors[] = {
+#define X(id, name, text) name,
+		TG_DETECTOR_LIST(X)
+#undef X
+	};
+	static const char *const changes[] = {[TG_HEALTH_IS_HEALTHY] = "healthy",
+		[TG_HEALTH_IS_UNHEALTHY] = "unhealthy",
+		[TG_HEALTH_CHECK_FAILED] = "a check failed",
+		[TG_HEALTH_IS_DEGRADED] = "degraded",
+		[TG_HEALTH_NO_LONGER_DEGRADED] = "no longer degraded",
+		[TG_HEALTH_EJECTED] = "ejected",
+		[TG_HEALTH_NOT_ENFORCED] = "would have been ejected",
+		[TG_HEALTH_RETURNED] = "returned after an ejection"};
+	const char *why = e->change == TG_HEALTH_EJECTED || e->change == TG_HEALTH_NOT_ENFORCED
+				  ? detectors[e->reason]
+			  : e->change == TG_HEALTH_RETURNED ? ""
+							    : results[e->reason];
+
+	snprintf(out, TG_HEALTH_TEXT, "%s%s%s", changes[e->change], *why ? ": " : "", why);
+	return out;
 }
 
 char *tg_health_text(uint32_t flags, char out[static TG_HEALTH_TEXT])

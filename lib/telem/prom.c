@@ -203,7 +203,7 @@ static void blocks(struct tg_render *r, const struct tg_stats_list *l,
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct tg_desc *d = &t->d[i];
 		bool envoy = d->envoy & as->scope;
-		char prefix[32], name[64];
+		char prefix[32], name[128];
 
 		if (!(d->shown & as->scope) || said_elsewhere(d, as))
 			continue;
@@ -277,7 +277,7 @@ static const uint64_t bounds[] = {10000, 25000, 50000, 100000, 250000, 500000, 1
 
 static void hist(struct tg_render *r, const struct tg_desc *d, struct tg_hist *h)
 {
-	char f[96], name[64];
+	char f[160], name[128];
 	struct tg_stat v = {"server", "", name, d->text, 0, false};
 	uint64_t count;
 

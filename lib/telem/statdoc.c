@@ -23,7 +23,7 @@ static const char intro[] =
 static void prom_name(FILE *out, const char *scope, const struct tg_desc *d, uint8_t as)
 {
 	size_t n = strlen(d->name);
-	char name[64];
+	char name[128];
 	bool total = n > 6 && strcmp(d->name + n - 6, "_total") == 0;
 
 	snprintf(name, sizeof(name), "%s", d->name);

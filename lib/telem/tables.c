@@ -52,8 +52,26 @@ const struct tg_desc_table tg_core_hist_table = {core_hists, TG_ARRAY_LEN(core_h
 	BREAKER(r, HIGH, "high." open, "1 while no more are allowed: " text, TG_DESC_OPEN) \
 	BREAKER(r, HIGH, "high." left, "how many more (track_remaining): " text, TG_DESC_LEFT)
 
+#define UNDER_CLUSTER(name, text, field) \
+	{name, text, offsetof(struct tg_cluster_stats, field), false, TG_IN_CLUSTER, \
+		TG_IN_CLUSTER, 0, 0},
+#define MEMBER(field, name, text) \
+	{name, text, offsetof(struct tg_cluster_stats, members.field), true, TG_IN_CLUSTER, \
+		TG_IN_CLUSTER, 0, 0},
+#define CHECK(name, text) UNDER_CLUSTER("health_check." #name, text, check.name)
+#define DETECTOR(id, name, text) \
+	UNDER_CLUSTER("outlier_detection.ejections_detected_" name, "detected: " text, \
+		outlier.detected[TG_DETECT_##id]) \
+	UNDER_CLUSTER("outlier_detection.ejections_enforced_" name, "ejected for it: " text, \
+		outlier.enforced[TG_DETECT_##id])
+
 static const struct tg_desc cluster[] = {TG_CLUSTER_COUNTERS(CLUSTER_COUNTER) TG_CLUSTER_GAUGES(
-	CLUSTER_GAUGE) TG_BREAKER_LIST(BREAKER_DEFAULT) TG_BREAKER_LIST(BREAKER_HIGH)};
+	CLUSTER_GAUGE) TG_BREAKER_LIST(BREAKER_DEFAULT) TG_BREAKER_LIST(BREAKER_HIGH)
+		TG_MEMBER_GAUGES(MEMBER) TG_CHECK_COUNTERS(CHECK) TG_DETECTOR_LIST(
+			DETECTOR) UNDER_CLUSTER("outlier_detection.ejections_enforced_total",
+			"endpoints ejected", outlier.enforced_total)
+			UNDER_CLUSTER("outlier_detection.ejections_overflow",
+				"not ejected: max_ejection_percent was reached", outlier.overflow)};
 const struct tg_desc_table tg_cluster_table = {cluster, TG_ARRAY_LEN(cluster)};
 
 /* Connections belong to the listener as such, upgrades and requests to its HTTP side. */

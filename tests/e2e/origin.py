@@ -15,6 +15,8 @@ HTTP on PORT_HTTP. The target says what to do:
   /hold/KEY         an answer when told to (control: arm, release); ?delay=S: after S seconds. How many are
                     under way at once, and were at most, is counted by KEY (control: held)
   /flaky/KEY?fails=N&how=X   the first N under a key fail: X is a status, reset, close or hang; then as /see
+  /told/KEY        as KEY.v4 or KEY.v6, by the address it came to, was told to (control: tell): a status, reset, close
+                    or hang; 200 at first. Counted by that key
   /second/KEY       503 to a first try (x-envoy-attempt-count), any other waits as with /hold
   /early            103 Early Hints, then 200    /refuse      417 to Expect, body not read
   /trailers         chunked with a trailer       /until-close HTTP/1.0, body ends with the connection
@@ -128,6 +130,7 @@ class Origin:
         self.counts = collections.Counter()
         self.holds = collections.defaultdict(Hold)
         self.flaky = collections.Counter()
+        self.told = {}
 
     # --- HTTP ---
 
@@ -300,6 +303,17 @@ class Origin:
         if how == 'reset':
             return self.reset(writer)
         return how != 'close' and await self.reply(req, writer, int(how), b'flaky\n')
+
+    async def do_told(self, req, writer, note, body):
+        v4 = writer.get_extra_info('sockname')[0].startswith('::ffff:')
+        key = req.path.split('/')[2] + ('.v4' if v4 else '.v6')
+        self.counts[key] += 1
+        how = self.told.get(key, '200')
+        if how == 'hang':
+            return await self.do_hang(req, writer, note, body)
+        if how == 'reset':
+            return self.reset(writer)
+        return how != 'close' and await self.reply(req, writer, int(how), b'as told\n')
 
     async def do_echo(self, req, reader, writer, note):
         writer.write(b'HTTP/1.1 200 Told\r\n' +
@@ -530,6 +544,9 @@ class Origin:
     def ctl_release(self, key):
         """Lets go of all that wait under a key, and of those that come."""
         self.holds[key].free.set()
+
+    def ctl_tell(self, key, how):
+        self.told[key] = how
 
     def ctl_arm(self, key):
         """From now on they wait, and are counted anew."""

@@ -49,6 +49,14 @@ CLUSTERS = '''
       tls: { ca = "ca.crt"; sni = "elsewhere.test"; certificate = "client.crt"; private_key = "client.key"; }; }
   , { name = "wrong-ca"; endpoints: ( { address = "10.77.2.2:8443"; } );
       tls: { ca = "stranger.crt"; sni = "origin.test"; certificate = "client.crt"; private_key = "client.key"; }; }
+  , { name = "asked"; endpoints: ( { address = "10.77.2.2:8443"; } );
+      health_checks: ( { timeout = "10s"; interval = "1h"; no_traffic_interval = "1h"; reuse_connection = false; unhealthy_threshold = 1;
+                         healthy_threshold = 1; http_health_check: { path = "/who"; }; } );
+      tls: { ca = "ca.crt"; sni = "origin.test"; certificate = "client.crt"; private_key = "client.key"; }; }
+  , { name = "asked-wrong"; endpoints: ( { address = "10.77.2.2:8443"; } );
+      health_checks: ( { timeout = "10s"; interval = "1h"; no_traffic_interval = "1h"; reuse_connection = false; unhealthy_threshold = 1;
+                         healthy_threshold = 1; tcp_health_check: { }; } );
+      tls: { ca = "ca.crt"; sni = "elsewhere.test"; certificate = "client.crt"; private_key = "client.key"; }; }
 '''
 NGINX = '''
 worker_processes 1; daemon off; pid $dir/tls-nginx.pid; error_log $dir/tls-nginx.log warn; user root;
@@ -105,6 +113,15 @@ def context(lab, cert=None):
 def secure(lab, port, name='nginx.test', cert=None, addr=GATE4, session=None, ctx=None):
     return (ctx or context(lab, cert)).wrap_socket(lab.connect((addr, port)), server_hostname=name,
                                                    session=session)
+
+
+@case
+def health_checks_speak_tls_too(lab):
+    # Once each, at the start: one that can be verified, one with another name.
+    def flags(cluster):
+        return re.search(rf'^{cluster}::10.77.2.2:8443::health_flags::(.*)$', lab.get('/clusters')[1], re.M)[1]
+    wait_for(lambda: flags('asked') == 'healthy', lambda: f'healthy: {flags("asked")}')
+    wait_for(lambda: flags('asked-wrong') == '/failed_active_hc', lambda: f'not: {flags("asked-wrong")}')
 
 
 @case

@@ -29,7 +29,7 @@ static bool has_path(config_setting_t *s, const char *path)
 }
 
 static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits",
-	"balance", "routing", "global-limits"};
+	"balance", "routing", "global-limits", "health"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
@@ -90,7 +90,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "overload_manager."
 	"per_client.", "transport.", "string_match.", "range.", "runtime_fraction.",
 	"default_value.", "rate_limit_service.", "rate_limit.", "redirect.", "direct_response.",
 	"regex_rewrite.", "host_rewrite_path_regex.", "common_lb_config.", "zone_aware_lb_config.",
-	"round_robin_lb_config.", "slow_start_config.", "force_local_zone.", "locality.", "node."};
+	"round_robin_lb_config.", "slow_start_config.", "force_local_zone.", "locality.", "node.",
+	"http_health_check.", "tcp_health_check.", "send.", "outlier_detection."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

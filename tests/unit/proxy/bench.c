@@ -145,6 +145,8 @@ struct tg_snapshot *bench_snapshot(uint64_t generation)
 	o->s.n_clusters = 3;
 	o->s.clusters = o->clusters;
 	o->s.n_endpoints = 3;
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL_FATAL(tg_health_bind(b.health, &o->clusters[i]), 0);
 	return &o->s;
 }
 
@@ -153,6 +155,8 @@ void bench_snapshot_free(struct tg_snapshot *s)
 	struct own_snapshot *o = TG_CONTAINER(s, struct own_snapshot, s);
 
 	CU_ASSERT_EQUAL(s->worker[0].pins, 0);
+	for (uint32_t i = 0; i < 3; i++)
+		tg_health_unbind(&o->clusters[i]);
 	while (o->blocks) {
 		struct block *k = o->blocks;
 
@@ -418,6 +422,8 @@ void bench_start_of(uint32_t buf, uint32_t n_workers)
 	b.n_workers = n_workers;
 	b.breakers = conf.breakers = tg_breakers_create(n_workers);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(b.breakers);
+	b.health = tg_health_create(n_workers);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(b.health);
 	tg_wheel_init(&b.wheel, TG_SEC);
 	tg_ready_init(&b.ready);
 	b.log = conf.log = tg_log_ring_create(64);
@@ -477,6 +483,7 @@ void bench_end(void)
 	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
 	CU_ASSERT_EQUAL(b.wheel.running, 0);
 	bench_snapshot_free(b.snap);
+	tg_health_destroy(b.health);
 	tg_log_ring_destroy(b.log);
 	for (uint32_t i = 0; i < BENCH_PEERS; i++)
 		free(b.peers[i].got);

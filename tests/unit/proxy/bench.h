@@ -35,6 +35,7 @@ struct bench {
 	uint32_t n_listeners;
 	uint32_t n_workers;
 	struct tg_breakers *breakers;
+	struct tg_health *health;
 	bool refuse_listen; /* the network opens no listener */
 	bool refusing;      /* what the proxy said last of new connections */
 	struct bench_peer peers[BENCH_PEERS];

@@ -437,6 +437,13 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"levels: degraded", level_degraded}, {"levels: balancers", level_balancers},
 	{"levels: a hash stays", level_hash_stays}, {"levels: one", level_single},
 	{"levels: zone", level_near}, {"slow start", level_slow_start},
-	{"slow start: since when", level_slow_since}, {"retry: words", retry_words},
-	{"retry: statuses", retry_statuses}, {"retry: failures", retry_failures},
-	{"retry: back-off", retry_backoff})
+	{"slow start: since when", level_slow_since}, {"verdict: statuses", verdict_statuses},
+	{"verdict: thresholds", verdict_thresholds}, {"verdict: degraded", verdict_degraded},
+	{"verdict: no traffic", verdict_no_traffic}, {"verdict: jitter", verdict_jitter},
+	{"verdict: events", verdict_events}, {"outlier: streaks", outlier_streaks},
+	{"outlier: local", outlier_local}, {"outlier: percent", outlier_percent},
+	{"outlier: times", outlier_times}, {"outlier: success rate", outlier_success_rate},
+	{"outlier: failure percentage", outlier_failure_percentage},
+	{"outlier: not watched", outlier_not_watched}, {"outlier: threads", outlier_threads},
+	{"retry: words", retry_words}, {"retry: statuses", retry_statuses},
+	{"retry: failures", retry_failures}, {"retry: back-off", retry_backoff})
