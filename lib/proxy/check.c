@@ -471,7 +471,7 @@ static void adopt_check(struct px_check *k, const struct tg_cluster *c, const st
 		wait = at > now ? at - now : 0;
 		wait = wait < hc->interval ? wait : hc->interval;
 	}
-	drop(k, true);
+	drop(k, !k->asking); /* an answer that is on its way finds nobody */
 	k->asking = false;
 	k->wanted = true;
 	k->cluster = c;
