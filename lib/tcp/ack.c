@@ -216,6 +216,10 @@ static bool update_window(struct tg_tcp *t, struct tg_tcb *c, const struct tg_se
 	if (wnd == c->snd_wnd)
 		return false;
 	c->max_wnd = u32_max(c->max_wnd, wnd);
+	/* What backed off were probes, which the peer answered: nothing says that the path is slow.
+	 */
+	if (!c->snd_wnd && c->snd_una == c->snd_nxt)
+		c->backoff = 0;
 	c->snd_wnd = wnd;
 	if (c->tx && c->tx->unsent)
 		snd_wake(t, c);

@@ -286,6 +286,22 @@ static const struct script scripts[] = {
 		     "+0 stat tcp_zero_window_probes 3\n"
 		     "+.1 < . 1:1(0) ack 1 win 512\n"
 		     "+0 > P. 1:1001(1000) ack 1\n"},
+	{"zero window: what is lost when it opens comes again at once, not after a probe's "
+	 "back-off",
+		0,
+		OPEN "+.1 < . 1:1(0) ack 1 win 0\n"
+		     "+0 write 1000\n"
+		     "+.3~ > . 0:0(0) ack 1\n"
+		     "+0 < . 1:1(0) ack 1 win 0\n"
+		     "+.6~ > . 0:0(0) ack 1\n"
+		     "+0 < . 1:1(0) ack 1 win 0\n"
+		     "+1.2~ > . 0:0(0) ack 1\n"
+		     "+0 < . 1:1(0) ack 1 win 0\n"
+		     "+2.4~ > . 0:0(0) ack 1\n"
+		     "+.1 < . 1:1(0) ack 1 win 512\n"
+		     "+0 > P. 1:1001(1000) ack 1\n"
+		     "+.3~ > P. 1:1001(1000) ack 1\n"
+		     "+.1 < . 1:1(0) ack 1001 win 512\n"},
 	{"zero window for ten minutes with answers: no failure", 0,
 		OPEN "+.1 < . 1:1(0) ack 1 win 0\n"
 		     "+0 write 1000\n"
