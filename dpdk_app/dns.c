@@ -321,14 +321,18 @@ static uint32_t gather(struct tg_dns_control *k, const struct tg_cluster *c,
 	return n;
 }
 
-/* In the same order, as names are, and their addresses sorted. */
+/* In the same order, as names are, and their addresses sorted. An address of two names takes
+ * weight, priority and locality of the first, which may have lost it. */
 static bool same_endpoints(
 	const struct tg_cluster *live, const struct tg_endpoint *list, uint32_t n)
 {
 	if (!live || live->n_endpoints != n)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		if (!tg_sockaddr_eq(&live->endpoints[i].addr, &list[i].addr))
+		if (!tg_sockaddr_eq(&live->endpoints[i].addr, &list[i].addr) ||
+			live->endpoints[i].weight != list[i].weight ||
+			live->endpoints[i].priority != list[i].priority ||
+			live->endpoints[i].near != list[i].near)
 			return false;
 	return true;
 }

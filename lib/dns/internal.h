@@ -32,8 +32,9 @@ struct tg_dns_watch {
 	uint64_t due; /* ns; 0: at once */
 	uint32_t failures;
 	bool asking, second; /* second: the other family, after nothing came of the first */
-	bool gone;           /* nobody wants it; freed when it is answered */
-	uint32_t ttl;        /* s; of what was found */
+	bool unsure;  /* the first family got no answer: nothing in the other means nothing */
+	bool gone;    /* nobody wants it; freed when it is answered */
+	uint32_t ttl; /* s; of what was found */
 	uint32_t n;
 	struct tg_ip ips[TG_DNS_ADDRS_MAX];
 };

@@ -177,6 +177,11 @@ static bool has_second(const struct tg_dns_watch *w)
 	       (w->conf.family == TG_DNS_AUTO || w->conf.family == TG_DNS_V4_PREFERRED);
 }
 
+static bool says_empty(int status)
+{
+	return status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA;
+}
+
 static void answered(void *ctx, int status, int timeouts, struct ares_addrinfo *found)
 {
 	struct tg_dns_watch *w = ctx;
@@ -196,13 +201,14 @@ static void answered(void *ctx, int status, int timeouts, struct ares_addrinfo *
 		return;
 	}
 	if (w->n == 0 && has_second(w)) {
+		w->unsure = !says_empty(status);
 		w->second = true;
 		ask(w);
 		return;
 	}
 	if (w->n)
 		a.outcome = TG_DNS_FOUND;
-	else if (status == ARES_SUCCESS || status == ARES_ENOTFOUND || status == ARES_ENODATA)
+	else if (says_empty(status) && !w->unsure)
 		a.outcome = TG_DNS_EMPTY;
 	a.n = w->n;
 	a.ips = w->ips;
@@ -236,7 +242,7 @@ static void begin(struct tg_dns_watch *w)
 	const struct tg_dns_answer a = {.outcome = TG_DNS_ASKED};
 
 	dns_channel_renew(w->channel);
-	w->second = false;
+	w->second = w->unsure = false;
 	w->n = w->ttl = 0;
 	w->fn(w->owner, &a);
 	ask(w);

@@ -21,7 +21,7 @@
 static struct {
 	int fd;
 	uint16_t port;
-	int rcode;
+	int rcode, rcode4; /* rcode4: of questions for A, if it is not 0 */
 	bool silent;
 	uint32_t ttl;
 	const char *v4[8], *v6[8];
@@ -56,7 +56,7 @@ static void serve(void)
 	socklen_t len = sizeof(from);
 	ssize_t n = recvfrom(srv.fd, q, sizeof(q), MSG_DONTWAIT, (struct sockaddr *)&from, &len);
 	uint32_t end = 12, count;
-	int type;
+	int type, rcode;
 
 	if (n < 17)
 		return;
@@ -69,10 +69,11 @@ static void serve(void)
 		srv.asked6++;
 	if (srv.silent)
 		return;
-	count = srv.rcode ? 0 : type == A ? srv.n4 : srv.n6;
+	rcode = type == A && srv.rcode4 ? srv.rcode4 : srv.rcode;
+	count = rcode ? 0 : type == A ? srv.n4 : srv.n6;
 	memcpy(out, q, end + 5);
 	out[2] = 0x84; /* an authoritative answer */
-	out[3] = (uint8_t)(0x80 | srv.rcode);
+	out[3] = (uint8_t)(0x80 | rcode);
 	put16(out + 6, count);
 	put16(out + 8, 0);
 	put16(out + 10, 0);
@@ -317,6 +318,23 @@ static void failures_back_off(void)
 	end();
 }
 
+/* No answer for one family and nothing in the other is no answer. */
+static void half_an_answer_says_nothing(void)
+{
+	struct tg_dns_conf c;
+
+	server_begin();
+	c = conf(TG_DNS_V4_PREFERRED);
+	srv.rcode4 = 2;
+	begin(&c);
+	next_answer(SEC);
+	CU_ASSERT_EQUAL(got.last.outcome, TG_DNS_FAILED);
+	srv.rcode4 = 0;
+	next_answer(SEC + got.last.again_in);
+	CU_ASSERT_EQUAL(got.last.outcome, TG_DNS_EMPTY);
+	end();
+}
+
 static void nothing_and_no_answer_differ(void)
 {
 	struct tg_dns_conf c;
@@ -418,6 +436,7 @@ static void names(void)
 TG_TEST_MAIN("dns", {"addresses come in the answer's order", addresses_in_order},
 	{"families", families}, {"TTL decides", ttl_decides},
 	{"asked again when due", asked_again_when_due}, {"failures back off", failures_back_off},
+	{"half an answer says nothing", half_an_answer_says_nothing},
 	{"nothing and no answer differ", nothing_and_no_answer_differ},
 	{"strangers' answers are ignored", strangers_answers_are_ignored},
 	{"ends in the middle", ends_in_the_middle}, {"names", names})
