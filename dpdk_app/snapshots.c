@@ -117,11 +117,13 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 			tg_snapshot_free(next);
 			next = NULL;
 		}
-		if (next && !tg_ratelimit_prepare(app, next, err)) {
+		if (next && !tg_tls_load(app, next, err)) {
 			tg_snapshot_free(next);
 			next = NULL;
 		}
-		if (next && !tg_tls_load(app, next, err)) {
+		/* What it makes stays: after what may refuse the file. */
+		if (next && !tg_ratelimit_prepare(app, next, err)) {
+			tg_tls_forget(app, next);
 			tg_snapshot_free(next);
 			next = NULL;
 		}

@@ -17,6 +17,7 @@
 #define HANGUP_SECONDS ((unsigned long long)(TG_REDIS_HANGUP / 1000000000))
 #define SECRET_MAX 512
 #define ANSWER_MAX (1u << 20) /* bytes that may wait to become an answer */
+#define ELEMENTS_MAX 2        /* of an answer to the script */
 #define KEY_MAX (TG_QUOTA_TEXT_MAX + 32)
 
 /* n < 0 gives back. A counter expires two windows after its last change. */
@@ -269,6 +270,52 @@ static void on_connect(const redisAsyncContext *ac, int status)
 		fault(r, "%s: cannot connect: %s", where(r, buf), ac->errstr);
 }
 
+/* hiredis aborts the process at an answer that nobody asked for, and makes arrays as large as it is
+ * told: neither gets past the reader, which then breaks the connection. Errors that come unasked it
+ * takes well. */
+static bool asked(const redisReadTask *t)
+{
+	const redisAsyncContext *ac = t->privdata;
+
+	return t->parent || t->type == REDIS_REPLY_ERROR || ac->replies.head;
+}
+
+static redisReplyObjectFunctions made,
+	checked; /* the same for all connections; of the keeper's thread */
+
+static void *make_string(const redisReadTask *t, char *s, size_t n)
+{
+	return asked(t) ? made.createString(t, s, n) : NULL;
+}
+
+static void *make_array(const redisReadTask *t, int n)
+{
+	return asked(t) && !t->parent && n <= ELEMENTS_MAX ? made.createArray(t, n) : NULL;
+}
+
+static void *make_integer(const redisReadTask *t, long long v)
+{
+	return asked(t) ? made.createInteger(t, v) : NULL;
+}
+
+static void *make_nil(const redisReadTask *t)
+{
+	return asked(t) ? made.createNil(t) : NULL;
+}
+
+static void check_answers(redisAsyncContext *ac)
+{
+	redisReader *reader = ac->c.reader;
+
+	made = checked = *reader->fn;
+	checked.createString = make_string;
+	checked.createArray = make_array;
+	checked.createInteger = make_integer;
+	checked.createNil = make_nil;
+	reader->fn = &checked;
+	reader->privdata = ac;
+}
+
 static void connect_now(struct tg_redis *r)
 {
 	const struct tg_redis_conf *c = r->conf;
@@ -288,6 +335,7 @@ static void connect_now(struct tg_redis *r)
 	}
 	r->ac = ac;
 	ac->data = ac->ev.data = r;
+	check_answers(ac);
 	ac->ev.addRead = add_read;
 	ac->ev.delRead = del_read;
 	ac->ev.addWrite = add_write;
@@ -456,6 +504,9 @@ void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, in
 	r->now = monotonic;
 	/* First what has come: whoever was held up himself must not take it for silence. */
 	wait_for_socket(r, wait_ms);
+	/* A read is 16 KiB at most, and the answers to a whole flight may be more. */
+	for (uint32_t i = 0; i < 2 && r->n && !r->doomed; i++)
+		wait_for_socket(r, 0);
 	if (r->doomed)
 		hang_up(r);
 	tg_quota_tick(r->quota, monotonic, realtime);

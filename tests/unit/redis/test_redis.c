@@ -216,6 +216,30 @@ static void strange_answers(void)
 	}
 }
 
+/* hiredis would abort the process. */
+static void answers_that_nobody_asked_for(void)
+{
+	static const char *const surplus[] = {"+OK\r\n", ":1\r\n", "$-1\r\n", "*2\r\n:1\r\n:1\r\n"};
+	char text[64];
+
+	for (uint32_t i = 0; i < 2 * TG_ARRAY_LEN(surplus); i++) {
+		start((struct tg_redis_conf){0});
+		ready();
+		if (i & 1) { /* behind one that is right */
+			want("k");
+			until(1);
+		}
+		snprintf(text, sizeof(text), "%s%s", i & 1 ? "*2\r\n:1\r\n:1\r\n" : "",
+			surplus[i / 2]);
+		answer(text);
+		CU_ASSERT_EQUAL(counts.connected, 0);
+		fake_forget(&fake);
+		ready();
+		CU_ASSERT_EQUAL(fake.accepted, 2);
+		end();
+	}
+}
+
 static void strange_greetings(void)
 {
 	static const char *const strange[] = {
@@ -349,6 +373,7 @@ static void a_bounded_flight(void)
 
 TG_TEST_MAIN("redis", {"asks and hears", asks_and_hears}, {"gives back", gives_back},
 	{"who it is", who_it_is}, {"strange answers", strange_answers},
+	{"answers that nobody asked for", answers_that_nobody_asked_for},
 	{"strange greetings", strange_greetings}, {"who is silent is away", who_is_silent_is_away},
 	{"waits longer and longer", waits_longer_and_longer},
 	{"a broken connection", a_broken_connection}, {"a bounded flight", a_bounded_flight})
