@@ -455,12 +455,19 @@ int px_checks_make(struct tg_proxy *p, const struct tg_snapshot *s)
 /* A check under way asks anew, as it may be another question now; one that waits does so no longer
  * than the new configuration says. */
 static void adopt_check(struct px_check *k, const struct tg_cluster *c, const struct tg_endpoint *e,
-	uint64_t *apart)
+	bool by_dns, uint64_t *apart)
 {
 	struct tg_proxy *p = k->proxy;
 	const struct tg_health_check *hc = c->check;
 	uint64_t now = px_now(p), wait = 0;
 
+	/* Other endpoints beside it: the question is the same, and goes on. */
+	if (k->cluster && by_dns) {
+		k->wanted = true;
+		k->cluster = c;
+		k->endpoint = e;
+		return;
+	}
 	if (!k->cluster) {
 		if (hc->initial_jitter)
 			wait = tg_rng_next(&p->rng) % hc->initial_jitter;
@@ -507,7 +514,7 @@ static void look_no_more(struct px_look *l)
 	free_look(l);
 }
 
-static void adopt(struct tg_proxy *p, const struct tg_cluster *c, uint64_t *apart)
+static void adopt(struct tg_proxy *p, const struct tg_cluster *c, bool by_dns, uint64_t *apart)
 {
 	if (looks_at(p, c) && c->health->owned)
 		adopt_look(c->health->owned, c);
@@ -516,7 +523,7 @@ static void adopt(struct tg_proxy *p, const struct tg_cluster *c, uint64_t *apar
 		struct px_check *k = mine(p, c, h) ? h->owned : NULL;
 
 		if (k && !k->wanted)
-			adopt_check(k, c, &c->endpoints[e], apart);
+			adopt_check(k, c, &c->endpoints[e], by_dns, apart);
 	}
 }
 
@@ -546,7 +553,7 @@ void px_checks_adopt(struct tg_proxy *p, const struct tg_snapshot *s)
 	tg_list_for_each (l, &p->looks)
 		TG_CONTAINER(l, struct px_look, link)->wanted = false;
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
-		adopt(p, tg_cluster_live(&s->clusters[i]), &apart);
+		adopt(p, tg_cluster_live(&s->clusters[i]), false, &apart);
 		closes |= s->clusters[i].close_on_failure && s->clusters[i].check;
 	}
 	drop_unwanted(p);
@@ -568,7 +575,7 @@ void px_checks_adopt_live(
 
 		k->wanted = k->cluster && k->cluster != old;
 	}
-	adopt(p, live, &apart);
+	adopt(p, live, true, &apart);
 	drop_unwanted(p);
 }
 
@@ -590,7 +597,9 @@ static void close_failed(struct tg_proxy *p, const struct tg_cluster *c)
 	for (uint32_t i = 0; i < c->n_endpoints; i++) {
 		const struct tg_endpoint *e = &c->endpoints[i];
 		struct px_endpoint *ep = p->endpoints[e->id];
-		bool failed = tg_host_flags(e->host) & TG_HEALTH_FAILED_ACTIVE;
+		uint32_t flags = tg_host_flags(e->host);
+		/* Of one that was never checked nothing is known. */
+		bool failed = (flags & TG_HEALTH_FAILED_ACTIVE) && !(flags & TG_HEALTH_PENDING);
 
 		/* Once a failure: while there is none better, it may be used again. */
 		if (ep && failed && !ep->closed)

@@ -92,8 +92,10 @@ static void eject(const struct tg_outlier_ask *a, struct tg_host *h, enum tg_det
 static void one_more(const struct tg_outlier_ask *a, struct tg_host *h, enum tg_detector d)
 {
 	uint32_t n = __atomic_add_fetch(&h->streak[d], 1, __ATOMIC_RELAXED);
+	uint32_t limit = a->c->outlier->consecutive[d];
 
-	if (n != a->c->outlier->consecutive[d])
+	/* More, when the limit was another one, or none, before. */
+	if (!limit || n < limit)
 		return;
 	__atomic_store_n(&h->streak[d], 0, __ATOMIC_RELAXED);
 	eject(a, h, d);

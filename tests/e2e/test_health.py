@@ -15,18 +15,23 @@ MORE = ''',
                                 { address = "10.77.2.2:9006"; } );
     common_lb_config: { healthy_panic_threshold = 0; };
     health_checks: ( { timeout = "500ms"; interval = "200ms"; no_traffic_interval = "200ms"; unhealthy_threshold = 3;
-                       healthy_threshold = 1; http_health_check: { path = "/told/some"; }; } ); }
+                       healthy_threshold = 1; http_health_check: { path = "/told/some"; }; } ); },
+  { name = "half"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } );
+    health_checks: ( { timeout = "500ms"; interval = "100ms"; no_traffic_interval = "100ms"; unhealthy_threshold = 1;
+                       healthy_threshold = 1; http_health_check: { path = "/told/panicked"; }; } ); }
 '''
 PLAIN = ''',
   { name = "shop"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
   { name = "db"; endpoints: ( { address = "10.77.2.2:9001"; }, { address = "[fd77:2::2]:9001"; } ); },
   { name = "eject"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); },
-  { name = "some"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "10.77.2.2:9"; } ); }
+  { name = "some"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "10.77.2.2:9"; } ); },
+  { name = "half"; endpoints: ( { address = "10.77.2.2:8081"; }, { address = "[fd77:2::2]:8081"; } ); }
 '''
 VHOSTS = ''',
   { name = "health"; domains = ["health.test"]; routes: (
       { match: { prefix = "/told/traffic"; }; route: { cluster = "shop"; timeout = "0s"; }; },
       { match: { prefix = "/told/eject"; }; route: { cluster = "eject"; }; },
+      { match: { prefix = "/told/panic"; }; route: { cluster = "half"; }; },
       { match: { prefix = "/told/some"; }; route: { cluster = "some"; }; } ); }
 '''
 
@@ -116,6 +121,23 @@ def nobody_is_left(lab):
     tell(lab, health_v4='200', health_v6='200')
     for e in (V4, V6):
         becomes(lab, 'shop', e, 'healthy')
+
+
+@case
+def in_panic_all_are_asked(lab):
+    # One of two is half of them, which is no panic yet (healthy_panic_threshold is 50).
+    tell(lab, panicked_v6='500')
+    becomes(lab, 'half', V6, '/failed_active_hc')
+    equal(ask(lab, '/told/panic', 40), {200: 40}, 'statuses')
+    equal((count(lab, 'panic.v6'), lab.stat('cluster.half.lb_healthy_panic')), (0, 0), 'no panic')
+    tell(lab, panicked_v4='500')
+    becomes(lab, 'half', V4, '/failed_active_hc')
+    equal(ask(lab, '/told/panic', 40), {200: 40}, 'statuses')
+    check(count(lab, 'panic.v6') > 0, 'the first one is asked again')
+    equal(lab.stat('cluster.half.lb_healthy_panic'), 40, 'lb_healthy_panic')
+    tell(lab, panicked_v4='200', panicked_v6='200')
+    for e in (V4, V6):
+        becomes(lab, 'half', e, 'healthy')
 
 
 @case

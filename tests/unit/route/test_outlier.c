@@ -109,6 +109,17 @@ void outlier_streaks(void)
 	CU_ASSERT_EQUAL(SUM(detected[TG_DETECT_CONSECUTIVE_5XX]), 1);
 	finish();
 
+	/* A limit that a reload makes smaller than the streak is. */
+	begin(2);
+	o.consecutive[TG_DETECT_CONSECUTIVE_5XX] = 0;
+	answers(0, 0, 500, 9);
+	CU_ASSERT_FALSE(out(0));
+	o.consecutive[TG_DETECT_CONSECUTIVE_5XX] = 5;
+	answers(1, 0, 500, 1);
+	CU_ASSERT_TRUE(out(0));
+	CU_ASSERT_EQUAL(SUM(detected[TG_DETECT_CONSECUTIVE_5XX]), 1);
+	finish();
+
 	/* 502, 503 and 504: seen, and not enforced by default. 500 ends that streak only. */
 	begin(2);
 	o.consecutive[TG_DETECT_CONSECUTIVE_5XX] = 0;
