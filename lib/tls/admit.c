@@ -62,7 +62,8 @@ static void note_anchor(struct tg_anchor *to, X509 *a)
 		to->key_id = tg_view_of(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
 	to->from = tg_cert_not_before(a);
 	to->to = tg_cert_not_after(a);
-	if (!point || !X509_get0_pubkey(a))
+	/* An empty identifier is like no other to OpenSSL, and would be none here. */
+	if (!point || !X509_get0_pubkey(a) || (id && !to->key_id.n))
 		return;
 	memcpy(to->point, point, sizeof(to->point));
 	to->plain = is_simple_ca(a) && has_simple_times(a) && tg_plain_name(to->name);

@@ -55,6 +55,7 @@ static bool is_known(struct tg_hs *h, const uint8_t digest[TG_DIGEST])
 	if (h->serve.known && f->ctx->conf->keep_pem && !h->serve.known->cert_pem.n) {
 		tg_ident_drop(f->w->idents, h->serve.known);
 		h->serve.known = NULL;
+		memset(&f->peer, 0, sizeof(f->peer));
 	}
 	return h->serve.known;
 }

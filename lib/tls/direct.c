@@ -120,7 +120,10 @@ bool tg_p256_set(const struct tg_direct *d, struct tg_p256 *v, const uint8_t *po
 {
 	if (v->is_set && memcmp(v->point, point, TG_P256_POINT) == 0)
 		return true;
-	v->is_set = set_public(&d->p256.keys, v->key, point, TG_P256_POINT);
+	/* Whether the context kept anything of the key that it had, provider-signature(7) does not
+	 * say. */
+	v->is_set = set_public(&d->p256.keys, v->key, point, TG_P256_POINT) &&
+		    d->p256.init(v->ctx, v->key, NULL) == 1;
 	memcpy(v->point, point, TG_P256_POINT);
 	return v->is_set;
 }

@@ -144,6 +144,7 @@ static void anchors(void)
 		expect_with(want, what, &one, 1); \
 	} while (0)
 	WITH("both", "without key id", .key = NULL);
+	WITH("none", "an empty key id", .key_id = "");
 	WITH("both", "by somebody else", .issued = true);
 	WITH("both", "path length 0", .constraints = TG_VIEW("\x30\x06\x01\x01\xff\x02\x01\x00"));
 	WITH("none", "another key", .key = other_key);
