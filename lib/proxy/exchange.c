@@ -65,7 +65,7 @@ static void count_end(struct px_exch *ex)
 		ls->downstream_cx_upgrades_active--;
 	ls->downstream_cx_rx_bytes_total += ex->head_bytes + ex->req_pump.taken;
 	ls->downstream_cx_tx_bytes_total += ex->answer_bytes + ex->resp_pump.content;
-	if (ex->cluster) {
+	if (ex->cluster && tg_likely(!ex->proxy->dry)) { /* a dry run's statistics are a worker's */
 		struct tg_cluster_stats *cs = &ex->cluster->stats[ex->proxy->conf.worker];
 
 		cs->upstream_cx_tx_bytes_total += ex->out_head.n + ex->req_pump.content;

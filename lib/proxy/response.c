@@ -116,6 +116,21 @@ static bool frame(struct px_exch *ex, struct tg_msg *m, enum tg_body_kind out,
 	return true;
 }
 
+/* Ending other tries makes room for requests that wait, and whoever is run then may parse another
+ * head into the fields that all exchanges of a worker share. */
+static bool keep_fields(struct px_exch *ex, struct tg_msg *m)
+{
+	uint16_t cap = (uint16_t)(m->n_fields + TG_PX_FIELDS_ADDED);
+	struct tg_field *fields = tg_arena_alloc(&ex->arena, cap * (uint32_t)sizeof(*fields));
+
+	if (!fields)
+		return false;
+	memcpy(fields, m->fields, m->n_fields * sizeof(*fields));
+	m->fields = fields;
+	m->field_cap = cap;
+	return true;
+}
+
 /* Writes the final head and sets the pump up. -1: that, or the filters have taken over; else the
  * reply to give instead. */
 static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
@@ -134,6 +149,8 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	if (tg_unlikely(ex->retry != NULL)) {
 		if (px_retry_response(ex, m, head_len))
 			return -1;
+		if (tg_unlikely(ex->retry->n_slow) && !keep_fields(ex, m))
+			return PX_REPLY_NO_MEMORY;
 		px_retry_end(ex);
 	}
 	if (m->status == 101 && (!ex->upgrade || !tg_view_eq_nocase(upgrade, TG_VIEW("websocket"))))

@@ -130,7 +130,7 @@ static bool seconds(struct tg_view v, uint64_t *out)
 		n = n * 10 + (uint64_t)(v.p[i] - '0');
 	}
 	*out = n;
-	return v.n > 0;
+	return v.n > 0 && n <= UINT32_MAX;
 }
 
 uint64_t tg_retry_reset_wait(const struct tg_retry_policy *p, const struct tg_msg *m,
