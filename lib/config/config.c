@@ -165,7 +165,7 @@ static void range_text(const struct cfg_key *k, char out[static 128])
 	size_t n = 0;
 
 	out[0] = 0;
-	for (uint32_t i = 0; k->words && k->words[i]; i++)
+	for (uint32_t i = 0; k->words && k->words[i] && n < 127; i++)
 		n += (size_t)snprintf(out + n, 128 - n, "%s%s", i ? " | " : "", k->words[i]);
 	if (k->words || !k->max || k->type == CFG_NAME || k->type == CFG_NAMES)
 		return;
