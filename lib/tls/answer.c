@@ -118,6 +118,24 @@ static bool read_list(struct tg_hs *h, struct tg_view list, STACK_OF(X509) * cha
 	return true;
 }
 
+/* A ticket has the certificate as it came, and whoever comes with it is known by the hash of that;
+ * here he is known by the hash of its DER. BER, which OpenSSL reads as well, would make two of him:
+ * there is no ticket then. */
+static void keep_der_alone(struct tg_hs *h)
+{
+	struct tg_serve *s = &h->serve;
+	uint8_t digest[TG_DIGEST];
+	struct tg_hash hash;
+
+	if (s->n_cert > sizeof(s->cert))
+		return;
+	tg_hash_init(&hash, false);
+	tg_hash_update(&hash, s->cert, s->n_cert);
+	tg_hash_final(&hash, digest);
+	if (memcmp(digest, h->f.peer.leaf, TG_DIGEST) != 0)
+		s->n_cert = SERVE_LEAF_MAX + 1;
+}
+
 static bool verify_chain(struct tg_hs *h, STACK_OF(X509) * chain)
 {
 	int error;
@@ -131,6 +149,7 @@ static bool verify_chain(struct tg_hs *h, STACK_OF(X509) * chain)
 	error = tg_verify_chain(&h->f, chain);
 	if (error != X509_V_OK)
 		return tg_serve_refuse(h, tg_alert_of_x509(error), SSL_R_CERTIFICATE_VERIFY_FAILED);
+	keep_der_alone(h);
 	h->serve.leaf = sk_X509_shift(chain);
 	if (!X509_get0_pubkey(h->serve.leaf))
 		return tg_serve_refuse(h, SSL_AD_HANDSHAKE_FAILURE, SSL_R_UNKNOWN_CERTIFICATE_TYPE);

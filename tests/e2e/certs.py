@@ -38,8 +38,10 @@ def serial(path):
 
 
 def new_key(path, kind):
-    """kind: ec (P-256), rsa (2048), another curve (P-384), rsaBITS."""
-    if kind.startswith('rsa'):
+    """kind: ec (P-256), rsa (2048), rsaBITS, rsa-pss, ed25519, another curve (P-384)."""
+    if kind in ('ed25519', 'rsa-pss'):
+        _openssl('genpkey', '-algorithm', kind, '-out', path)
+    elif kind.startswith('rsa'):
         _openssl('genrsa', '-out', path, kind[3:] or '2048')
     else:
         _openssl('genpkey', '-algorithm', 'EC', '-pkeyopt',

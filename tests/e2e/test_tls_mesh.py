@@ -10,6 +10,7 @@ import urllib.parse
 
 import certs
 import netns
+import tls_wire
 import tlspeer
 from lab import GATE4, NORTH, SOUTH, VHOSTS, Lab, port
 from tap import case, check, equal, main, wait_for
@@ -236,6 +237,39 @@ def every_mode(lab):
                 equal(seen(c, lie), want, f'{mode}, no certificate')
             with Client(lab.connect((GATE4, 18441 + i))) as c:
                 equal(seen(c, lie), want, f'{mode}, plain text')
+
+
+def comes_again(lab, pair):
+    """What x-forwarded-client-cert was for a client, and for the same one with the ticket that it got; whether that
+    was taken."""
+    seen_of, ticket = [], None
+    for _ in range(2):
+        with lab.connect((GATE4, 8441 + MODES.index('sanitize_set'))) as s:
+            c = tls_wire.Client(s, 10, ticket, pair)
+            c.open(c.bind(c.hello(suites=(0x1301,), psk=True)) if ticket else c.hello(suites=(0x1301,)).encode())
+            while not c.new_ticket and len(seen_of) == 0 and 'http:200' not in c.log:
+                c.ask(request('GET', '/see', 'shop.test'))
+            if 'http:200' not in c.log:
+                c.ask(request('GET', '/see', 'shop.test'))
+            seen_of.append([v for k, v in json.loads(c.body)['fields'] if k.lower() == 'x-forwarded-client-cert'])
+            ticket = c.new_ticket
+            if not ticket:
+                return (*seen_of, seen_of[0], False)
+    return (*seen_of, c.resumed)
+
+
+@case
+def who_comes_again_is_the_same(lab):
+    """A certificate has one hash, however its DER was written: what a ticket says is what the handshake said."""
+    pair = tls_wire.Pair(f'{lab.dir}/poor')
+    first, then, resumed = comes_again(lab, pair)
+    equal((then, resumed), (first, True), 'in DER')
+    check(f'Hash={digest(lab, "poor")}' in first[0], first)
+    n = len(pair.der) - 4
+    for long in (b'\x30\x83' + n.to_bytes(3, 'big') + pair.der[4:], b'\x30\x84' + n.to_bytes(4, 'big') + pair.der[4:]):
+        pair.der = long
+        first, then, _ = comes_again(lab, pair)
+        equal(then, first, 'in BER')
 
 
 @case

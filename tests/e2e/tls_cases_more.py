@@ -745,7 +745,8 @@ def other_protocols(rng, long):
 
 def damage(r, b, head=0):
     """Of the first `head` bytes, a record's, bits are changed and none lost or added: bytes of sealed content in the
-    place of a length would mean something else in each run."""
+    place of a length would mean something else in each run. No byte is replaced by what it was, which for a binder
+    or a sealed byte would be another one with each server."""
     b = bytearray(b)
     for _ in range(r.randrange(1, 4)):
         where = r.randrange(len(b))
@@ -753,7 +754,7 @@ def damage(r, b, head=0):
         if how == 0:
             b[where] ^= 1 << r.randrange(8)
         elif how == 1:
-            b[where] = r.randrange(256)
+            b[where] ^= r.randrange(1, 256)
         elif how == 2:
             del b[where:where + r.randrange(1, 8)]
         else:

@@ -8,6 +8,7 @@
 
 Nothing here verifies the other side: that is what tests do with what is logged.
 """
+import base64
 import hashlib
 import hmac
 import random
@@ -18,7 +19,6 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, x25519
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography import x509
 
 CCS, ALERT, HANDSHAKE, DATA = 20, 21, 22, 23
 (CLIENT_HELLO, SERVER_HELLO, TICKET, END_OF_EARLY_DATA, ENCRYPTED_EXTENSIONS, CERTIFICATE, CERTIFICATE_REQUEST,
@@ -263,12 +263,24 @@ class Share:
         return self.key.exchange(ec.ECDH(), ec.EllipticCurvePublicKey.from_encoded_point(self.key.curve, other))
 
 
+def ecdsa(key, data, h):
+    """A signature of always the same length and shape, so that what is spoiled in it is the same each time."""
+    half = (key.curve.key_size + 7) // 8
+    while True:
+        sig = key.sign(data, ec.ECDSA(h))
+        begin = 3 if sig[1] & 0x80 else 2
+        first = sig[begin + 1]
+        if half == 66 or (first == half + 1 and len(sig) == begin + 4 + first + half):
+            return sig
+
+
 class Pair:
     """Certificate and key from PEM files."""
 
     def __init__(self, path):
         with open(f'{path}.crt', 'rb') as f:
-            self.der = x509.load_pem_x509_certificate(f.read()).public_bytes(serialization.Encoding.DER)
+            self.chain = [base64.b64decode(x.partition(b'-----END')[0]) for x in f.read().split(b'-----BEGIN CERTIFICATE-----\n')[1:]]
+        self.der = self.chain[0]
         with open(f'{path}.key', 'rb') as f:
             self.key = serialization.load_pem_private_key(f.read(), None)
         self.scheme = 0x0804 if isinstance(self.key, rsa.RSAPrivateKey) else 0x0403
@@ -277,7 +289,7 @@ class Pair:
         h = h or hashes.SHA256()
         if isinstance(self.key, rsa.RSAPrivateKey):
             return self.key.sign(data, padding.PSS(padding.MGF1(h), h.digest_size), h)
-        return self.key.sign(data, ec.ECDSA(h))
+        return ecdsa(self.key, data, h)
 
     def certificate(self, context=b''):
         entry = [Field('cert', self.der, 3), Field('extensions', b'', 2)]
@@ -446,7 +458,7 @@ class Client(Wire):
         self.shares, self.pair, self.ticket = {}, pair, ticket
         self.suite = self.schedule = self.request = None
         self.app = self.resumed = False
-        self.new_ticket = None
+        self.new_ticket = self.body = None
         self.random, self.session = self.rng.randbytes(32), self.rng.randbytes(32)
 
     def share(self, group):
@@ -552,6 +564,9 @@ class Client(Wire):
     def server_hello(self, m):
         self.transcript += m
         self.suite, exts = self.answer(m)
+        if 43 not in exts:
+            self.log.append(f'hello12:{self.suite:x}' + (':downgrade' if m[30:38] == b'DOWNGRD\1' else ''))
+            raise Stop()
         share = exts.get(51, b'\0\0\0\0')
         group = int.from_bytes(share[:2], 'big')
         self.resumed = 41 in exts
@@ -616,7 +631,7 @@ class Client(Wire):
             self.log.append('update')
 
     def ask(self, request=REQUEST):
-        """A request; its answer's status is logged."""
+        """A request; its answer's status is logged, and its content is in body."""
         self.send(DATA, request)
         self.response()
 
@@ -636,6 +651,7 @@ class Client(Wire):
             size = next((int(x.split(b':')[1]) for x in head.split(b'\r\n')
                          if x.lower().startswith(b'content-length:')), 0)
             if len(rest) >= size:
+                self.body = rest[:size]
                 self.log.append(f'http:{head[9:12].decode("latin-1")}')
                 return
 

@@ -5,8 +5,8 @@ import hmac
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-from tls_wire import (CCS, CERTIFICATE, CERTIFICATE_REQUEST, CLIENT_HELLO, FINISHED, HANDSHAKE, P256, SERVER_HELLO, X25519, Client,
-                      Field, Server, Share, Stop, ext, handshake, u16, u8)
+from tls_wire import (CCS, CERTIFICATE, CERTIFICATE_REQUEST, CLIENT_HELLO, FINISHED, HANDSHAKE, P256, SERVER_HELLO, TICKET, X25519,
+                      Client, Field, Server, Share, Stop, ext, handshake, u16, u8)
 
 SERVER_KEY_EXCHANGE, HELLO_DONE, CLIENT_KEY_EXCHANGE = 12, 14, 16
 SUITES12 = {0xc02b: ('sha256', 16, 4, AESGCM), 0xc02c: ('sha384', 32, 4, AESGCM), 0xcca9: ('sha256', 32, 12, ChaCha20Poly1305)}
@@ -59,8 +59,17 @@ class Half12:
         return header[0], content
 
 
+class Ticket12:
+    """What a client keeps of a connection to come again with."""
+
+    def __init__(self, suite, master, ticket):
+        self.suite, self.master, self.ticket = suite, master, ticket
+
+
 class Client12(Client):
-    """As Client; what it does otherwise."""
+    """As Client; what it does otherwise. ticket: a Ticket12."""
+
+    master = None
 
     def hello12(self, *, suites=(0xc02b, 0xcca9, 0xc02c), groups=(X25519, P256), more=(), versions=None, ems=True, ticket=False):
         exts = [
@@ -95,8 +104,12 @@ class Client12(Client):
         self.log.append(f'hello12:{self.suite:x}')
         if 43 in self.exts:
             raise Stop()  # TLS 1.3 after all
+        self.server_flight()
+
+    def server_flight(self, m=None):
+        """Up to ServerHelloDone. m: its first message, if that has been read."""
         while True:
-            m = self.message()
+            m = m or self.message()
             self.transcript += m
             if m[0] == SERVER_KEY_EXCHANGE:
                 self.group, self.peer_key = int.from_bytes(m[5:7], 'big'), m[8:8 + m[7]]
@@ -105,6 +118,37 @@ class Client12(Client):
                 self.log.append('asks')
             elif m[0] == HELLO_DONE:
                 return
+            m = None
+
+    def resume(self, ticket):
+        """The server's answer to a hello with a ticket: all of its part, if it resumes; else the handshake is done in
+        full, and that is the end."""
+        m = self.message()
+        if m[0] != 2:
+            self.log.append(f'message:{m[0]}')
+            raise Stop()
+        self.transcript += m
+        self.suite, self.exts = self.answer(m)
+        self.version, self.server_random = 0x0303, m[6:38]
+        session = m[38]
+        self.log.append(f'hello12:{self.suite:x}' + (':ems' if 23 in self.exts else ''))
+        if self.suite == ticket.suite:
+            self.master = ticket.master
+            self.expand()
+        m = self.message()
+        if m[0] == CERTIFICATE:
+            self.log.append('full')
+            del self.keys12
+            self.server_flight(m)
+            self.complete()
+            self.ask()
+            raise Stop()
+        while m[0] != FINISHED:
+            self.log.append(f'message:{m[0]}')
+            self.transcript += m
+            m = self.message()
+        self.log.append(f'resumed:{session}')
+        self.transcript += m
 
     def key_exchange(self):
         self.share(self.group)
@@ -112,12 +156,16 @@ class Client12(Client):
 
     def derive(self):
         """Keys from what has been said so far."""
-        h, key, iv, _ = SUITES12[self.suite]
+        h = SUITES12[self.suite][0]
         shared = self.shares[self.group].agree(self.peer_key)
         if 23 in self.exts:
             self.master = prf(h, shared, b'extended master secret', hashlib.new(h, self.transcript).digest(), 48)
         else:
             self.master = prf(h, shared, b'master secret', self.random + self.server_random, 48)
+        self.expand()
+
+    def expand(self):
+        h, key, iv, _ = SUITES12[self.suite]
         b = prf(h, self.master, b'key expansion', self.server_random + self.random, 2 * (key + iv))
         self.keys12 = tuple(Half12(self.suite, b[i * key:][:key], b[2 * key + i * iv:][:iv]) for i in (0, 1))
 
@@ -143,8 +191,12 @@ class Client12(Client):
 
     def finish_up(self):
         """The server's Finished; the connection is open then."""
-        while self.message()[0] != FINISHED:
-            pass
+        while True:
+            m = self.message()
+            if m[0] == FINISHED:
+                break
+            if m[0] == TICKET:
+                self.new_ticket = Ticket12(self.suite, self.master, m[10:10 + int.from_bytes(m[8:10], 'big')])
         self.app = True
 
     def complete(self, ccs=True, cut=16384):
