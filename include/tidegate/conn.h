@@ -54,7 +54,7 @@ struct tg_conn_info {
 #define TG_SHORT_BADLY 0x4u /* of buffers, so few that new requests are better refused */
 #define TG_SHORT_NOW 0x8u   /* of connections, so few that there is no time for a FIN and its ACK */
 
-/* tx_fill's: writes exactly n bytes, the total of the cnt pieces. Calls no op of the conn. */
+/* tx_fill's: writes exactly n bytes, the total of the cnt pieces. Calls no op of any conn. */
 typedef void tg_fill_fn(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_t n);
 #define TG_FILL_SPANS 64 /* pieces of one tx_fill at most */
 

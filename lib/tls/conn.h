@@ -97,11 +97,12 @@ struct tg_tls {
 	struct tg_tls_worker_conf conf;
 	struct tg_hs_worker *handshakes;
 	struct tg_pool conns, hs, acts;
-	struct tg_link work;    /* struct tls_hs */
-	struct tg_link begun;   /* struct tls_hs of servers, oldest first */
-	struct tg_link starved; /* struct tls_conn */
-	uint32_t hand;          /* the act that is looked at next for keys to take away */
-	uint32_t pinned;        /* acts with content opened */
+	struct tg_link work;      /* struct tls_hs */
+	struct tg_link begun;     /* struct tls_hs of servers, oldest first */
+	struct tg_link starved;   /* struct tls_conn */
+	uint32_t hand;            /* the act that is looked at next for keys to take away */
+	uint32_t pinned;          /* acts with content opened */
+	struct tg_aead_key spare; /* for what is sent while all acts are pinned */
 	uint8_t hs_timer;
 	struct tls_log *log;
 	struct tg_traced_ops ops; /* of its connections */
@@ -146,6 +147,16 @@ void tls_linger_end(struct tls_conn *c);
 
 /* worker.c: keys of a connection that moves data. NULL: all are in use; c is called back. */
 struct tls_act *tls_wake(struct tls_conn *c);
+/* The key to send with, until tls_rest_tx(). It never waits: content that was opened on one
+ * connection goes when it can be sent on another, and a close_notify has no second chance. False:
+ * the library refuses; c is called back. */
+bool tls_wake_tx(struct tls_conn *c);
+static inline void tls_rest_tx(struct tls_conn *c)
+{
+	if (tg_unlikely(!c->act))
+		tg_rec_rest(&c->tx);
+}
+
 /* One line for the log. Formats: only where a handshake or connection has failed. */
 void tls_log_failure(struct tls_conn *c, const char *who_why);
 

@@ -49,12 +49,17 @@ static void finish_lower(struct tls_conn *c)
 	tg_conn_finish(c->lower);
 }
 
-bool tls_tx_control(struct tls_conn *c, bool data_left)
+static void fail_tx(struct tls_conn *c, enum tg_why why)
+{
+	c->conn.impl[I_WHY] = (uint8_t)why;
+	c->conn.events |= TG_EV_FAILED;
+	tls_call_back(c);
+}
+
+static bool send_control(struct tls_conn *c, bool data_left)
 {
 	struct tg_post_msg m;
 
-	if (!tls_wake(c))
-		return false;
 	for (;;) {
 		struct tg_view v = {m.b, 0};
 		struct sealing s = {.c = c, .v = &v, .cnt = 1};
@@ -71,21 +76,28 @@ bool tls_tx_control(struct tls_conn *c, bool data_left)
 		s.type = m.type;
 		if (!seal(&s, m.n, m.n)) {
 			/* No packet buffer: the peer would wait for keys that never come. */
-			c->conn.impl[I_WHY] = TG_WHY_tx_no_mbuf;
-			c->conn.events |= TG_EV_FAILED;
-			tls_call_back(c);
+			fail_tx(c, TG_WHY_tx_no_mbuf);
 			return false;
 		}
 		if (m.next_key && !tg_rec_next_key(&c->tx)) {
-			c->conn.impl[I_WHY] = TG_WHY_tls_record;
-			c->conn.events |= TG_EV_FAILED;
-			tls_call_back(c);
+			fail_tx(c, TG_WHY_tls_record);
 			return false;
 		}
 	}
 	if (c->post.tx_closed)
 		finish_lower(c);
 	return true;
+}
+
+bool tls_tx_control(struct tls_conn *c, bool data_left)
+{
+	bool sent;
+
+	if (!tls_wake_tx(c))
+		return false;
+	sent = send_control(c, data_left);
+	tls_rest_tx(c);
+	return sent;
 }
 
 static bool tx_open(const struct tls_conn *c)
@@ -161,9 +173,7 @@ uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cn
 	struct sealing s = {.c = c, .v = v, .cnt = cnt, .type = TG_REC_DATA};
 	uint32_t wanted = total(v, cnt), done = 0;
 
-	if (!tx_open(c) || !tls_wake(c))
-		return 0;
-	if (!ready_for_data(c, wanted))
+	if (!tx_open(c) || !ready_for_data(c, wanted) || !tls_wake_tx(c))
 		return 0;
 	while (done < wanted) {
 		struct sealing part = s;
@@ -180,6 +190,7 @@ uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cn
 		done += n;
 		advance(&s, n);
 	}
+	tls_rest_tx(c);
 	if (done < wanted || !wanted)
 		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
 	return done;
@@ -209,14 +220,13 @@ uint32_t tls_tx_fill(
 	struct filling f = {.c = c, .fill = fill, .ctx = ctx};
 	uint32_t room, got = 0, more = tg_rec_overhead(&c->tx);
 
-	if (!tx_open(c) || !tls_wake(c))
-		return 0;
-	if (!ready_for_data(c, most))
+	if (!tx_open(c) || !ready_for_data(c, most) || !tls_wake_tx(c))
 		return 0;
 	room = record_room(c, most);
 	if (room && room >= least)
 		got = tg_conn_fill(
 			c->lower, (least ? least : 1) + more, room + more, fill_and_seal, &f);
+	tls_rest_tx(c);
 	if (got < most + more)
 		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
 	return got ? got - more : 0;

@@ -69,24 +69,18 @@ static void starve(struct tls_conn *c)
 	tg_list_push(&c->tls->starved, &c->starved);
 }
 
-struct tls_act *tls_wake(struct tls_conn *c)
+/* NULL: all have content opened, or the library refuses. */
+static struct tls_act *wake(struct tls_conn *c)
 {
 	struct tg_tls *t = c->tls;
-	struct tls_act *a = c->act;
+	struct tls_act *a = t->acts.in_use == t->acts.count ? victim(t) : NULL;
 
-	if (a) {
-		a->used = true;
-		return a;
-	}
-	a = t->acts.in_use == t->acts.count ? victim(t) : NULL;
 	if (a)
 		rest(a);
 	else
 		a = tg_pool_take(&t->acts);
-	if (!a) {
-		starve(c);
+	if (!a)
 		return NULL;
-	}
 	a->owner = c;
 	a->n_regions = a->plain = a->tail_skip = 0;
 	a->used = true;
@@ -94,11 +88,33 @@ struct tls_act *tls_wake(struct tls_conn *c)
 		tg_rec_rest(&c->rx);
 		tg_rec_rest(&c->tx);
 		tg_pool_put(&t->acts, a);
-		starve(c);
 		return NULL;
 	}
 	c->act = a;
 	return a;
+}
+
+struct tls_act *tls_wake(struct tls_conn *c)
+{
+	if (c->act) {
+		c->act->used = true;
+		return c->act;
+	}
+	if (!wake(c))
+		starve(c);
+	return c->act;
+}
+
+bool tls_wake_tx(struct tls_conn *c)
+{
+	if (c->act) {
+		c->act->used = true;
+		return true;
+	}
+	if (wake(c) || tg_rec_wake(&c->tx, &c->tls->spare))
+		return true;
+	starve(c);
+	return false;
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -169,6 +185,7 @@ static void discard_keys(struct tg_tls *t)
 		ops->discard(&a->rx_key);
 		ops->discard(&a->tx_key);
 	}
+	ops->discard(&t->spare);
 }
 
 void tg_tls_destroy(struct tg_tls *t)

@@ -193,7 +193,7 @@ static void make(struct gate_world *g, uint64_t seed)
 	g->cluster_buf = (uint32_t)log_upto(&r, 16384, 512 << 10);
 	g->peer_buf = (uint32_t)log_upto(&r, 28 << 10, 512 << 10);
 	g->max_head_kb = one_in(&r, 3) ? upto(&r, 58, 64) : 60;
-	g->tls_active = one_in(&r, 3) ? upto(&r, 12, 20) : 64;
+	g->tls_active = one_in(&r, 3) ? upto(&r, 1, 3) : 64;
 	g->handshake_budget = upto(&r, 1, 2);
 	g->rx_ring = one_in(&r, 3) ? upto(&r, 16, 200) : 1024;
 	g->pause = one_in(&r, 3) ? (uint32_t)log_upto(&r, 100, 50000) : 0;

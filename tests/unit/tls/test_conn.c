@@ -316,38 +316,89 @@ static void keys_go_round(void)
 	server = s[0];
 }
 
-/* Where all keys have content opened, a writer gets none, and is told when there are some. */
-static void who_gets_no_keys_is_called(void)
+static void open_four(struct tg_conn *c[4], struct tg_conn *s[4])
 {
-	struct tg_conn *c[4], *s[4];
 	struct tg_view v = TG_VIEW("more");
 
-	for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+	for (uint32_t i = 0; i < 4; i++) {
 		if (i)
 			open_pair();
 		c[i] = client;
 		s[i] = server;
 	}
-	for (uint32_t i = 0; i < TG_ARRAY_LEN(c); i++) {
+	for (uint32_t i = 0; i < 4; i++) {
 		CU_ASSERT_EQUAL(tg_conn_write(c[i], &v, 1), v.n);
 		run();
 	}
 	CU_ASSERT_EQUAL(tls->pinned, 4);
-	CU_ASSERT_EQUAL(tg_conn_write(c[0], &v, 1), 0);
-	CU_ASSERT(reads(s[3], "more"));
-	client_events = 0;
-	run();
-	CU_ASSERT((client_events & TG_EV_WRITABLE) != 0);
-	CU_ASSERT_EQUAL(tg_conn_write(c[0], &v, 1), v.n);
-	run();
-	CU_ASSERT(reads(s[0], "moremore"));
-	for (uint32_t i = TG_ARRAY_LEN(c); i-- > 1;) {
-		tg_conn_detach(c[i]);
+}
+
+static void leave_one(struct tg_conn *c[4], struct tg_conn *s[4])
+{
+	for (uint32_t i = 4; i-- > 1;) {
+		if (c[i])
+			tg_conn_detach(c[i]);
 		tg_conn_detach(s[i]);
 	}
 	CU_ASSERT_EQUAL(tls->pinned, 0);
 	client = c[0];
 	server = s[0];
+}
+
+/* Where all keys have content opened, a reader gets none, and is told when there are some. */
+static void who_gets_no_keys_is_called(void)
+{
+	struct tg_conn *c[4], *s[4];
+
+	open_four(c, s);
+	server = s[0];
+	server_writes("back");
+	client_events = 0;
+	run();
+	CU_ASSERT_EQUAL(client_events & TG_EV_READABLE, 0);
+	CU_ASSERT(reads(s[3], "more"));
+	run();
+	CU_ASSERT((client_events & TG_EV_READABLE) != 0);
+	CU_ASSERT(reads(c[0], "back"));
+	CU_ASSERT(reads(s[0], "more"));
+	leave_one(c, s);
+}
+
+/* A writer always gets some: otherwise what is opened on one connection, and goes out on another,
+ * would wait for itself. */
+static void a_writer_waits_for_no_keys(void)
+{
+	struct tg_conn *c[4], *s[4];
+	struct tg_view v = TG_VIEW("and more");
+
+	open_four(c, s);
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT_EQUAL(tg_conn_write(c[i], &v, 1), v.n);
+	CU_ASSERT_EQUAL(tg_conn_fill(c[0], 3, 3, fill_x, NULL), 3);
+	run();
+	CU_ASSERT_EQUAL(tls->pinned, 4);
+	CU_ASSERT(reads(s[0], "moreand morexxx"));
+	for (uint32_t i = 1; i < 4; i++)
+		CU_ASSERT(reads(s[i], "moreand more"));
+	leave_one(c, s);
+}
+
+/* Who goes says so, although all keys have content opened: his user is not there any more to try
+ * again. */
+static void close_notify_waits_for_no_keys(void)
+{
+	struct tg_conn *c[4], *s[4];
+
+	open_four(c, s);
+	server_events = 0;
+	tg_conn_detach(c[2]);
+	c[2] = NULL;
+	run();
+	CU_ASSERT_EQUAL(server_events & (TG_EV_EOF | TG_EV_FAILED), TG_EV_EOF);
+	CU_ASSERT_EQUAL(stats->why[TG_WHY_tls_truncated], 0);
+	for (uint32_t i = 0; i < 4; i++)
+		CU_ASSERT(reads(s[i], "more"));
+	leave_one(c, s);
 }
 
 static void begin(void)
@@ -402,6 +453,8 @@ LAB_TEST(content_is_found_behind_padding)
 LAB_TEST(content_is_the_same_in_any_pieces)
 LAB_TEST(keys_go_round)
 LAB_TEST(who_gets_no_keys_is_called)
+LAB_TEST(a_writer_waits_for_no_keys)
+LAB_TEST(close_notify_waits_for_no_keys)
 
 TG_TEST_MAIN("tls_conn",
 	{"KeyUpdate is answered before data", key_update_is_answered_before_data_in_lab},
@@ -409,4 +462,6 @@ TG_TEST_MAIN("tls_conn",
 	{"content is found behind padding", content_is_found_behind_padding_in_lab},
 	{"content is the same in any pieces", content_is_the_same_in_any_pieces_in_lab},
 	{"keys go round", keys_go_round_in_lab},
-	{"who gets no keys is called", who_gets_no_keys_is_called_in_lab})
+	{"who gets no keys is called", who_gets_no_keys_is_called_in_lab},
+	{"a writer waits for no keys", a_writer_waits_for_no_keys_in_lab},
+	{"close_notify waits for no keys", close_notify_waits_for_no_keys_in_lab})
