@@ -47,15 +47,29 @@ enum tg_method {
 	X(X_ENVOY_RATELIMITED, "x-envoy-ratelimited") \
 	/* A client's word about retries and timeouts. These stand together. */ \
 	X(X_ENVOY_RETRY_ON, "x-envoy-retry-on") \
+	X(X_ENVOY_RETRY_GRPC_ON, "x-envoy-retry-grpc-on") \
 	X(X_ENVOY_MAX_RETRIES, "x-envoy-max-retries") \
 	X(X_ENVOY_RETRIABLE_STATUS_CODES, "x-envoy-retriable-status-codes") \
+	X(X_ENVOY_RETRIABLE_HEADER_NAMES, "x-envoy-retriable-header-names") \
 	X(X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS, "x-envoy-upstream-rq-timeout-ms") \
 	X(X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS, "x-envoy-upstream-rq-per-try-timeout-ms") \
+	X(X_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE, "x-envoy-upstream-rq-timeout-alt-response") \
 	X(X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT, "x-envoy-hedge-on-per-try-timeout") \
 	X(X_ENVOY_EXPECTED_RQ_TIMEOUT_MS, "x-envoy-expected-rq-timeout-ms") \
 	X(X_ENVOY_ATTEMPT_COUNT, "x-envoy-attempt-count") \
-	X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time") \
-	X(X_ENVOY_ORIGINAL_PATH, "x-envoy-original-path")
+	/* What the mesh says to itself about a request, and these. */ \
+	X(X_ENVOY_ORIGINAL_PATH, "x-envoy-original-path") \
+	X(X_ENVOY_ORIGINAL_HOST, "x-envoy-original-host") \
+	X(X_ENVOY_ORIGINAL_URL, "x-envoy-original-url") \
+	X(X_ENVOY_INTERNAL, "x-envoy-internal") \
+	X(X_ENVOY_EXTERNAL_ADDRESS, "x-envoy-external-address") \
+	X(X_ENVOY_DOWNSTREAM_SERVICE_CLUSTER, "x-envoy-downstream-service-cluster") \
+	X(X_ENVOY_DOWNSTREAM_SERVICE_NODE, "x-envoy-downstream-service-node") \
+	X(X_ENVOY_DECORATOR_OPERATION, "x-envoy-decorator-operation") \
+	X(X_ENVOY_UPSTREAM_ALT_STAT_NAME, "x-envoy-upstream-alt-stat-name") \
+	X(X_ENVOY_FORCE_TRACE, "x-envoy-force-trace") \
+	X(X_ENVOY_IP_TAGS, "x-envoy-ip-tags") \
+	X(X_ENVOY_UPSTREAM_SERVICE_TIME, "x-envoy-upstream-service-time")
 
 enum tg_field_id {
 	TG_FIELD_UNKNOWN,
@@ -109,7 +123,7 @@ struct tg_msg {
 	uint16_t n_fields, field_cap;
 	/* Ids (a bit each) that certainly no field has but removed ones, so that nobody need look.
 	 * The codec and the functions below keep it; who brings a field back by hand clears it. */
-	uint32_t absent;
+	uint64_t absent;
 };
 
 /* The first field with that id; NULL: none. */

@@ -9,7 +9,8 @@
 #include <tidegate/match.h>
 #include <tidegate/rng.h>
 
-/* Words of retry_on. What only HTTP/2 and 3 can have is accepted and never happens. */
+/* Words of retry_on. What only HTTP/2 and 3 can have is accepted and never happens. The last five
+ * are a grpc-status in the head of a response. */
 #define TG_RETRY_LIST(X) \
 	X(5XX, "5xx") \
 	X(GATEWAY_ERROR, "gateway-error") \
@@ -21,7 +22,12 @@
 	X(RETRIABLE_STATUS_CODES, "retriable-status-codes") \
 	X(RETRIABLE_HEADERS, "retriable-headers") \
 	X(REFUSED_STREAM, "refused-stream") \
-	X(HTTP3_POST_CONNECT_FAILURE, "http3-post-connect-failure")
+	X(HTTP3_POST_CONNECT_FAILURE, "http3-post-connect-failure") \
+	X(CANCELLED, "cancelled") \
+	X(DEADLINE_EXCEEDED, "deadline-exceeded") \
+	X(INTERNAL, "internal") \
+	X(RESOURCE_EXHAUSTED, "resource-exhausted") \
+	X(UNAVAILABLE, "unavailable")
 
 enum tg_retry_word {
 #define X(id, text) TG_RETRY_WORD_##id,
@@ -33,6 +39,9 @@ enum tg_retry_bit {
 	TG_RETRY_LIST(X)
 #undef X
 };
+#define TG_RETRY_GRPC \
+	(TG_RETRY_CANCELLED | TG_RETRY_DEADLINE_EXCEEDED | TG_RETRY_INTERNAL | \
+		TG_RETRY_RESOURCE_EXHAUSTED | TG_RETRY_UNAVAILABLE)
 
 /* A field of a response that says when to come again. */
 struct tg_retry_reset {
@@ -44,6 +53,12 @@ struct tg_retry_reset {
 
 struct tg_retry_statuses {
 	uint16_t n, code[TG_RETRY_STATUSES];
+};
+
+/* What a request asks for itself, besides words: x-envoy-retriable-status-codes, -header-names. */
+struct tg_retry_asked {
+	struct tg_retry_statuses statuses;
+	struct tg_view names; /* "x-again, x-later": with TG_RETRY_RETRIABLE_HEADERS, any of them */
 };
 
 struct tg_retry_policy {
@@ -76,10 +91,9 @@ uint32_t tg_retry_on_parse(struct tg_view list, struct tg_view *bad);
  * does. */
 void tg_retry_statuses_parse(struct tg_view list, struct tg_retry_statuses *out);
 
-/* on: the policy's bits together with those that the request asked for; more: its statuses. policy
- * may be NULL. */
+/* on: the policy's bits together with those that the request asked for. policy may be NULL. */
 bool tg_retry_by_response(uint32_t on, const struct tg_retry_policy *policy,
-	const struct tg_retry_statuses *more, const struct tg_msg *m);
+	const struct tg_retry_asked *asked, const struct tg_msg *m);
 bool tg_retry_by_failure(uint32_t on, enum tg_retry_failure f);
 
 /* ns before retry number n = 1 ..: uniform in [0, (2^n - 1) * base), less than max (Envoy's fully

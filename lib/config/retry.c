@@ -15,8 +15,9 @@ static void check_words(struct cfg *c, const struct raw_retry *raw, const char *
 			"%s: retry_policy: \"retry_on\" has \"%.*s\", which is none of \"5xx\", "
 			"\"gateway-error\", \"reset\", \"reset-before-request\", "
 			"\"connect-failure\", "
-			"\"envoy-ratelimited\", \"retriable-4xx\", \"retriable-status-codes\" and "
-			"\"retriable-headers\"",
+			"\"envoy-ratelimited\", \"retriable-4xx\", \"retriable-status-codes\", "
+			"\"retriable-headers\", and of gRPC \"cancelled\", \"deadline-exceeded\", "
+			"\"internal\", \"resource-exhausted\" and \"unavailable\"",
 			who, (int)bad.n, (const char *)bad.p);
 }
 

@@ -295,7 +295,8 @@ static const struct cfg_key retry_keys[] = {
 		.example = "\"5xx,reset\"",
 		.doc = "when: 5xx, gateway-error, reset, reset-before-request, connect-failure, "
 		       "envoy-ratelimited, retriable-4xx, retriable-status-codes, "
-		       "retriable-headers; several with commas"),
+		       "retriable-headers; by grpc-status cancelled, deadline-exceeded, internal, "
+		       "resource-exhausted, unavailable; several with commas"),
 	KEY(raw_retry, num_retries, "num_retries", .type = CFG_U32, .max = 100, .dflt = "1",
 		.example = "2", .doc = "how often"),
 	KEY(raw_retry, per_try_timeout, "per_try_timeout", .type = CFG_DURATION, .max = YEAR,

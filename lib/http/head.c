@@ -270,7 +270,7 @@ static int run(struct tg_head *h, tg_head_fn *start_line)
 	rc = tg_head_fields(h);
 	m->n_fields = h->s->n_fields;
 	if (rc == 1) /* unknown fields are not noted */
-		m->absent = ~(uint32_t)h->ids & ~(1u << TG_FIELD_UNKNOWN);
+		m->absent = ~h->ids & ~(UINT64_C(1) << TG_FIELD_UNKNOWN);
 	return rc;
 }
 

@@ -4,7 +4,7 @@
 #include "fields.h"
 #include "names.h"
 
-_Static_assert(TG_FIELD_MAX <= 32, "a set of ids is a word");
+_Static_assert(TG_FIELD_MAX <= 64, "a set of ids is a word");
 
 struct tg_field *tg_msg_find(const struct tg_msg *m, enum tg_field_id id)
 {
@@ -29,14 +29,14 @@ int tg_msg_add(struct tg_msg *m, enum tg_field_id id, struct tg_view name, struc
 {
 	if (m->n_fields >= m->field_cap)
 		return TG_ENOMEM;
-	m->absent &= ~(1u << id);
+	m->absent &= ~(UINT64_C(1) << id);
 	m->fields[m->n_fields++] =
 		(struct tg_field){.name = name, .value = value, .id = (uint16_t)id};
 	return 0;
 }
 
 /* All with an id of the set. */
-static uint32_t remove_ids(struct tg_msg *m, uint32_t set)
+static uint32_t remove_ids(struct tg_msg *m, uint64_t set)
 {
 	uint32_t n = 0;
 
@@ -55,7 +55,7 @@ static uint32_t remove_ids(struct tg_msg *m, uint32_t set)
 
 uint32_t tg_msg_remove(struct tg_msg *m, enum tg_field_id id)
 {
-	return remove_ids(m, 1u << id);
+	return remove_ids(m, UINT64_C(1) << id);
 }
 
 static void remove_named(struct tg_msg *m, struct tg_view name)

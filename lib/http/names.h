@@ -81,12 +81,16 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 	case 15:
 		if (IS("x-forwarded-for"))
 			return TG_FIELD_X_FORWARDED_FOR;
+		if (IS("x-envoy-ip-tags"))
+			return TG_FIELD_X_ENVOY_IP_TAGS;
 		break;
 	case 16:
 		if (IS("x-envoy-retry-on"))
 			return TG_FIELD_X_ENVOY_RETRY_ON;
 		if (IS("proxy-connection"))
 			return TG_FIELD_PROXY_CONNECTION;
+		if (IS("x-envoy-internal"))
+			return TG_FIELD_X_ENVOY_INTERNAL;
 		break;
 	case 17:
 		if (IS("transfer-encoding"))
@@ -105,16 +109,34 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 			return TG_FIELD_X_ENVOY_RATELIMITED;
 		if (IS("proxy-authorization"))
 			return TG_FIELD_PROXY_AUTHORIZATION;
+		if (IS("x-envoy-force-trace"))
+			return TG_FIELD_X_ENVOY_FORCE_TRACE;
+		break;
+	case 20:
+		if (IS("x-envoy-original-url"))
+			return TG_FIELD_X_ENVOY_ORIGINAL_URL;
 		break;
 	case 21:
 		if (IS("x-envoy-attempt-count"))
 			return TG_FIELD_X_ENVOY_ATTEMPT_COUNT;
 		if (IS("x-envoy-original-path"))
 			return TG_FIELD_X_ENVOY_ORIGINAL_PATH;
+		if (IS("x-envoy-original-host"))
+			return TG_FIELD_X_ENVOY_ORIGINAL_HOST;
+		if (IS("x-envoy-retry-grpc-on"))
+			return TG_FIELD_X_ENVOY_RETRY_GRPC_ON;
 		break;
 	case 23:
 		if (IS("x-forwarded-client-cert"))
 			return TG_FIELD_X_FORWARDED_CLIENT_CERT;
+		break;
+	case 24:
+		if (IS("x-envoy-external-address"))
+			return TG_FIELD_X_ENVOY_EXTERNAL_ADDRESS;
+		break;
+	case 27:
+		if (IS("x-envoy-decorator-operation"))
+			return TG_FIELD_X_ENVOY_DECORATOR_OPERATION;
 		break;
 	case 29:
 		if (IS("x-envoy-upstream-service-time"))
@@ -127,14 +149,30 @@ static inline __attribute__((always_inline)) enum tg_field_id tg_field_id_of_tok
 			return TG_FIELD_X_ENVOY_RETRIABLE_STATUS_CODES;
 		if (IS("x-envoy-expected-rq-timeout-ms"))
 			return TG_FIELD_X_ENVOY_EXPECTED_RQ_TIMEOUT_MS;
+		if (IS("x-envoy-retriable-header-names"))
+			return TG_FIELD_X_ENVOY_RETRIABLE_HEADER_NAMES;
+		if (IS("x-envoy-upstream-alt-stat-name"))
+			return TG_FIELD_X_ENVOY_UPSTREAM_ALT_STAT_NAME;
+		break;
+	case 31:
+		if (IS("x-envoy-downstream-service-node"))
+			return TG_FIELD_X_ENVOY_DOWNSTREAM_SERVICE_NODE;
 		break;
 	case 32:
 		if (IS("x-envoy-hedge-on-per-try-timeout"))
 			return TG_FIELD_X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT;
 		break;
+	case 34:
+		if (IS("x-envoy-downstream-service-cluster"))
+			return TG_FIELD_X_ENVOY_DOWNSTREAM_SERVICE_CLUSTER;
+		break;
 	case 38:
 		if (IS("x-envoy-upstream-rq-per-try-timeout-ms"))
 			return TG_FIELD_X_ENVOY_UPSTREAM_RQ_PER_TRY_TIMEOUT_MS;
+		break;
+	case 40:
+		if (IS("x-envoy-upstream-rq-timeout-alt-response"))
+			return TG_FIELD_X_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE;
 		break;
 	default:
 		break;

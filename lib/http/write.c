@@ -122,7 +122,7 @@ static int set(struct tg_msg *m, enum tg_field_id id, struct tg_view value)
 	if (!f)
 		return tg_msg_add(m, id, tg_field_name(id), value);
 	tg_msg_remove(m, id);
-	m->absent &= ~(1u << id);
+	m->absent &= ~(UINT64_C(1) << id);
 	f->removed = false;
 	f->value = value;
 	return 0;

@@ -54,7 +54,7 @@ bool px_hedge_can(const struct px_exch *ex)
 {
 	const struct px_retry *r = ex->retry;
 
-	return ex->route->hedge && ex->state == PX_EX_UPSTREAM && ex->up && ex->req_done &&
+	return r->hedge && ex->state == PX_EX_UPSTREAM && ex->up && ex->req_done &&
 	       r->n_slow < TG_ARRAY_LEN(r->slow);
 }
 
@@ -148,7 +148,7 @@ static enum found look_for_answer(struct px_exch *ex, struct px_slow_try *s)
 		s->head = (struct px_head){0};
 		return ++s->interims > TG_PX_INTERIM_MAX ? BROKEN : INTERIM;
 	}
-	if (!is_last(ex) && tg_retry_by_response(r->on, r->policy, r->statuses, &m)) {
+	if (!is_last(ex) && tg_retry_by_response(r->on, r->policy, r->asked, &m)) {
 		s->up->ep->stats->upstream_rq_5xx += m.status >= 500;
 		return BAD_ANSWER;
 	}

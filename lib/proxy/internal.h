@@ -149,8 +149,9 @@ enum px_exch_state {
 struct px_orders {
 	uint32_t on, max_retries;
 	uint64_t timeout, per_try; /* ns; 0: none */
-	bool has_max, has_timeout, has_per_try;
-	struct tg_retry_statuses statuses;
+	bool has_max, has_timeout, has_per_try, has_hedge, hedge;
+	bool no_content; /* a timeout is answered 204, not 504 */
+	struct tg_retry_asked asked;
 };
 
 /* A try that met its per_try_timeout and goes on beside others: hedge.c. */
@@ -165,7 +166,7 @@ struct px_slow_try {
 /* Of an exchange that may be sent again, or whose tries have a timeout. */
 struct px_retry {
 	const struct tg_retry_policy *policy; /* NULL: only the client asked */
-	const struct tg_retry_statuses *statuses;
+	const struct tg_retry_asked *asked;
 	uint32_t on;   /* enum tg_retry_bit */
 	uint32_t left; /* retries that are still allowed */
 	uint32_t n;    /* retries so far */
@@ -174,6 +175,7 @@ struct px_retry {
 	struct tg_breaker *breaker;        /* a lease of a retry is held from it */
 	struct tg_sockaddr tried[4], last; /* by address: their clusters may have changed */
 	uint32_t n_tried;
+	bool hedge;      /* a try that is too slow may go on beside the next one */
 	bool keeps_body; /* what was sent of the body is kept, if it fits, until there is an answer
 			  */
 	bool abandoned;  /* it did not fit */
@@ -371,8 +373,8 @@ bool px_filters_body(struct px_exch *ex, struct tg_pump *pump, bool response);
 void px_filters_end(struct px_exch *ex);                              /* only if ex->fx */
 bool px_filters_conn(struct px_down *d, struct tg_filter_reply *why); /* false: refuse it */
 
-/* retry.c. Removes what clients say about retries and timeouts, and takes it if they may. False: no
- * memory. */
+/* retry.c. Removes what clients say about retries and timeouts, and takes it if they may; at the
+ * edge also what only the mesh says of a request. False: no memory. */
 bool px_retry_orders(struct px_exch *ex);
 bool px_retry_begin(struct px_exch *ex); /* ex has its route. False: no memory */
 /* All below: only if ex->retry, but for px_retry_failure(). */
@@ -409,6 +411,8 @@ struct tg_view px_write_head(struct tg_arena *a, const struct tg_msg *m);
 /* response.c */
 void px_response_count(struct px_exch *ex, uint16_t status);
 void px_response_read(struct px_exch *ex); /* the origin's head(s), then the body begins */
+/* x-envoy-attempt-count, where the route wants it. Only of what has a route. False: no memory. */
+bool px_set_attempts(struct px_exch *ex, struct tg_msg *m);
 
 /* shadow.c: copies of requests to other clusters. */
 int px_shadows_init(struct tg_proxy *p);

@@ -198,6 +198,8 @@ static struct tg_view compose(struct px_exch *ex, const struct answer *a)
 		return TG_VIEW_NONE;
 	if (a->by_route && !px_edit_response(ex, &m))
 		return TG_VIEW_NONE;
+	if (ex->cluster && !px_set_attempts(ex, &m)) /* it has come to the router */
+		return TG_VIEW_NONE;
 	if (!px_filters_local(ex, &m))
 		return tg_view_of("", 0);
 	if (ex->down->close_soon || !ex->req.version_minor)
@@ -295,6 +297,10 @@ void px_reply(struct px_exch *ex, enum px_reply which)
 	if (r->field.name.n) {
 		a.fields = &r->field;
 		a.n_fields = 1;
+	}
+	if (a.status == 504 && ex->orders && ex->orders->no_content) {
+		a.status = 204;
+		a.body = TG_VIEW_NONE;
 	}
 	answer(ex, &a);
 }

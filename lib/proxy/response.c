@@ -63,7 +63,7 @@ static bool set_fields(struct px_exch *ex, struct tg_msg *m)
 	       tg_msg_add(m, TG_FIELD_DATE, TG_VIEW("date"), px_text_date(p)) == 0;
 }
 
-static bool set_attempts(struct px_exch *ex, struct tg_msg *m)
+bool px_set_attempts(struct px_exch *ex, struct tg_msg *m)
 {
 	uint8_t *text;
 
@@ -173,7 +173,7 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	if (tg_unlikely(ex->cookie.n) &&
 		tg_msg_add(m, TG_FIELD_UNKNOWN, TG_VIEW("set-cookie"), ex->cookie))
 		return PX_REPLY_NO_MEMORY;
-	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m) || !set_attempts(ex, m))
+	if (!frame(ex, m, out, upgrade, scratch) || !set_fields(ex, m) || !px_set_attempts(ex, m))
 		return PX_REPLY_NO_MEMORY;
 	if (in == TG_BODY_CHUNKED && out == TG_BODY_CHUNKED)
 		trailers = tg_arena_alloc(&ex->arena, TG_PUMP_TRAILERS);

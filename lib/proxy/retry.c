@@ -7,19 +7,21 @@
  */
 #include "internal.h"
 
-static const struct tg_retry_statuses no_statuses;
+static const struct tg_retry_asked nothing_asked;
 
-/* The fields that a client steers with are those of the mesh inside: at the edge they are removed
- * unread, as Envoy does. */
+/* The fields that a client steers with, and what is said of a request, are the mesh's own: at the
+ * edge they are removed unread, as Envoy does. */
 static bool trusted(const struct tg_listener_conf *lc)
 {
 	return !lc->use_remote_address;
 }
 
-static bool is_order(uint16_t id)
-{
-	return id >= TG_FIELD_X_ENVOY_RETRY_ON && id <= TG_FIELD_X_ENVOY_ATTEMPT_COUNT;
-}
+#define FIRST_ORDER TG_FIELD_X_ENVOY_RETRY_ON
+#define LAST_ORDER TG_FIELD_X_ENVOY_ATTEMPT_COUNT
+#define LAST_OF_MESH TG_FIELD_X_ENVOY_IP_TAGS
+_Static_assert(LAST_ORDER + 1 == TG_FIELD_X_ENVOY_ORIGINAL_PATH, "they stand together");
+
+#define IDS(from, to) ((UINT64_C(2) << (to)) - (UINT64_C(1) << (from)))
 
 /* A decimal number; false: it is none, or absurd. */
 static bool number(struct tg_view v, uint64_t *out)
@@ -44,6 +46,7 @@ static void take_order(struct px_orders *o, const struct tg_field *f)
 
 	switch (f->id) {
 	case TG_FIELD_X_ENVOY_RETRY_ON:
+	case TG_FIELD_X_ENVOY_RETRY_GRPC_ON:
 		o->on |= tg_retry_on_parse(f->value, &unknown);
 		break;
 	case TG_FIELD_X_ENVOY_MAX_RETRIES:
@@ -53,7 +56,17 @@ static void take_order(struct px_orders *o, const struct tg_field *f)
 		}
 		break;
 	case TG_FIELD_X_ENVOY_RETRIABLE_STATUS_CODES:
-		tg_retry_statuses_parse(f->value, &o->statuses);
+		tg_retry_statuses_parse(f->value, &o->asked.statuses);
+		break;
+	case TG_FIELD_X_ENVOY_RETRIABLE_HEADER_NAMES:
+		o->asked.names = f->value;
+		break;
+	case TG_FIELD_X_ENVOY_UPSTREAM_RQ_TIMEOUT_ALT_RESPONSE:
+		o->no_content = true;
+		break;
+	case TG_FIELD_X_ENVOY_HEDGE_ON_PER_TRY_TIMEOUT:
+		o->has_hedge = true;
+		o->hedge = tg_view_eq(f->value, TG_VIEW("true"));
 		break;
 	case TG_FIELD_X_ENVOY_UPSTREAM_RQ_TIMEOUT_MS:
 		o->has_timeout = number(f->value, &n);
@@ -72,11 +85,14 @@ bool px_retry_orders(struct px_exch *ex)
 {
 	struct tg_msg *m = &ex->req;
 	bool believe = trusted(ex->lc);
+	uint16_t last = believe ? LAST_ORDER : LAST_OF_MESH;
 
+	if (tg_likely(!(~m->absent & IDS(FIRST_ORDER, last))))
+		return true;
 	for (uint32_t i = 0; i < m->n_fields; i++) {
 		struct tg_field *f = &m->fields[i];
 
-		if (tg_likely(!is_order(f->id)) || f->removed)
+		if (f->id < FIRST_ORDER || f->id > last || f->removed)
 			continue;
 		f->removed = true;
 		if (!believe)
@@ -141,7 +157,8 @@ bool px_retry_begin(struct px_exch *ex)
 	r->per_try_idle = p ? p->per_try_idle_timeout : 0;
 	if (ex->timeout && r->per_try >= ex->timeout)
 		r->per_try = 0; /* the route's comes first */
-	r->statuses = o ? &o->statuses : &no_statuses;
+	r->asked = o ? &o->asked : &nothing_asked;
+	r->hedge = o && o->has_hedge ? o->hedge : ex->route->hedge;
 	r->try_until = r->again_at = UINT64_MAX;
 	ex->retry = r;
 	return tell(ex, r);
@@ -339,7 +356,7 @@ bool px_retry_response(struct px_exch *ex, const struct tg_msg *m, uint32_t head
 	uint64_t wait = 0;
 	bool again;
 
-	if (!tg_retry_by_response(r->on, r->policy, r->statuses, m)) {
+	if (!tg_retry_by_response(r->on, r->policy, r->asked, m)) {
 		ex->ep->stats->upstream_rq_retry_success += r->n > 0;
 		return false;
 	}

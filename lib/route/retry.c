@@ -76,8 +76,38 @@ static bool has_header(const struct tg_retry_policy *p, const struct tg_msg *m)
 	return false;
 }
 
+static bool has_one_of(struct tg_view names, const struct tg_msg *m)
+{
+	while (names.n) {
+		struct tg_view name = next_item(&names);
+
+		if (name.n && tg_msg_find_name(m, name, NULL))
+			return true;
+	}
+	return false;
+}
+
+/* The word of the gRPC status that the head has, where there is one for it. */
+static uint32_t grpc_word(const struct tg_msg *m)
+{
+	static const struct {
+		struct tg_view status;
+		uint32_t word;
+	} words_of[] = {{TG_VIEW_OF("1"), TG_RETRY_CANCELLED},
+		{TG_VIEW_OF("4"), TG_RETRY_DEADLINE_EXCEEDED},
+		{TG_VIEW_OF("13"), TG_RETRY_INTERNAL},
+		{TG_VIEW_OF("8"), TG_RETRY_RESOURCE_EXHAUSTED},
+		{TG_VIEW_OF("14"), TG_RETRY_UNAVAILABLE}};
+	const struct tg_field *f = tg_msg_find_name(m, TG_VIEW("grpc-status"), NULL);
+
+	for (uint32_t i = 0; f && i < TG_ARRAY_LEN(words_of); i++)
+		if (tg_view_eq(f->value, words_of[i].status))
+			return words_of[i].word;
+	return 0;
+}
+
 bool tg_retry_by_response(uint32_t on, const struct tg_retry_policy *policy,
-	const struct tg_retry_statuses *more, const struct tg_msg *m)
+	const struct tg_retry_asked *asked, const struct tg_msg *m)
 {
 	uint16_t s = m->status;
 
@@ -91,9 +121,12 @@ bool tg_retry_by_response(uint32_t on, const struct tg_retry_policy *policy,
 	if ((on & TG_RETRY_RETRIABLE_4XX) && s == 409)
 		return true;
 	if ((on & TG_RETRY_RETRIABLE_STATUS_CODES) &&
-		((policy && has_status(&policy->statuses, s)) || has_status(more, s)))
+		((policy && has_status(&policy->statuses, s)) || has_status(&asked->statuses, s)))
 		return true;
-	return (on & TG_RETRY_RETRIABLE_HEADERS) && policy && has_header(policy, m);
+	if ((on & TG_RETRY_GRPC) && (on & grpc_word(m)))
+		return true;
+	return (on & TG_RETRY_RETRIABLE_HEADERS) &&
+	       ((policy && has_header(policy, m)) || has_one_of(asked->names, m));
 }
 
 bool tg_retry_by_failure(uint32_t on, enum tg_retry_failure f)

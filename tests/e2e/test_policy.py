@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Traffic policy with real clients and an origin that does as it is told: circuit breakers over two
 workers, exact in what they promise; retries; balancers."""
+import base64
 import hashlib
 import itertools
 import json
@@ -33,6 +34,8 @@ VHOSTS = ''',
   { name = "policy"; domains = ["policy.test"]; include_request_attempt_count = true;
     include_attempt_count_in_response = true;
     routes: (
+      $words
+      { match: { prefix = "/raw/"; }; route: { cluster = "re"; }; },
       { match: { prefix = "/hold/high"; }; route: { cluster = "rq"; priority = "HIGH"; timeout = "0s"; }; },
       { match: { prefix = "/hold/rq"; }; route: { cluster = "rq"; timeout = "0s"; }; },
       { match: { prefix = "/hold/one"; }; route: { cluster = "one"; timeout = "0s"; }; },
@@ -53,6 +56,8 @@ VHOSTS = ''',
       { match: { prefix = "/see/maglev"; }; route: { cluster = "maglev";
         hash_policy: ( { query_parameter: { name = "u"; }; } ); }; },
       { match: { prefix = "/hold/least"; }; route: { cluster = "least"; timeout = "0s"; }; },
+      { match: { prefix = "/flaky/asked"; }; route: { cluster = "re"; timeout = "0s"; }; },
+      { match: { path = "/hang"; }; route: { cluster = "re"; timeout = "0s"; }; },
       { match: { prefix = "/see"; }; route: { cluster = "half";
         retry_policy: { retry_on = "connect-failure"; $backoff }; }; },
       { match: { prefix = "/second/"; }; route: { cluster = "few"; timeout = "0s";
@@ -62,6 +67,20 @@ VHOSTS = ''',
 # The same origin behind two addresses: which one was taken is in the access log.
 CLUSTERS = CLUSTERS.replace('$six', '''endpoints: ( { address = "10.77.2.2:8081"; },
                                                     { address = "[fd77:2::2]:8081"; } );''')
+# Each word of retry_on on routes of its own: what of it may come in an answer, and how a try may fail.
+WORDS = {'5xx': {'500', '503', 'reset', 'close'}, 'gateway-error': {'503', 'reset', 'close'}, 'reset': {'reset', 'close'},
+         'reset-before-request': set(), 'connect-failure': set(), 'envoy-ratelimited': {'ratelimited'},
+         'retriable-4xx': {'409'}, 'retriable-status-codes': {'425'}, 'retriable-headers': {'again'}, 'cancelled': set(),
+         'deadline-exceeded': set(), 'internal': set(), 'resource-exhausted': set(), 'unavailable': {'grpc'}}
+MORE = {'retriable-status-codes': 'retriable_status_codes = [425];',
+        'retriable-headers': 'retriable_headers: ( { name = "x-again"; exact = "1"; } );'}
+ANSWERS = {'ratelimited': '503 No\r\nx-envoy-ratelimited: true', '425': '425 Early', 'again': '200 OK\r\nx-again: 1',
+           'other': '200 OK\r\nx-again: 2', 'grpc': '200 OK\r\ngrpc-status: 14', 'grpc2': '200 OK\r\ngrpc-status: 2'}
+VHOSTS = VHOSTS.replace('$words', ''.join(
+    f'''{{ match: {{ prefix = "/{where}/{word}_"; }}; route: {{ cluster = "re"; timeout = "0s";
+          retry_policy: {{ retry_on = "{word}"; $backoff {MORE.get(word, '')} }}; }}; }},'''
+    for word in WORDS for where in ('flaky', 'raw')))
+INSIDE = ', { name = "inside"; address = "10.77.1.1:81"; virtual_hosts = ["policy"]; use_remote_address = false; }'
 VHOSTS = VHOSTS.replace('$backoff', 'retry_back_off: { base_interval = "1ms"; };')
 LIMIT = 64
 # Two workers, batches of 64 / 2 / 16: what the other one may keep unused (lease.h).
@@ -266,6 +285,56 @@ def what_fails_is_tried_again(lab):
     lab.wait_access(' 503 URX ')
     r = flaky(lab, 9, 'hang')
     equal(r.status, 504, 'when all tries hang')
+
+
+def store(lab, heads):
+    """What /raw/KEY answers."""
+    lab.origin_do('raw', entries={key: {'pieces': [base64.b64encode(
+        f'HTTP/1.1 {head}\r\ncontent-length: 0\r\n\r\n'.encode()).decode()], 'then': 'keep'} for key, head in heads.items()})
+
+
+@case
+def each_word_of_retry_on(lab):
+    store(lab, {f'{word}_{how}': head for word in WORDS for how, head in ANSWERS.items()})
+    with Client(lab.connect()) as c:
+        for word, again in WORDS.items():
+            for how in ('500', '503', '409', 'reset', 'close'):
+                r = c.ask(request('GET', f'/flaky/{word}_{how}?fails=1&how={how}', 'policy.test'))
+                if how in again:
+                    equal((r.status, r.get('x-envoy-attempt-count')), (200, '2'), f'{word}: {how}')
+                else:
+                    equal((r.status, r.get('x-envoy-attempt-count')), (int(how) if how.isdigit() else 503, '1'), f'{word}: {how}')
+            for how in ANSWERS:
+                r = c.ask(request('GET', f'/raw/{word}_{how}', 'policy.test'))
+                equal(r.get('x-envoy-attempt-count'), '2' if how in again else '1', f'{word}: {how}')
+
+
+@case
+def the_mesh_may_ask_and_a_stranger_may_not(lab):
+    """Fields of a request that only count where the listener trusts the client (use_remote_address = false)."""
+    store(lab, {'asked': '200 OK\r\nx-later: 1'})
+    hedged = counted(lab, 're.upstream_rq_hedged')
+
+    def ask_at(port, path, **orders):
+        with Client(lab.connect((GATE4, port))) as c:
+            return c.ask(request('GET', path, 'policy.test',
+                                 fields=[('X-Envoy-' + k.replace('_', '-'), v) for k, v in orders.items()]))
+    for port, trusted in ((80, False), (81, True)):
+        r = ask_at(port, '/raw/asked', retry_on='retriable-headers', max_retries='2', retriable_header_names='x-again, X-Later')
+        equal(r.get('x-envoy-attempt-count'), '3' if trusted else '1', 'tries')
+        r = ask_at(port, f'/flaky/asked{next(NAMES)}?fails=0&how=500', internal='true', original_path='/x', attempt_count='9',
+                   upstream_rq_timeout_ms='60000')
+        told = {k.lower(): v for k, v in json.loads(r.body)['fields'] if k.lower().startswith('x-envoy-')}
+        want = {'x-envoy-attempt-count': '1'}
+        if trusted:
+            want.update({'x-envoy-internal': 'true', 'x-envoy-original-path': '/x', 'x-envoy-expected-rq-timeout-ms': '60000'})
+        equal(told, want, 'what the origin was told')
+    r = ask_at(81, f'/flaky/asked{next(NAMES)}?fails=1&how=hang', retry_on='5xx', upstream_rq_per_try_timeout_ms='20',
+               hedge_on_per_try_timeout='true')
+    equal((r.status, counted(lab, 're.upstream_rq_hedged') - hedged), (200, 1), 'two tries at once')
+    equal(ask_at(81, '/hang', upstream_rq_timeout_ms='20').status, 504, 'when its time is over')
+    equal(ask_at(81, '/hang', upstream_rq_timeout_ms='20', upstream_rq_timeout_alt_response='1').status, 204, 'the same')
+    lab.wait_access(' 204 UT ')
 
 
 @case
@@ -541,7 +610,7 @@ def requests_are_shed_but_not_those_that_matter(lab):
 
 if __name__ == '__main__':
     main(lambda: Lab(workers=2, nginx=False, empty_seconds=80, vhosts='"py", "policy"', extra_vhosts=VHOSTS,
-                     extra_clusters=CLUSTERS.replace('$rq', str(LIMIT)),
+                     extra_clusters=CLUSTERS.replace('$rq', str(LIMIT)), extra_listeners=INSIDE,
                      allowed={
                          # Where hundreds connect at once, the last ACK of some is lost on its way to
                          # the origin, which asks again.

@@ -323,6 +323,86 @@ static void a_trusted_client_may_ask(void)
 	}
 }
 
+/* Sends it from the mesh, or from outside. */
+static struct bench_peer *ask(bool trusted, const char *fields)
+{
+	struct bench_peer *c = start(0, 0);
+	char text[1024];
+
+	bench_route()->retry = NULL;
+	bench_route()->attempt_count = 0;
+	bench_web()->use_remote_address = !trusted;
+	snprintf(text, sizeof(text), "GET /api HTTP/1.1\r\nHost: shop.example\r\n%s\r\n", fields);
+	bench_send(c, text);
+	return c;
+}
+
+static void a_trusted_client_may_ask_for_more(void)
+{
+	struct bench_peer *c;
+
+	for (int trusted = 0; trusted < 2; trusted++) {
+		/* a name of the client's list, and of gRPC */
+		c = ask(trusted, "x-envoy-retry-on: retriable-headers\r\nx-envoy-retry-grpc-on: "
+				 "unavailable\r\n"
+				 "x-envoy-max-retries: 2\r\nx-envoy-retriable-header-names: "
+				 "x-later, X-Again\r\n");
+		CU_ASSERT_PTR_NULL(strcasestr(bench_got(b.origin[0]), "x-envoy-retr"));
+		bench_send(
+			b.origin[0], "HTTP/1.1 200 OK\r\nx-again: 1\r\nContent-Length: 0\r\n\r\n");
+		bench_advance(BACKOFF);
+		CU_ASSERT_EQUAL(stats()->upstream_rq_retry, (uint64_t)trusted);
+		if (trusted) {
+			bench_send(b.origin[0],
+				"HTTP/1.1 200 OK\r\ngrpc-status: 14\r\nContent-Length: 0\r\n\r\n");
+			bench_advance(BACKOFF);
+			CU_ASSERT_EQUAL(stats()->upstream_rq_retry, 2);
+		}
+		bench_end();
+		/* a second try beside the first */
+		c = ask(trusted,
+			"x-envoy-retry-on: 5xx\r\nx-envoy-upstream-rq-per-try-timeout-ms: 100\r\n"
+			"x-envoy-hedge-on-per-try-timeout: true\r\n");
+		bench_advance(100 * TG_MS + BACKOFF);
+		CU_ASSERT_EQUAL(stats()->upstream_rq_hedged, (uint64_t)trusted);
+		CU_ASSERT_FALSE(b.origin[0]->failed);
+		bench_send(b.origin[0], OK5);
+		CU_ASSERT(has(bench_got(c), "hello"));
+		bench_end();
+		/* and no content instead of a 504 */
+		c = ask(trusted, "x-envoy-upstream-rq-timeout-ms: 100\r\n"
+				 "x-envoy-upstream-rq-timeout-alt-response: 1\r\n");
+		bench_advance(20 * TG_SEC);
+		CU_ASSERT(has(
+			bench_got(c), trusted ? "HTTP/1.1 204 No Content\r\n" : "HTTP/1.1 504 "));
+		CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(UT));
+		bench_end();
+	}
+}
+
+/* What else only the mesh says of a request passes there, and ends at the edge. */
+static void words_of_the_mesh(void)
+{
+	static const char *const names[] = {"internal", "external-address", "original-path",
+		"original-host", "original-url", "downstream-service-cluster",
+		"downstream-service-node", "decorator-operation", "upstream-alt-stat-name",
+		"force-trace", "ip-tags"};
+	char field[100];
+	const char *got;
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(names); i++) {
+		for (int trusted = 0; trusted < 2; trusted++) {
+			snprintf(field, sizeof(field), "X-Envoy-%s: true\r\nx-other: 1\r\n",
+				names[i]);
+			ask(trusted, field);
+			got = bench_got(b.origin[0]);
+			CU_ASSERT(has(got, "x-other: 1\r\n"));
+			CU_ASSERT_EQUAL(strcasestr(got, "x-envoy-") != NULL, trusted);
+			bench_end();
+		}
+	}
+}
+
 static void headers_and_limits_of_others_decide(void)
 {
 	const struct tg_header_match again = {
@@ -374,5 +454,7 @@ TG_TEST_MAIN("retry", {"a bad status is tried again", a_bad_status_is_tried_agai
 	{"another endpoint is tried", another_endpoint_is_tried},
 	{"the breaker bounds retries", the_breaker_bounds_retries},
 	{"a trusted client may ask", a_trusted_client_may_ask},
+	{"a trusted client may ask for more", a_trusted_client_may_ask_for_more},
+	{"words of the mesh", words_of_the_mesh},
 	{"headers and limits of others decide", headers_and_limits_of_others_decide},
 	{"an endpoint that a reload removed", an_endpoint_that_a_reload_removed})

@@ -16,6 +16,35 @@ void retry_words(void)
 		TG_RETRY_5XX | TG_RETRY_RESET);
 	CU_ASSERT_TRUE(tg_view_eq(bad, TG_VIEW("5xxx")));
 	CU_ASSERT_EQUAL(tg_retry_on_parse(TG_VIEW_NONE, &bad), 0);
+	CU_ASSERT_EQUAL(tg_retry_on_parse(TG_VIEW("cancelled,deadline-exceeded,internal,"
+						  "resource-exhausted,unavailable"),
+				&bad),
+		TG_RETRY_GRPC);
+}
+
+/* A gRPC status in the head asks for the word that is its own, whatever the other status. */
+void retry_grpc(void)
+{
+	static const struct {
+		uint32_t on;
+		const char *status;
+	} rows[] = {{TG_RETRY_CANCELLED, "1"}, {TG_RETRY_DEADLINE_EXCEEDED, "4"},
+		{TG_RETRY_RESOURCE_EXHAUSTED, "8"}, {TG_RETRY_INTERNAL, "13"},
+		{TG_RETRY_UNAVAILABLE, "14"}, {0, "0"}, {0, "2"}, {0, "141"}, {0, ""}};
+	static const struct tg_retry_asked nothing;
+	struct tg_field f = {TG_VIEW("Grpc-Status"), TG_VIEW_NONE, TG_FIELD_UNKNOWN, false};
+	struct tg_msg m = {.status = 200, .fields = &f, .n_fields = 1};
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(rows); i++) {
+		f.value = tg_view_str(rows[i].status);
+		CU_ASSERT_EQUAL(
+			tg_retry_by_response(rows[i].on, NULL, &nothing, &m), rows[i].on != 0);
+		CU_ASSERT_FALSE(
+			tg_retry_by_response(TG_RETRY_GRPC & ~rows[i].on, NULL, &nothing, &m));
+		CU_ASSERT_FALSE(tg_retry_by_failure(rows[i].on, TG_RETRY_LOST));
+	}
+	m.n_fields = 0;
+	CU_ASSERT_FALSE(tg_retry_by_response(TG_RETRY_GRPC, NULL, &nothing, &m));
 }
 
 void retry_statuses(void)

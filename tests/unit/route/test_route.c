@@ -446,4 +446,5 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"outlier: failure percentage", outlier_failure_percentage},
 	{"outlier: not watched", outlier_not_watched}, {"outlier: threads", outlier_threads},
 	{"retry: words", retry_words}, {"retry: statuses", retry_statuses},
-	{"retry: failures", retry_failures}, {"retry: back-off", retry_backoff})
+	{"retry: gRPC", retry_grpc}, {"retry: failures", retry_failures},
+	{"retry: back-off", retry_backoff})

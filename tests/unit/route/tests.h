@@ -43,6 +43,7 @@ void outlier_not_watched(void);
 void outlier_threads(void);
 void retry_words(void);
 void retry_statuses(void);
+void retry_grpc(void);
 void retry_failures(void);
 void retry_backoff(void);
 
