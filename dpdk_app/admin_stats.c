@@ -66,6 +66,8 @@ static void put_server(struct extras *x, struct tg_admin_req *q)
 	put(x, "server", "", "uptime", "seconds since start", tg_admin_uptime_ns(app) / 1000000000u,
 		true);
 	put(x, "server", "", "concurrency", "workers", app->n_workers, true);
+	put(x, "dns", "", "endpoint_sets", "sets of endpoints by DNS in memory",
+		atomic_load(&app->endpoint_sets), true);
 	put(x, "config", "", "generation", "number of the configuration in use", generation, true);
 	put(x, "config", "", "reloads", "configurations applied after the first",
 		atomic_load(&app->reloads), false);

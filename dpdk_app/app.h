@@ -84,7 +84,6 @@ enum tg_order_kind {
 	TG_ORDER_ADOPT,
 	TG_ORDER_TLS,
 	TG_ORDER_LIVE,
-	TG_ORDER_OLDEST,
 	TG_ORDER_ANNOUNCE,
 	TG_ORDER_DRAIN,
 	TG_ORDER_ABORT,
@@ -134,7 +133,6 @@ struct tg_worker {
 	_Atomic(struct tg_order *) order;  /* control core puts, worker clears when done */
 	_Atomic uint64_t generation;       /* of the snapshot in use */
 	_Atomic uint32_t listeners_failed; /* of the last adoption */
-	_Atomic uint64_t oldest;           /* as TG_ORDER_OLDEST found it */
 	_Atomic bool idle;                 /* while draining: nothing is left */
 	_Atomic int tid;                   /* its thread's, once that runs; 0 before */
 } __attribute__((aligned(64)));
@@ -186,6 +184,7 @@ struct tg_app {
 	struct tg_control *control;
 	struct tg_tls_control *tls;               /* tls.c's */
 	struct tg_dns_control *dns;               /* dns.c's */
+	_Atomic uint32_t endpoint_sets;           /* that dns.c has in memory */
 	_Atomic(struct tg_ratelimit *) ratelimit; /* ratelimit.c's; NULL: never needed yet */
 };
 

@@ -160,7 +160,7 @@ static void say_not_open(const struct tg_app *app, const struct tg_snapshot *s)
 static void reload(struct tg_app *app)
 {
 	static struct tg_order order = {.kind = TG_ORDER_ADOPT};
-	struct tg_snapshot *next = tg_snapshots_load(app);
+	struct tg_snapshot *old = app->current, *next = tg_snapshots_load(app);
 	uint32_t failed = 0;
 
 	if (!next)
@@ -173,6 +173,7 @@ static void reload(struct tg_app *app)
 	if (failed)
 		say_not_open(app, next);
 	tg_names_adopted(app);
+	tg_snapshots_replaced(old, next);
 	atomic_fetch_add(&app->reloads, 1);
 	tg_say(TG_INFO,
 		"reloaded %s: generation %llu, %u listener(s), %u virtual host(s), %u cluster(s)",

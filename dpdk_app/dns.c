@@ -15,7 +15,6 @@
 /* New names are waited for so long before their configuration is used. */
 #define WARM_NS (3 * TG_SEC)
 #define BUCKETS 4096
-#define LOOK_NS (5 * TG_SEC) /* between looks at what is under way */
 
 /* A name of a cluster. */
 struct target {
@@ -41,18 +40,16 @@ struct block {
 };
 struct twin {
 	struct tg_cluster c; /* first: what c->live points to */
+	struct tg_app *app;
 	struct block *blocks;
 	struct twin *next; /* retired */
-	uint64_t at;       /* when that was, ns */
-	bool slim;         /* without tables */
 };
 
 struct tg_dns_control {
 	struct tg_app *app;
 	struct tg_dns *dns;
-	struct twin *retired;
-	uint64_t looked_at; /* at their readers, ns */
-	uint32_t fresh;     /* answers to look at, of all targets */
+	struct twin *retired; /* readers of snapshots may still have them */
+	uint32_t fresh;       /* answers to look at, of all targets */
 	struct target *targets[BUCKETS];
 };
 
@@ -270,9 +267,10 @@ static void free_twin(struct twin *w)
 {
 	struct block *b = w ? w->blocks : NULL;
 
-	if (w)
+	if (w) {
 		tg_health_unbind(&w->c); /* endpoints are in blocks */
-
+		atomic_fetch_sub(&w->app->endpoint_sets, 1);
+	}
 	while (b) {
 		struct block *next = b->next;
 
@@ -345,6 +343,8 @@ static struct twin *make_twin(struct tg_dns_control *k, const struct tg_cluster 
 
 	if (!w)
 		return NULL;
+	w->app = k->app;
+	atomic_fetch_add(&w->app->endpoint_sets, 1);
 	if (tg_cluster_with(&w->c, c, list, n, twin_alloc, w) ||
 		tg_health_bind(k->app->health, &w->c)) {
 		free_twin(w);
@@ -353,69 +353,30 @@ static struct twin *make_twin(struct tg_dns_control *k, const struct tg_cluster 
 	return w;
 }
 
-/* No worker chooses from it any more. What is under way may still look at the endpoint that it
- * chose there, so that stays until all of that has ended; the tables need not. */
+/* No worker looks at it any more: between two turns nothing of theirs points into it, whatever is
+ * under way. A reader of snapshots may. */
 static void retire(struct tg_dns_control *k, struct tg_cluster *old)
 {
 	struct twin *w = (struct twin *)old;
 
 	if (!w)
 		return;
-	w->at = monotonic();
 	w->next = k->retired;
 	k->retired = w;
-}
-
-/* Keeps the endpoints, which were the first to be made and so are the last block. */
-static void slim(struct twin *w)
-{
-	while (w->blocks && w->blocks->next) {
-		struct block *b = w->blocks;
-
-		w->blocks = b->next;
-		free(b);
-	}
-	w->slim = true;
-}
-
-/* When the oldest of what is under way began. 0: a worker does not say. */
-static uint64_t oldest(struct tg_app *app)
-{
-	static struct tg_order order = {.kind = TG_ORDER_OLDEST};
-	uint64_t least = UINT64_MAX;
-
-	if (!tg_workers_order(app, &order))
-		return 0;
-	for (uint32_t i = 0; i < app->n_workers; i++) {
-		uint64_t at = atomic_load(&app->workers[i].oldest);
-
-		least = at < least ? at : least;
-	}
-	return least;
 }
 
 void tg_names_look(struct tg_app *app)
 {
 	struct tg_dns_control *k = app->dns;
-	uint64_t now = monotonic(), least;
 
-	if (!k->retired || now - k->looked_at < LOOK_NS)
+	if (!k->retired)
 		return;
-	k->looked_at = now;
-	least = oldest(app);
 	pthread_mutex_lock(&app->lock);
-	for (struct twin **at = &k->retired; *at && !app->holds;) {
-		struct twin *w = *at;
+	while (k->retired && !app->holds) {
+		struct twin *w = k->retired;
 
-		/* A second: workers' clocks are not quite this one. */
-		if (w->at + TG_SEC < least) {
-			*at = w->next;
-			free_twin(w);
-			continue;
-		}
-		if (!w->slim)
-			slim(w);
-		at = &w->next;
+		k->retired = w->next;
+		free_twin(w);
 	}
 	pthread_mutex_unlock(&app->lock);
 }
@@ -437,9 +398,12 @@ static void publish(struct tg_dns_control *k, struct tg_cluster *c, struct twin 
 	__atomic_store_n(&c->live, &w->c, __ATOMIC_RELEASE);
 	order.snapshot = k->app->current;
 	order.live = &w->c;
-	if (tg_workers_order(k->app, &order))
-		retire(k, old);
-	/* Else a worker hangs, and may still use it. */
+	if (!tg_workers_order(k->app, &order))
+		return; /* a worker hangs, and may still use it */
+	if (old)
+		tg_health_replaced(old, &w->c);
+	retire(k, old);
+	tg_names_look(k->app);
 }
 
 static void count(struct tg_cluster *c, uint32_t n)

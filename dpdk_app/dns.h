@@ -3,8 +3,8 @@
  *
  * Control core only. A cluster with type STRICT_DNS or LOGICAL_DNS has a `live` twin with the
  * endpoints that its names stand for now. Each change makes a new twin, tables of the balancer
- * included, which the workers adopt between two turns (TG_ORDER_LIVE); the old one is freed when
- * all that was under way then has ended and no reader of snapshots is about. What was found
+ * included, which the workers adopt between two turns (TG_ORDER_LIVE); the old one is freed then,
+ * or when no reader of snapshots is about: requests under way keep nothing of it. What was found
  * outlives reloads: only names that are new are waited for, before the configuration is taken into
  * use, and not for long.
  *

@@ -167,6 +167,17 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 	return next;
 }
 
+void tg_snapshots_replaced(struct tg_snapshot *old, const struct tg_snapshot *next)
+{
+	for (uint32_t i = 0; i < old->n_clusters; i++) {
+		struct tg_cluster *was = &old->clusters[i];
+		const struct tg_cluster *c =
+			tg_cluster_find(next->cluster_names, tg_view_str(was->name));
+
+		tg_health_replaced(was->live ? was->live : was, c ? tg_cluster_live(c) : NULL);
+	}
+}
+
 static bool in_use(struct tg_app *app, struct tg_snapshot *s)
 {
 	for (uint32_t i = 0; i < app->n_workers; i++)

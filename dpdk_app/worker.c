@@ -96,9 +96,6 @@ static void obey(struct tg_worker *w, struct tg_order *o)
 	case TG_ORDER_LIVE:
 		tg_proxy_adopt_live(w->proxy, o->snapshot, o->live);
 		break;
-	case TG_ORDER_OLDEST:
-		atomic_store(&w->oldest, tg_proxy_oldest(w->proxy));
-		break;
 	case TG_ORDER_ANNOUNCE:
 		if (w->index == 0)
 			tg_net_announce(w->net);

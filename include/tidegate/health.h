@@ -46,6 +46,9 @@ enum tg_health_flag {
 #undef X
 };
 
+/* Beside them: the newest configuration, or DNS, does not know it any more. It is not ejected. */
+#define TG_HEALTH_GONE (1u << 31)
+
 struct tg_cluster;
 
 #define TG_STREAKS 3 /* detectors that count errors in a row: the first of TG_DETECTOR_LIST */
@@ -94,7 +97,7 @@ struct tg_host {
 	struct tg_outlier_counts seen;
 	struct tg_outlier_rate rate[2]; /* answers; failures on the way */
 	/* Private to the registry. */
-	uint32_t refs;
+	uint32_t refs, round;
 	struct tg_sockaddr addr;
 	struct tg_host *next;
 } __attribute__((aligned(64)));
@@ -109,6 +112,11 @@ void tg_health_destroy(struct tg_health *h);
 int tg_health_bind(struct tg_health *h, struct tg_cluster *c);
 /* Nobody uses c any more. Nothing, if it is not bound. */
 void tg_health_unbind(struct tg_cluster *c);
+
+/* All workers have adopted c in place of old, both bound; NULL: the cluster is gone. An endpoint
+ * that only old has gives back its place among the ejected ones, and takes none again while
+ * requests under way keep it. */
+void tg_health_replaced(struct tg_cluster *old, const struct tg_cluster *c);
 
 /* NULL: nobody looks. */
 static inline uint32_t tg_host_flags(const struct tg_host *h)
@@ -133,7 +141,7 @@ static inline bool tg_health_unknown(uint32_t flags)
 	return (flags & TG_HEALTH_PENDING) && !(flags & TG_HEALTH_FAILED_OUTLIER);
 }
 
-/* False: that is what they were. */
+/* False: that is what they were, or FAILED_OUTLIER is to be set of one that is GONE. */
 bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear);
 
 static inline uint32_t tg_health_generation(const struct tg_health_cluster *c)

@@ -59,14 +59,11 @@ void tg_proxy_set_realtime(struct tg_proxy *p, uint64_t offset);
  * Returns 0, or the number of listeners that could not be opened (they are counted and named in
  * /listeners). The old snapshot is unpinned when its last exchange ends. */
 int tg_proxy_adopt(struct tg_proxy *p, struct tg_snapshot *s);
-/* A cluster of s has other endpoints: live is what it has now, and the one before is not used any
- * more. Nothing, if s is not in use any more. What is under way at an endpoint that is gone ends
- * there. */
+/* A cluster of s has other endpoints: live is what it has now, and nothing of this worker's points
+ * into the one before when this returns. Nothing, if s is not in use any more. What is under way at
+ * an endpoint that is gone ends there. */
 void tg_proxy_adopt_live(
 	struct tg_proxy *p, const struct tg_snapshot *s, const struct tg_cluster *live);
-/* When the oldest request or pair of connections under way began, ns; UINT64_MAX: there is none. It
- * may still look at the endpoint that it chose. */
-uint64_t tg_proxy_oldest(struct tg_proxy *p);
 
 /* Stop accepting; finish what is under way (`Connection: close` on each response); idle connections
  * are closed now. */

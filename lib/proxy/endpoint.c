@@ -261,25 +261,6 @@ void tg_proxy_adopt_live(
 			close_idle_of(was[k]);
 }
 
-uint64_t tg_proxy_oldest(struct tg_proxy *p)
-{
-	uint64_t oldest = UINT64_MAX;
-
-	for (uint32_t i = 0; i < p->exchs.fresh && p->exchs.in_use; i++) {
-		const struct px_exch *ex = tg_pool_at(&p->exchs, i);
-
-		if (ex->used && ex->start < oldest)
-			oldest = ex->start;
-	}
-	for (uint32_t i = 0; i < p->l4s.fresh && p->l4s.in_use; i++) {
-		const struct px_l4 *l = tg_pool_at(&p->l4s, i);
-
-		if (l->used && l->start < oldest)
-			oldest = l->start;
-	}
-	return oldest;
-}
-
 /* Where the endpoints of c are, and in which snapshot. Those by DNS are the same for everybody:
  * also for a request under an old snapshot. */
 const struct tg_cluster *px_cluster_live(

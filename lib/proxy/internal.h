@@ -196,11 +196,13 @@ struct px_exch {
 	const struct tg_weighted *weighted; /* of the route, by chance; NULL: it has none */
 	const struct tg_cluster *goes_to;   /* what the route says; NULL: no cluster */
 	const struct tg_cluster *cluster;   /* goes_to, once the request has come to the router */
-	const struct tg_endpoint *chosen;   /* in snap; ep is where it is */
-	uint64_t hash;                      /* of the route's hash_policy, if has_hash */
-	struct tg_view cookie;              /* for the client, that comes of it; .n 0: none */
-	struct px_orders *orders;           /* NULL: none */
-	struct px_retry *retry;             /* NULL: once, and as long as the route allows */
+	/* In snap; ep is where it is. NULL where DNS finds its cluster's: those go while this
+	 * lasts. */
+	const struct tg_endpoint *chosen;
+	uint64_t hash;            /* of the route's hash_policy, if has_hash */
+	struct tg_view cookie;    /* for the client, that comes of it; .n 0: none */
+	struct px_orders *orders; /* NULL: none */
+	struct px_retry *retry;   /* NULL: once, and as long as the route allows */
 	struct tg_proxy *proxy;
 	struct tg_arena arena;
 	/* request */
@@ -378,7 +380,7 @@ bool px_filters_conn(struct px_down *d, struct tg_filter_reply *why); /* false: 
 bool px_retry_orders(struct px_exch *ex);
 bool px_retry_begin(struct px_exch *ex); /* ex has its route. False: no memory */
 /* All below: only if ex->retry, but for px_retry_failure(). */
-void px_retry_chosen(struct px_exch *ex);  /* ex->chosen will be tried */
+void px_retry_chosen(struct px_exch *ex, const struct tg_endpoint *e); /* it will be tried */
 bool px_retry_try(struct px_exch *ex);     /* ex gets a connection. False: no memory */
 void px_retry_time(struct px_exch *ex);    /* the time of a try begins, if it can */
 void px_retry_abandon(struct px_exch *ex); /* the body is not kept */

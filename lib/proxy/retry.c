@@ -196,12 +196,12 @@ void px_retry_abandon(struct px_exch *ex)
 	ex->ep->stats->retry_or_shadow_abandoned++;
 }
 
-void px_retry_chosen(struct px_exch *ex)
+void px_retry_chosen(struct px_exch *ex, const struct tg_endpoint *e)
 {
 	struct px_retry *r = ex->retry;
 
 	r->tries++;
-	r->last = ex->chosen->addr;
+	r->last = e->addr;
 	if (r->n_tried < TG_ARRAY_LEN(r->tried))
 		r->tried[r->n_tried++] = r->last;
 }

@@ -543,9 +543,9 @@ static bool choose_endpoint(struct px_exch *ex)
 	if (ex->ep)
 		px_endpoint_put(ex->ep);
 	ex->ep = ep;
-	ex->chosen = e; /* as long as this turn lasts */
+	ex->chosen = ex->cluster->discovery == TG_DISCOVERY_STATIC ? e : NULL;
 	if (e && tg_unlikely(ex->retry != NULL))
-		px_retry_chosen(ex);
+		px_retry_chosen(ex, e);
 	return ep;
 }
 

@@ -24,6 +24,7 @@ struct tg_health {
 	struct tg_health_cluster *clusters[BUCKETS];
 	struct tg_host *hosts[BUCKETS];
 	uint32_t n_workers, next_worker;
+	uint32_t round;     /* of tg_health_replaced() */
 	struct ring *rings; /* [n_workers] */
 	uint64_t lost;      /* told of already */
 };
@@ -217,6 +218,39 @@ void tg_health_unbind(struct tg_cluster *c)
 	pthread_mutex_unlock(&h->mutex);
 }
 
+/* As one step: whoever ejects it at the same moment comes first, or does not. */
+static void mark_gone(struct tg_host *host)
+{
+	uint32_t old = __atomic_load_n(&host->flags, __ATOMIC_RELAXED);
+
+	while (!__atomic_compare_exchange_n(&host->flags, &old,
+		(old | TG_HEALTH_GONE) & ~(uint32_t)TG_HEALTH_FAILED_OUTLIER, true,
+		__ATOMIC_RELEASE, __ATOMIC_RELAXED))
+		;
+	if (old & TG_HEALTH_FAILED_OUTLIER)
+		__atomic_fetch_sub(&host->of->ejected, 1, __ATOMIC_RELAXED);
+}
+
+void tg_health_replaced(struct tg_cluster *old, const struct tg_cluster *c)
+{
+	struct tg_health *h = old->health ? old->health->registry : NULL;
+
+	if (!h)
+		return;
+	pthread_mutex_lock(&h->mutex);
+	h->round++;
+	for (uint32_t i = 0; c && i < c->n_endpoints; i++) {
+		struct tg_host *host = c->endpoints[i].host;
+
+		host->round = h->round;
+		__atomic_fetch_and(&host->flags, ~TG_HEALTH_GONE, __ATOMIC_RELAXED);
+	}
+	for (uint32_t i = 0; i < old->n_endpoints; i++)
+		if (old->endpoints[i].host->round != h->round)
+			mark_gone(old->endpoints[i].host);
+	pthread_mutex_unlock(&h->mutex);
+}
+
 /* --- flags --- */
 
 bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)
@@ -225,7 +259,7 @@ bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)
 
 	do {
 		next = (old & ~clear) | set;
-		if (next == old)
+		if (next == old || (set & TG_HEALTH_FAILED_OUTLIER & ~old && old & TG_HEALTH_GONE))
 			return false;
 		/* Before the verdict, with which it is read. */
 		if (!tg_health_good(old) && tg_health_good(next))
@@ -310,7 +344,7 @@ char *tg_health_text(uint32_t flags, char out[static TG_HEALTH_TEXT])
 #undef X
 	};
 
-	strcpy(out, flags ? "" : "healthy");
+	strcpy(out, flags & (TG_HEALTH_GONE - 1) ? "" : "healthy");
 	for (uint32_t i = 0; i < TG_HEALTH_WORDS; i++)
 		if (flags >> i & 1)
 			strcat(out, words[i]);

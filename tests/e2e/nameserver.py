@@ -10,10 +10,10 @@ NOERROR, SERVFAIL, NXDOMAIN = 0, 2, 3
 
 
 class Name:
-    """What is said of a name. silent: nothing at all."""
+    """What is said of a name. silent: nothing at all. turns: and these addresses every other time."""
 
-    def __init__(self, *addresses, ttl=3600, rcode=NOERROR, silent=False):
-        self.addresses = [ipaddress.ip_address(a) for a in addresses]
+    def __init__(self, *addresses, ttl=3600, rcode=NOERROR, silent=False, turns=()):
+        self.addresses, self.turns = ([ipaddress.ip_address(a) for a in s] for s in (addresses, turns))
         self.ttl, self.rcode, self.silent = ttl, rcode, silent
 
 
@@ -76,6 +76,8 @@ class NameServer:
         with self.lock:
             self.asked[name, kind] = self.asked.get((name, kind), 0) + 1
             said = self.names.get(name) or Name(rcode=NXDOMAIN)
+            if said.turns:
+                said.addresses, said.turns = said.turns, said.addresses
         if said.silent:
             return None
         version = {A: 4, AAAA: 6}.get(kind)

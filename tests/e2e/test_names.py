@@ -14,10 +14,11 @@ from wire import Client, request
 DNS = ('dns_lookup_family = "$family"; dns_refresh_rate = "50ms"; dns_query_timeout = "50ms"; '
        'dns_query_tries = 2; no_default_search_domain = true; dns_resolvers = ["127.0.0.1:$port"]; '
        'connect_timeout = "60s"; idle_timeout = "15s";')
-MORE = {'auto': 'lb_policy = "ring_hash";', 'ttl': 'respect_dns_ttl = true; dns_min_refresh_rate = "10ms";'}
+MORE = {'auto': 'lb_policy = "ring_hash";', 'churn': 'outlier_detection: { };', 'ttl': 'respect_dns_ttl = true; dns_min_refresh_rate = "10ms";'}
 CLUSTERS = {'strict': ('STRICT_DNS', 'ALL', 8081), 'logical': ('LOGICAL_DNS', 'V4_ONLY', 8081),
             'auto': ('STRICT_DNS', 'AUTO', 8081), 'late': ('STRICT_DNS', 'V4_ONLY', 8081),
             'ttl': ('STRICT_DNS', 'V4_ONLY', 8081), 'many': ('STRICT_DNS', 'V4_PREFERRED', 8081),
+            'churn': ('STRICT_DNS', 'V4_ONLY', 8081),
             'own': ('STRICT_DNS', 'V4_ONLY', 80), 'echo': ('STRICT_DNS', 'V6_ONLY', 9001)}
 IPS = ['10.77.2.2', '10.77.2.3', '10.77.2.4', 'fd77:2::2']
 dns = None
@@ -29,6 +30,8 @@ MORE_CLUSTERS = {'levels': ('common_lb_config: { healthy_panic_threshold = 0; };
                  'zone': ('common_lb_config: { zone_aware_lb_config: { min_cluster_size = 2; force_local_zone: { }; }; };',
                           '{ address = "far.names.test:8081"; }, '
                           '{ address = "near.names.test:8081"; locality: { zone = "here"; }; }'),
+                 'eject': ('outlier_detection: { consecutive_5xx = 1; base_ejection_time = "10m"; };',
+                           '{ address = "eject.names.test:8081"; }'),
                  'slow': ('round_robin_lb_config: { slow_start_config: { slow_start_window = "10m"; min_weight_percent = 0; }; };',
                           '{ address = "slow.names.test:8081"; }')}
 
@@ -39,7 +42,7 @@ def clusters(port):
         + DNS.replace('$family', 'V4_ONLY').replace('$port', str(port)) + f' endpoints: ( {which} ); }}'
         for n, (how, which) in MORE_CLUSTERS.items()] + [
         f'{{ name = "{n}"; type = "{kind}"; {MORE.get(n, "")} '
-        + DNS.replace('$family', family).replace('$port', str(port))
+        + DNS.replace('$family', family).replace('$port', str(port)).replace('"50ms"', '"2ms"' if n == 'churn' else '"50ms"', 1)
         + f' endpoints: ( {{ address = "{n}.names.test:{at}"; }} ); }}'
         for n, (kind, family, at) in CLUSTERS.items()])
 
@@ -56,7 +59,8 @@ clusters: ( $clusters );
 ROUTES = ROUTES.replace('$routes', ', '.join(
     f'{{ match: {{ prefix = "/status/200?{n}"; }}; route: {{ cluster = "{n}"; timeout = "0s"; }}; }}'
     .replace('?', '/') for n in [*CLUSTERS, *MORE_CLUSTERS])
-    + ', { match: { prefix = "/hold/names"; }; route: { cluster = "strict"; timeout = "0s"; }; }')
+    + ''.join(f', {{ match: {{ prefix = "{p}"; }}; route: {{ cluster = "{c}"; timeout = "0s"; }}; }}'
+              for p, c in {'/hold/names': 'strict', '/hold/churn': 'churn', '/status/500/eject': 'eject'}.items()))
 
 
 def before(lab):
@@ -75,6 +79,8 @@ def before(lab):
     dns.set('near.names.test', '10.77.2.2', '10.77.2.3')
     dns.set('far.names.test', '10.77.2.4')
     dns.set('slow.names.test', '10.77.2.2')
+    dns.set('churn.names.test', '10.77.2.2')
+    dns.set('eject.names.test', '10.77.2.2', '10.77.2.3')
 
 
 def hosts(lab, cluster):
@@ -180,6 +186,51 @@ def who_is_gone_finishes_what_is_under_way(lab):
         becomes(lab, 'strict', '10.77.2.2')
         lab.origin_do('release', key='names')
         equal(c.response().status, 200)
+
+
+@case
+def changes_while_a_request_lasts_cost_no_memory(lab):
+    with Client(lab.connect()) as c:
+        lab.origin_do('arm', key='churn')
+        c.send(request('GET', '/hold/churn', 'x.test'))
+        wait_for(lambda: lab.origin_do('held', key='churn')['now'], 'the request')
+        sets, changes = lab.stat('dns.endpoint_sets'), stat(lab, 'churn', 'membership_change')
+        dns.set('churn.names.test', '10.77.2.4', '10.77.2.3', turns=['10.77.2.3'])
+        wait_for(lambda: stat(lab, 'churn', 'membership_change') >= changes + 300, '300 changes')
+        dns.set('churn.names.test', '10.77.2.3')
+        becomes(lab, 'churn', '10.77.2.3')
+        wait_for(lambda: lab.stat('dns.endpoint_sets') == sets, 'sets of endpoints to be freed')
+        lab.origin_do('release', key='churn')
+        equal(c.response().status, 200)  # of an endpoint that is long gone
+
+
+def ejected(lab):
+    return [h for h in hosts(lab, 'eject') if f'eject::{h}:8081::health_flags::/failed_outlier_check' in lab.get('/clusters')[1]]
+
+
+@case
+def who_is_gone_takes_no_place_among_the_ejected(lab):
+    bad = request('GET', '/status/500/eject', 'x.test')
+    with Client(lab.connect()) as held, Client(lab.connect()) as c:
+        lab.origin_do('arm', key='names')
+        held.send(request('GET', '/hold/names', 'x.test'))
+        wait_for(lambda: lab.origin_do('held', key='names')['now'], 'a request that keeps the old snapshot')
+        for how in ('DNS', 'reload'):
+            equal(c.ask(bad).status, 500)
+            wait_for(lambda: ejected(lab), 'an ejection')
+            here = {'10.77.2.2', '10.77.2.3'} - set(ejected(lab))
+            if how == 'reload':
+                equal(lab.reload(web='server_name = "gone";'), 'applied')
+            dns.set('eject.names.test', *here, '10.77.2.4')
+            becomes(lab, 'eject', *here, '10.77.2.4')
+            equal(ejected(lab), [])
+            for _ in range(2):
+                equal(c.ask(bad).status, 500)
+            wait_for(lambda: ejected(lab), 'another ejection')
+            dns.set('eject.names.test', '10.77.2.2', '10.77.2.3')
+            becomes(lab, 'eject', '10.77.2.2', '10.77.2.3')
+        lab.origin_do('release', key='names')
+        equal(held.response().status, 200)
 
 
 @case

@@ -300,6 +300,40 @@ static void *hammer(void *arg)
 	return NULL;
 }
 
+/* Who the newest configuration does not know gives its place back, and takes none while something
+ * under way still has it; when it is known again, it may be ejected again. */
+void outlier_gone(void)
+{
+	struct tg_endpoint left[N];
+	struct tg_cluster next;
+
+	begin(4);
+	memcpy(left, ends, sizeof(left));
+	next = cluster;
+	next.endpoints = left + 1;
+	next.n_endpoints = 3;
+	CU_ASSERT_EQUAL_FATAL(tg_health_bind(registry, &next), 0);
+	answers(0, 0, 500, 5);
+	CU_ASSERT_TRUE(out(0));
+	CU_ASSERT_EQUAL(cluster.health->ejected, 1);
+	tg_health_replaced(&cluster, &next);
+	CU_ASSERT_FALSE(out(0));
+	CU_ASSERT_EQUAL(cluster.health->ejected, 0);
+	answers(0, 0, 500, 5);
+	CU_ASSERT_FALSE(out(0));
+	CU_ASSERT_EQUAL(cluster.health->ejected, 0);
+	answers(1, 1, 500, 5); /* the one place is free */
+	CU_ASSERT_TRUE(out(1));
+	tg_outlier_return(ends[1].host, 1);
+	tg_health_replaced(&next, &cluster);
+	answers(0, 0, 500, 5);
+	CU_ASSERT_TRUE(out(0));
+	tg_health_replaced(&cluster, NULL);
+	CU_ASSERT_EQUAL(cluster.health->ejected, 0);
+	tg_health_unbind(&next);
+	finish();
+}
+
 /* Two threads eject and take back: never more than the limit, and the count is right at the end. */
 void outlier_threads(void)
 {

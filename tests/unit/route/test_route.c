@@ -444,7 +444,7 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"outlier: local", outlier_local}, {"outlier: percent", outlier_percent},
 	{"outlier: times", outlier_times}, {"outlier: success rate", outlier_success_rate},
 	{"outlier: failure percentage", outlier_failure_percentage},
-	{"outlier: not watched", outlier_not_watched}, {"outlier: threads", outlier_threads},
-	{"retry: words", retry_words}, {"retry: statuses", retry_statuses},
-	{"retry: gRPC", retry_grpc}, {"retry: failures", retry_failures},
-	{"retry: back-off", retry_backoff})
+	{"outlier: not watched", outlier_not_watched}, {"outlier: gone", outlier_gone},
+	{"outlier: threads", outlier_threads}, {"retry: words", retry_words},
+	{"retry: statuses", retry_statuses}, {"retry: gRPC", retry_grpc},
+	{"retry: failures", retry_failures}, {"retry: back-off", retry_backoff})

@@ -40,6 +40,7 @@ void outlier_times(void);
 void outlier_success_rate(void);
 void outlier_failure_percentage(void);
 void outlier_not_watched(void);
+void outlier_gone(void);
 void outlier_threads(void);
 void retry_words(void);
 void retry_statuses(void);
