@@ -164,6 +164,9 @@ static void put_ratelimit(struct extras *x, const struct tg_admin_req *q)
 	put(x, "ratelimit", "", "tokens_leased", "tokens that Redis gave", c.quota.given, false);
 	put(x, "ratelimit", "", "tokens_returned",
 		"of them, those that were not used and went back", c.quota.back, false);
+	put(x, "ratelimit", "", "tokens_on_credit",
+		"tokens that requests were given before Redis, which counts them now",
+		c.quota.credited, false);
 	put(x, "ratelimit", "", "keys", "values with tokens of their own", c.quota.keys, true);
 	put(x, "ratelimit", "", "keys_max", "values that there is room for", c.quota.keys_max,
 		true);
@@ -171,8 +174,8 @@ static void put_ratelimit(struct extras *x, const struct tg_admin_req *q)
 		"values that others took the place of before their window was over",
 		c.quota.evicted, false);
 	put(x, "ratelimit", "", "keys_late",
-		"values that came faster than they were taken, and were asked for again",
-		c.quota.ring_full, false);
+		"times that a value found no room, because values came too fast", c.quota.late,
+		false);
 }
 
 /* By its file, or its SPIFFE ID if it came from the Workload API. Of files with several

@@ -1,20 +1,28 @@
 #include "ratelimit.h"
 
+#include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
+#include <unistd.h>
 
-/* A worker that needs tokens cannot wake anybody: it makes no system calls. */
+/* A worker that needs tokens wakes the keeper as soon as it is idle; one that never is makes no
+ * system call, so the keeper looks: often while there is something to do, and for as long after. */
 #define LOOK_MS 1
-#define IDLE_MS 20
+#define IDLE_MS 10
+#define BUSY_NS (100 * TG_MS)
+#define NO_SERVICE_MS 100
 
 struct tg_ratelimit {
 	struct tg_quota *quota;
 	struct tg_redis_counts counts;
 	pthread_t thread;
+	int wake_fd;  /* wakes it */
 	bool running; /* control core's */
 	_Atomic bool stop;
 	pthread_mutex_t lock;
@@ -62,6 +70,7 @@ static struct tg_redis_conf *conf_copy(const struct tg_redis_conf *c)
 		return NULL;
 	n->address = c->address;
 	n->database = c->database;
+	n->timeout = c->timeout;
 	ok = copy(&n->socket, c->socket) && ok;
 	ok = copy(&n->user, c->user) && ok;
 	ok = copy(&n->password, c->password) && ok;
@@ -96,11 +105,41 @@ static bool take_next(struct tg_ratelimit *l, struct tg_redis_conf **conf)
 	return changed;
 }
 
+static void be_woken(struct tg_ratelimit *l)
+{
+	uint64_t n;
+
+	while (read(l->wake_fd, &n, sizeof(n)) > 0)
+		;
+}
+
+static void wake(struct tg_ratelimit *l)
+{
+	const uint64_t one = 1;
+	ssize_t rc = write(l->wake_fd, &one, sizeof(one)); /* full: it is awake */
+
+	(void)rc;
+}
+
+/* Until there is something to do, or may be. */
+static void doze(struct tg_ratelimit *l, const struct tg_redis *redis, int ms)
+{
+	if (!tg_quota_sleep(l->quota))
+		return;
+	if (redis)
+		tg_redis_wait(redis, l->wake_fd, ms);
+	else
+		poll(&(struct pollfd){.fd = l->wake_fd, .events = POLLIN}, 1, NO_SERVICE_MS);
+	tg_quota_woke(l->quota);
+	be_woken(l);
+}
+
 static void *run(void *arg)
 {
 	struct tg_ratelimit *l = arg;
 	struct tg_redis_conf *conf = NULL, *next = NULL;
 	struct tg_redis *redis = NULL;
+	uint64_t now = 0, busy_at = 0;
 
 	while (!atomic_load(&l->stop)) {
 		if (take_next(l, &next)) {
@@ -109,11 +148,10 @@ static void *run(void *arg)
 			conf = next;
 			redis = conf ? tg_redis_open(conf, l->quota, &l->counts, say, NULL) : NULL;
 		}
-		if (redis)
-			tg_redis_poll(redis, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME),
-				LOOK_MS);
-		else
-			nanosleep(&(struct timespec){.tv_nsec = IDLE_MS * 1000000}, NULL);
+		doze(l, redis, now - busy_at < BUSY_NS ? LOOK_MS : IDLE_MS);
+		now = clock_ns(CLOCK_MONOTONIC);
+		if (redis && tg_redis_poll(redis, now, clock_ns(CLOCK_REALTIME)))
+			busy_at = now;
 	}
 	tg_redis_close(redis);
 	conf_free(conf);
@@ -138,6 +176,16 @@ static int start_thread(struct tg_ratelimit *l)
 /* --- control core ------------------------------------------------------------------------------
  */
 
+static void discard(struct tg_ratelimit *l)
+{
+	if (!l)
+		return;
+	if (l->wake_fd >= 0)
+		close(l->wake_fd);
+	tg_quota_destroy(l->quota);
+	free(l);
+}
+
 bool tg_ratelimit_prepare(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 {
 	struct tg_ratelimit *l = app->ratelimit;
@@ -149,14 +197,16 @@ bool tg_ratelimit_prepare(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 		l = calloc(1, sizeof(*l));
 		if (l)
 			l->quota = tg_quota_create(s->quota_keys, app->n_workers);
-		if (!l || !l->quota) {
-			free(l);
-			fprintf(err, "out of memory for rate_limit_service.max_keys = %u\n",
-				s->quota_keys);
+		if (l)
+			l->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (!l || !l->quota || l->wake_fd < 0) {
+			fprintf(err, "rate_limit_service.max_keys = %u: %s\n", s->quota_keys,
+				l && l->quota ? strerror(errno) : "out of memory");
+			discard(l);
 			return false;
 		}
 		pthread_mutex_init(&l->lock, NULL);
-		app->ratelimit = l;
+		__atomic_store_n(&app->ratelimit, l, __ATOMIC_RELEASE); /* workers run */
 	}
 	tg_quota_counts(l->quota, &c);
 	if (s->has_rate_limit_service && c.keys_max != s->quota_keys) {
@@ -183,7 +233,7 @@ static bool same_service(const struct tg_snapshot *a, const struct tg_snapshot *
 	       x->address.port == y->address.port && tg_ip_eq(&x->address.ip, &y->address.ip) &&
 	       same(x->socket, y->socket) && same(x->user, y->user) &&
 	       same(x->password, y->password) && same(x->password_file, y->password_file) &&
-	       x->database == y->database;
+	       x->database == y->database && x->timeout == y->timeout;
 }
 
 static void use(struct tg_app *app, const struct tg_snapshot *s)
@@ -203,6 +253,7 @@ static void use(struct tg_app *app, const struct tg_snapshot *s)
 	l->next = conf;
 	l->changed = true;
 	pthread_mutex_unlock(&l->lock);
+	wake(l);
 	if (!l->running && start_thread(l))
 		tg_say(TG_ERROR, "rate_limit_service: cannot start a thread: reload to try again");
 }
@@ -228,6 +279,7 @@ void tg_ratelimit_stop(struct tg_app *app)
 	if (!l || !l->running)
 		return;
 	atomic_store(&l->stop, true);
+	wake(l);
 	pthread_join(l->thread, NULL);
 	l->running = false;
 }
@@ -239,9 +291,8 @@ void tg_ratelimit_free(struct tg_app *app)
 	if (!l)
 		return;
 	conf_free(l->next);
-	tg_quota_destroy(l->quota);
 	pthread_mutex_destroy(&l->lock);
-	free(l);
+	discard(l);
 	app->ratelimit = NULL;
 }
 
@@ -254,4 +305,12 @@ void tg_ratelimit_counts(const struct tg_app *app, struct tg_ratelimit_counts *o
 		return;
 	tg_quota_counts(l->quota, &out->quota);
 	tg_redis_counts(&l->counts, &out->redis);
+}
+
+void tg_ratelimit_rest(struct tg_app *app)
+{
+	struct tg_ratelimit *l = __atomic_load_n(&app->ratelimit, __ATOMIC_ACQUIRE);
+
+	if (l && tg_quota_wake(l->quota))
+		wake(l);
 }

@@ -14,6 +14,7 @@
 #include <rte_ring.h>
 
 #include "port.h"
+#include "ratelimit.h"
 
 /* What one turn does at most, so that no part of it starves another. */
 #define READY_BUDGET 256
@@ -184,6 +185,7 @@ static void rest(struct tg_worker *w)
 		struct timespec ts = {.tv_nsec = (long)ns};
 
 		w->stats->sleeps++;
+		tg_ratelimit_rest(w->app);
 		nanosleep(&ts, NULL);
 	}
 }

@@ -1,35 +1,48 @@
-/* quota.h: limits of a window of time over several processes, whose sum is never more.
+/* quota.h: limits of a window of time over several processes, without waiting for whoever counts.
  *
- * A store that all processes ask (Redis) counts, for each key and window, the tokens that it has
- * given out. A process takes some at a time from it (a lease) and gives them to its requests from
- * its own memory:
+ * A store that all processes ask (Redis) counts, for each key and window, the tokens that are out.
+ * A process takes some at a time from it (a lease) and gives them to its requests from its own
+ * memory; what it has not leased yet it may give on credit, and charges the store with it:
  *
- *	workers: take --> entry of the key: tokens that are here <-- grant -- keeper --ask--> store
- *	              --> none: "wanted" ----------------------------------> keeper
+ *	workers: take --> balance of the key <-- answer -- keeper --charge, ask--> store
+ *	              --> low: queued ----------------------> keeper
+ *	              --> no such key: bring ---------------> keeper
  *
- * The keeper is one thread: it alone adds tokens, brings keys and takes them out; it decides what
- * to ask, and somebody else carries it to the store and back (lib/redis). Nothing here waits.
+ * The balance is one word, changed by compare-and-swap: tokens that are here if positive, tokens
+ * given on credit if negative. The keeper is one thread: it alone asks, adds what was answered, and
+ * takes keys out; somebody else carries its questions to the store and back (lib/redis). Nobody
+ * waits for anybody.
  *
- * The bound. Let L be the limit, g_i what the store gave process i for a window, u_i what its
- * requests took of it. The store gives only while the sum of g_i is below L and counts what it
- * gives before it says so; an answer that is lost is a g_i that nobody uses. Tokens end with their
- * window. So
+ * The bound. Let L be the limit, N the number of processes, c their credit. The store adds what it
+ * is charged with whatever L says, and gives only what leaves its count at L or below. A process
+ * that owes x gives on credit only while x < c, and while x is less than what the store had left
+ * when it last answered (L, if it never has in this window); an answer takes x down by what was
+ * charged with the question and by what was given. A question without an answer takes nothing down,
+ * so it is charged with again. Then
  *
- *	sum of u_i  <=  sum of g_i  <=  L                                 at every instant, and
- *	a refusal comes early by at most the sum of (g_i - u_i)           of the other processes.
+ *	not more than  L + N c  pass in a window;  not more than L of a single process;
+ *	not more than  L        where c is 0.
  *
- * g_i - u_i is what requests of process i wait for at that moment, and what it holds ahead: at most
- * a 16th of what it used in this window (and one), and at most L / 64; one where L is from 16 to
- *63; nothing where L is below 16: there each token is asked for by a request that waits for it.
- *What is not used within TG_QUOTA_REST goes back to the store, and who was refused by it may ask
- *again after as long, so an early refusal does not last.
+ * Proof. Let T be the last instant of the window at which the store's count is at most L. What the
+ * store had counted by T is at most L. What passes besides was given on credit and not counted by
+ * T. Of one process that is at most c: all of it is owed until a question that the store sees after
+ * T is answered, and from then on the process knows that nothing is left. If there is only one
+ * process, what it knows to be left is what is left, so that counted and owed together are at most
+ * L. With c = 0 only what the store gave passes. A process that is started anew, or forgets a key
+ * (evicted, below), knows nothing of it and counts once more as one of N.
+ *
+ * Refusals. One comes early by at most what the other processes hold and have not used: a fourth of
+ * what each used in this window and one, and at most L / 64 (and at least one). What is beyond one
+ * goes back after TG_QUOTA_REST without use; that one stays until the window ends, so that the next
+ * request is decided by a token and not on credit. Early is also who comes while all that is leased
+ * is used and c is owed: faster than the store answers (TG_QUOTA_EMPTY).
  *
  * What bounds cannot cover: a store that forgets (restarted empty) begins anew, and its windows are
  * those of the processes' clocks (CLOCK_REALTIME): they should agree.
  *
- * Keys: a table of fixed size; one that finds it full takes the place of the one that was asked for
- * longest ago, which is counted (evicted) if its window is not over. Nothing is forgotten by that:
- * the store has the count.
+ * Keys: a table of fixed size. Beyond it the one that was asked about longest ago goes, which is
+ * counted (evicted) if its window is not over; first it gives its tokens back. One that owes stays
+ * until that has been charged, so nothing is forgotten: the store has the count.
  *
  * Owner: see above; struct tg_quota itself is made and freed by whoever has stopped all others.
  * Bound: about 400 bytes a key. Not here: what is limited, and what is done when the store is away.
@@ -42,12 +55,23 @@
 #define TG_QUOTA_KEYS_MAX (1u << 22)
 #define TG_QUOTA_TEXT_MAX 224                   /* bytes of a key */
 #define TG_QUOTA_LIMIT_MAX 1000000000u          /* requests a window */
+#define TG_QUOTA_CREDIT_MAX (1u << 20)          /* tokens */
 #define TG_QUOTA_REST (UINT64_C(100) * 1000000) /* ns */
 
 struct tg_quota_rate {
 	uint32_t limit;   /* of a window; 1 .. TG_QUOTA_LIMIT_MAX */
 	uint32_t seconds; /* a window: those of the epoch divided by this are its number; 1 .. */
+	uint32_t credit;  /* tokens; 0 .. min(limit, TG_QUOTA_CREDIT_MAX) */
 };
+
+/* Unless told otherwise: what a burst takes until the store has answered. */
+static inline uint32_t tg_quota_credit(uint32_t limit, uint32_t most)
+{
+	uint32_t n = most ? most : limit / 64 > 16 ? limit / 64 : 16;
+
+	n = n < limit ? n : limit;
+	return n < TG_QUOTA_CREDIT_MAX ? n : TG_QUOTA_CREDIT_MAX;
+}
 
 struct tg_quota;
 
@@ -65,32 +89,28 @@ uint64_t tg_quota_hash(const struct tg_quota *q, uint64_t h, const void *part, s
 
 enum tg_quota_answer {
 	TG_QUOTA_GIVEN,
-	TG_QUOTA_OVER,    /* none is left for anybody, or was a moment ago */
-	TG_QUOTA_EMPTY,   /* none is here: tg_quota_enter(), and look again */
-	TG_QUOTA_UNKNOWN, /* the key is not here: tg_quota_want(), and look again */
-	TG_QUOTA_AWAY,    /* none is here, and the store does not answer */
+	TG_QUOTA_CREDITED, /* the same, on credit */
+	TG_QUOTA_OVER,     /* none is left for anybody, as far as is known */
+	TG_QUOTA_EMPTY,    /* none is here, but the store may have some, and is being asked */
+	TG_QUOTA_UNKNOWN,  /* the key is not here: tg_quota_bring(), and take again */
+	TG_QUOTA_AWAY,     /* none is here, and the store does not answer */
 };
 /* now: CLOCK_MONOTONIC, ns. left, if not NULL: what is left of the limit, as far as is known. */
 enum tg_quota_answer tg_quota_take(struct tg_quota *q, uint64_t hash, const struct tg_quota_rate *r,
 	uint64_t now, uint32_t *left);
+/* text: the key's, the same in all processes. False: there is no room for it now, which is counted
+ * (keys_late). */
+bool tg_quota_bring(struct tg_quota *q, uint32_t worker, uint64_t hash,
+	const struct tg_quota_rate *r, struct tg_view text);
 /* Tokens that are here, and left of the limit as far as is known; takes none. Any thread. */
 void tg_quota_look(const struct tg_quota *q, uint64_t hash, const struct tg_quota_rate *r,
 	uint64_t now, uint32_t *here, uint32_t *left);
 bool tg_quota_is_here(const struct tg_quota *q);
-/* Asks for a token for one request, once; for a key that is unknown here, this brings it. text: the
- * key's, the same in all processes. Returns what tg_quota_lost() wants to know. */
-uint32_t tg_quota_want(struct tg_quota *q, uint32_t worker, uint64_t hash,
-	const struct tg_quota_rate *r, struct tg_view text);
-/* A key that was wanted was looked at: if it is still unknown, there was no room for it. */
-bool tg_quota_lost(const struct tg_quota *q, uint32_t worker, uint32_t wanted);
-/* A request waits for a token of a key, which keeps its place as long: there are asked as many as
- * wait. Returns its place, with which it leaves: before it looks again, and when it gives up.
- * TG_QUOTA_NOWHERE: the key is unknown. */
-#define TG_QUOTA_NOWHERE UINT32_MAX
-uint32_t tg_quota_enter(struct tg_quota *q, uint64_t hash);
-void tg_quota_leave(struct tg_quota *q, uint32_t place);
 /* ns until the window ends. */
 uint64_t tg_quota_reset(const struct tg_quota *q, const struct tg_quota_rate *r, uint64_t now);
+/* The keeper sleeps and has something to do: who gets true has to wake it. For when a worker is
+ * idle: to wake is a system call. */
+bool tg_quota_wake(struct tg_quota *q);
 
 /* A key's text: parts one after another; bytes that stand between parts are escaped in them. What
  * is too long is told apart by a hash. */
@@ -109,31 +129,37 @@ struct tg_view tg_quota_text_end(struct tg_quota_text *t);
 struct tg_quota_ask {
 	uint32_t entry;
 	uint32_t window;  /* its number */
-	uint32_t n;       /* tokens, 1 .. */
+	uint32_t charge;  /* tokens that were given on credit and are not counted yet */
+	uint32_t n;       /* tokens */
 	uint32_t limit;   /* of the window */
 	uint32_t seconds; /* how long a window is */
-	bool back;        /* n are given back, else asked for */
+	bool back;        /* n are given back, else asked for; then charge is 0 */
 	struct tg_view key;
 };
 
-/* Each millisecond or so, before tg_quota_next(). Both clocks in ns. */
+/* Before tg_quota_next(). Both clocks in ns. */
 void tg_quota_tick(struct tg_quota *q, uint64_t monotonic, uint64_t realtime);
 /* The next thing to ask of the store; false: nothing. Each has to be answered. */
 bool tg_quota_next(struct tg_quota *q, struct tg_quota_ask *out);
-/* given: of the n asked for; used: what the store has given out of the window in all. */
+/* given: of the n asked for; used: what the store has counted in the window in all. */
 void tg_quota_answered(
 	struct tg_quota *q, const struct tg_quota_ask *a, uint32_t given, uint64_t used);
-/* Nobody knows what has come of it: the tokens count as given and lost. */
+/* Nobody knows what has come of it: n counts as given and lost, charge is charged again. */
 void tg_quota_unanswered(struct tg_quota *q, const struct tg_quota_ask *a);
 /* Whether the store answers; away at first. */
 void tg_quota_here(struct tg_quota *q, bool here);
+/* From here on tg_quota_wake() may be true, until tg_quota_woke(). False: there is something to do
+ * already. */
+bool tg_quota_sleep(struct tg_quota *q);
+void tg_quota_woke(struct tg_quota *q);
 
 /* Counters; any thread. */
 struct tg_quota_counts {
 	uint64_t keys, keys_max;     /* in the table; that it has room for */
 	uint64_t asked, given, back; /* times; tokens */
+	uint64_t credited;           /* tokens that were given on credit, and are counted now */
 	uint64_t evicted, unanswered;
-	uint64_t ring_full; /* keys that came faster than the keeper took them; asked for again */
+	uint64_t late; /* times that a key found no room, for they came too fast */
 };
 void tg_quota_counts(const struct tg_quota *q, struct tg_quota_counts *out);
 

@@ -11,9 +11,8 @@
  *workers: no limit is exceeded by a single request. A reload begins with full ones.
  *
  * ratelimit: the same descriptors, with limits of a second, minute, hour or day that hold over all
- * processes with the same domain: quota.h has the tokens and the bound, lib/redis asks for them. A
- * request for which none is here waits for the answer, at most `timeout`; no request waits where
- * enough are leased ahead, none at all with timeout 0, and no worker ever. The table outlives
+ * processes with the same domain: quota.h has the tokens and the bound, lib/redis asks for them. No
+ * request waits: one that finds no token here is decided on credit, or refused. The table outlives
  * reloads.
  */
 #ifndef TIDEGATE_RATELIMIT_H
@@ -104,8 +103,6 @@ struct tg_ratelimit_global_in {
 	const struct tg_ratelimit_limit *limits;
 	const struct tg_ratelimit_descriptor *descriptors;
 	uint16_t status, status_on_error;
-	uint64_t timeout; /* ns that a request may wait; 0: none does, it is over the limit instead
-			   */
 	uint8_t request_type;
 	bool failure_mode_deny; /* without the store: refuse; else let pass */
 	bool x_ratelimit_headers, no_envoy_header /* x-envoy-ratelimited */;
@@ -113,11 +110,12 @@ struct tg_ratelimit_global_in {
 
 enum tg_ratelimit_global_counter {
 	TG_RATELIMIT_GLOBAL_OK,
+	TG_RATELIMIT_GLOBAL_CREDIT,
 	TG_RATELIMIT_GLOBAL_OVER,
+	TG_RATELIMIT_GLOBAL_NO_LEASE,
 	TG_RATELIMIT_GLOBAL_SHADOW,
 	TG_RATELIMIT_GLOBAL_ERROR,
 	TG_RATELIMIT_GLOBAL_ALLOWED,
-	TG_RATELIMIT_GLOBAL_WAITED,
 	TG_RATELIMIT_GLOBAL_COUNTERS
 };
 

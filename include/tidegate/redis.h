@@ -4,13 +4,14 @@
  *again
  *
  * A question is one run of a script over one key, `tidegate|<the quota's key>|<window's number>`, a
- * counter that expires: it adds at most what the limit leaves, in one step. Answers come in order.
- * While nothing is under way, PING keeps looking. Whoever is silent for TG_REDIS_SILENCE counts as
- * away at once (tg_quota_here), and is hung up on after TG_REDIS_HANGUP; an error for an answer
- *ends the connection too. It is made again after a wait that doubles, 50 ms to 2 s, give or take a
- * quarter. What happened is said once per cause, never with a password.
+ * counter that expires: it adds what was given on credit, and at most what the limit leaves, in one
+ * step. Answers come in order. While nothing is under way, PING keeps looking. Whoever is silent
+ *for the configured timeout counts as away at once (tg_quota_here), and is hung up on after
+ * TG_REDIS_HANGUP; an error for an answer ends the connection too. It is made again after a wait
+ * that doubles, 50 ms to 2 s, give or take a quarter. What happened is said once per cause, never
+ * with a password.
  *
- * Owner: the quota's keeper, one thread. Never blocks but in tg_redis_poll(), for as long as told.
+ * Owner: the quota's keeper, one thread. Never blocks but in tg_redis_wait(), for as long as told.
  * Bound: TG_REDIS_FLIGHT questions under way. Not here: TLS, which Debian's hiredis does not have;
  * clusters and sentinels (one key a script: a proxy for either may stand between).
  */
@@ -21,7 +22,7 @@
 #include <tidegate/quota.h>
 
 #define TG_REDIS_FLIGHT 1024u
-#define TG_REDIS_SILENCE (UINT64_C(100) * 1000000)   /* ns */
+#define TG_REDIS_TIMEOUT_MIN (UINT64_C(1) * 1000000) /* ns; of the configured one */
 #define TG_REDIS_HANGUP (UINT64_C(5000) * 1000000)   /* ns; also for a connection to be made */
 #define TG_REDIS_PING (UINT64_C(250) * 1000000)      /* ns */
 #define TG_REDIS_WAIT_MIN (UINT64_C(50) * 1000000)   /* ns */
@@ -32,6 +33,7 @@ struct tg_redis_conf {
 	const char *socket;                          /* ... the path of a unix socket; NULL: none */
 	const char *user, *password, *password_file; /* NULL: none */
 	uint32_t database;
+	uint64_t timeout; /* ns; TG_REDIS_TIMEOUT_MIN .. TG_REDIS_HANGUP */
 };
 
 struct tg_redis;
@@ -49,9 +51,11 @@ typedef void tg_redis_say(void *arg, bool bad, const char *text);
 struct tg_redis *tg_redis_open(const struct tg_redis_conf *conf, struct tg_quota *q,
 	struct tg_redis_counts *counts, tg_redis_say *say, void *arg);
 void tg_redis_close(struct tg_redis *r);
-/* A round: what came, what is due, what is to be asked; waits for at most wait_ms for the socket.
- * Both clocks in ns. */
-void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, int wait_ms);
+/* Until the connection or the other descriptor is ready, or so long. */
+void tg_redis_wait(const struct tg_redis *r, int also, int ms);
+/* A round: what came, what is due, what is to be asked. True: there was something. Both clocks in
+ * ns, read behind tg_redis_wait(). */
+bool tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime);
 void tg_redis_counts(const struct tg_redis_counts *counts, struct tg_redis_counts *out);
 
 #endif

@@ -1,12 +1,14 @@
-/* quota_keeper.c: the one thread that brings keys, decides what to ask of the store, and adds what
- * it gave. */
+/* quota_keeper.c: the one thread that decides what to ask of the store, adds what it gave, and
+ * makes room for new keys. */
 #include "quota.h"
 
 #define SEC UINT64_C(1000000000)
 #define CHECKS_A_TICK 4096
 /* A window's tokens are asked for so long before it begins, by who used the one before. */
 #define BEFORE (5 * TG_QUOTA_REST / 2)
-#define VICTIMS 16
+#define VICTIMS 64 /* looked at beyond those that are to go */
+/* Tokens that a key in use keeps until its window ends. */
+#define HOLD 1
 
 /* --- lists -------------------------------------------------------------------------------------
  */
@@ -76,7 +78,7 @@ static void touch(struct tg_quota *q, uint32_t i)
 	link_newest(q, i);
 }
 
-/* --- tokens ------------------------------------------------------------------------------------
+/* --- balances ----------------------------------------------------------------------------------
  */
 
 static uint32_t window_of(const struct tg_quota *q, uint32_t i)
@@ -84,38 +86,60 @@ static uint32_t window_of(const struct tg_quota *q, uint32_t i)
 	return quota_window(q, q->cold[i].seconds, q->now);
 }
 
-static uint32_t tokens_of(const struct tg_quota *q, uint32_t i, uint32_t w)
+static int32_t balance_of(const struct tg_quota *q, uint32_t i, uint32_t w)
 {
 	uint64_t word = __atomic_load_n(&q->entries[i].word[w & 1], __ATOMIC_ACQUIRE);
 
-	return word_window(word) == w ? word_tokens(word) : 0;
+	return word_window(word) == w ? word_balance(word) : 0;
 }
 
-static void add_tokens(struct tg_quota *q, uint32_t i, uint32_t w, uint32_t n)
+static uint32_t tokens_of(const struct tg_quota *q, uint32_t i, uint32_t w)
+{
+	int32_t n = balance_of(q, i, w);
+
+	return n > 0 ? (uint32_t)n : 0;
+}
+
+static uint32_t owed_in(const struct tg_quota *q, uint32_t i, uint32_t w)
+{
+	int32_t n = balance_of(q, i, w);
+
+	return n < 0 ? (uint32_t)-n : 0;
+}
+
+/* What was charged and given; returns how much of that had been owed. A window that has made room
+ * for another since needs it no more. */
+static uint32_t add_balance(struct tg_quota *q, uint32_t i, uint32_t w, uint32_t n)
 {
 	uint64_t *word = &q->entries[i].word[w & 1], old = __atomic_load_n(word, __ATOMIC_RELAXED);
-	uint32_t sum;
+	int32_t before;
+	int64_t sum;
 
 	do {
-		sum = n + (word_window(old) == w ? word_tokens(old) : 0);
-		if (sum > TOKENS_MAX)
-			sum = TOKENS_MAX;
-	} while (!__atomic_compare_exchange_n(word, &old,
-		(uint64_t)w << 32 | (old & GENERATION_MASK) | sum, true, __ATOMIC_RELEASE,
-		__ATOMIC_RELAXED));
+		if (word_window(old) - w == 2)
+			return 0;
+		before = word_window(old) == w ? word_balance(old) : 0;
+		sum = (int64_t)n + before;
+		if (sum > BALANCE_MAX)
+			sum = BALANCE_MAX;
+	} while (!__atomic_compare_exchange_n(word, &old, word_of(old, w, (int32_t)sum), true,
+		__ATOMIC_RELEASE, __ATOMIC_RELAXED));
+	if (before >= 0)
+		return 0;
+	return n < (uint32_t)-before ? n : (uint32_t)-before;
 }
 
-/* All that workers have not taken until now. */
-static uint32_t take_back(struct tg_quota *q, uint32_t i, uint32_t w)
+/* All that workers have not taken until now, but so many. */
+static uint32_t take_back(struct tg_quota *q, uint32_t i, uint32_t w, int32_t keep)
 {
 	uint64_t *word = &q->entries[i].word[w & 1], old = __atomic_load_n(word, __ATOMIC_RELAXED);
 
 	do
-		if (word_window(old) != w || !word_tokens(old))
+		if (word_window(old) != w || word_balance(old) <= keep)
 			return 0;
 	while (!__atomic_compare_exchange_n(
-		word, &old, old & ~(uint64_t)TOKENS_MAX, true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
-	return word_tokens(old);
+		word, &old, word_of(old, w, keep), true, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED));
+	return (uint32_t)(word_balance(old) - keep);
 }
 
 static uint32_t given_in(const struct tg_quota *q, uint32_t i, uint32_t w)
@@ -123,55 +147,106 @@ static uint32_t given_in(const struct tg_quota *q, uint32_t i, uint32_t w)
 	return q->cold[i].window[w & 1] == w ? q->cold[i].given[w & 1] : 0;
 }
 
+static void add_given(struct tg_quota *q, uint32_t i, uint32_t w, uint32_t n)
+{
+	struct quota_cold *c = &q->cold[i];
+
+	if (c->window[w & 1] != w) {
+		c->window[w & 1] = w;
+		c->given[w & 1] = 0;
+	}
+	c->given[w & 1] += n;
+}
+
+/* Requests that passed in the window. */
+static uint32_t used_in(const struct tg_quota *q, uint32_t i, uint32_t w)
+{
+	int64_t n = (int64_t)given_in(q, i, w) - balance_of(q, i, w);
+
+	return n > 0 ? (uint32_t)n : 0;
+}
+
 /* What may be held ahead of requests by who has used so many: quota.h has the bound. */
 static uint32_t ahead_of(uint32_t limit, uint32_t used)
 {
-	uint32_t most = limit >= 64 ? limit / 64 : limit >= 16, n = used / 16 + (used > 0);
+	uint32_t most = limit / 64, n = used / 4 + 1;
 
+	most = most < 1 ? 1 : most < TG_QUOTA_CREDIT_MAX ? most : TG_QUOTA_CREDIT_MAX;
 	return n < most ? n : most;
 }
 
 /* --- keys --------------------------------------------------------------------------------------
  */
 
-static uint32_t *chain_of(struct tg_quota *q, uint64_t hash)
+void quota_stock(struct tg_quota *q)
 {
-	return &q->heads[hash >> 8 & q->mask];
+	for (uint32_t k = 0; k < q->n_workers; k++) {
+		struct quota_ring *r = &q->rings[k];
+		uint32_t tail = __atomic_load_n(&r->stock_tail, __ATOMIC_ACQUIRE);
+		uint32_t head = r->stock_head;
+
+		while (q->free != NONE && head - tail < STOCK) {
+			uint32_t i = q->free;
+
+			q->free = q->cold[i].newer;
+			r->stock[head++ % STOCK] = i;
+		}
+		__atomic_store_n(&r->stock_head, head, __ATOMIC_RELEASE);
+	}
 }
 
-static uint32_t find(struct tg_quota *q, uint64_t hash)
+/* A worker brought it. The lists that it may still stand in find nothing to do for the new key. */
+static void list(struct tg_quota *q, uint32_t i)
 {
-	uint32_t i = *chain_of(q, hash);
+	struct quota_cold *c = &q->cold[i];
 
-	while (i != NONE && q->entries[i].hash != hash)
-		i = q->entries[i].next;
-	return i;
+	c->window[0] = c->window[1] = c->given[0] = c->given[1] = 0;
+	c->again = c->give_back = c->ahead = c->leaving = false;
+	c->seen = NONE_SEEN;
+	c->listed = true;
+	link_newest(q, i);
+	q->listed++;
+	add_pending(q, i);
+}
+
+static void unchain(struct tg_quota *q, uint32_t i, uint64_t hash)
+{
+	uint64_t *at = quota_head(q, hash), head = __atomic_load_n(at, __ATOMIC_ACQUIRE), to;
+	uint32_t next = q->entries[i].next, k;
+	bool out = false;
+
+	/* Before the entry may be used again, whoever is about to put something in has to see that
+	 * the chain is another. */
+	do {
+		k = (uint32_t)head;
+		if (!out && k != i) {
+			while (q->entries[k].next != i)
+				k = q->entries[k].next;
+			__atomic_store_n(&q->entries[k].next, next, __ATOMIC_RELEASE);
+			out = true;
+		}
+		k = (uint32_t)head;
+		to = ((head >> 32) + 1) << 32 | (k == i ? next : k);
+	} while (!__atomic_compare_exchange_n(
+		at, &head, to, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 }
 
 static bool is_live(const struct tg_quota *q, uint32_t i)
 {
 	uint32_t w = window_of(q, i);
 
-	return given_in(q, i, w) || q->entries[i].shut == w;
+	return given_in(q, i, w) || balance_of(q, i, w) || q->entries[i].shut == w;
 }
 
-/* First nobody finds the key any more, then the words are new: who looked it up before fails.
- * False: somebody waits for it. */
-static bool take_out(struct tg_quota *q, uint32_t i)
+/* First nobody finds the key any more, then the words are new: who looked it up before fails. */
+static void evict(struct tg_quota *q, uint32_t i)
 {
 	struct quota_entry *e = &q->entries[i];
 	uint64_t hash = e->hash;
-	uint32_t *at;
 
-	__atomic_store_n(&e->hash, 0, __ATOMIC_SEQ_CST);
-	if (__atomic_load_n(&e->waiters, __ATOMIC_SEQ_CST)) {
-		__atomic_store_n(&e->hash, hash, __ATOMIC_SEQ_CST);
-		return false;
-	}
 	q->counts.evicted += is_live(q, i);
-	for (at = chain_of(q, hash); *at != i;)
-		at = &q->entries[*at].next;
-	__atomic_store_n(at, e->next, __ATOMIC_RELEASE);
+	__atomic_store_n(&e->hash, 0, __ATOMIC_SEQ_CST);
+	unchain(q, i, hash);
 	for (uint32_t k = 0; k < 2; k++) {
 		uint64_t old = __atomic_load_n(&e->word[k], __ATOMIC_ACQUIRE);
 
@@ -179,80 +254,66 @@ static bool take_out(struct tg_quota *q, uint32_t i)
 			(old + GENERATION_ONE) & GENERATION_MASK, false, __ATOMIC_SEQ_CST,
 			__ATOMIC_ACQUIRE))
 			;
+		__atomic_store_n(&e->left[k], 0, __ATOMIC_RELAXED);
 	}
+	__atomic_store_n(&e->shut, NONE, __ATOMIC_RELAXED);
+	__atomic_store_n(&e->mark, 1, __ATOMIC_RELAXED);
 	unlink_age(q, i);
-	return true;
+	q->cold[i].listed = false;
+	q->cold[i].newer = q->free;
+	q->free = i;
+	q->listed--;
 }
 
-/* Free, or the oldest that nobody asks for now; NONE. */
-static uint32_t get_entry(struct tg_quota *q)
+/* One of the oldest has to go: at once, or when it has given back what it holds, or has paid what
+ * it owes. What cannot be given back because the store is away is lost. */
+static void dismiss(struct tg_quota *q, uint32_t i)
+{
+	struct quota_cold *c = &q->cold[i];
+	int32_t balance = balance_of(q, i, window_of(q, i));
+
+	if (c->flying || c->leaving || balance < 0)
+		return;
+	if (balance == 0 || !q->here) {
+		evict(q, i);
+		return;
+	}
+	c->leaving = c->give_back = true;
+	q->leaving++;
+	add_pending(q, i);
+}
+
+static void make_room(struct tg_quota *q)
 {
 	uint32_t i = q->oldest;
 
-	if (q->used < q->n_keys) {
-		__atomic_store_n(&q->counts.keys, q->used + 1, __ATOMIC_RELAXED);
-		return q->used++;
-	}
-	for (uint32_t k = 0; i != NONE && k < VICTIMS; k++) {
+	for (uint32_t k = 0; i != NONE && k < VICTIMS + q->leaving; k++) {
 		uint32_t newer = q->cold[i].newer;
 
-		if (!q->cold[i].flying && take_out(q, i))
-			return i;
+		if (q->listed - q->leaving <= q->n_keys)
+			break;
+		dismiss(q, i);
 		i = newer;
 	}
-	return NONE;
-}
-
-/* The lists that it may still stand in find nothing to do for the new key. */
-static void bring(struct tg_quota *q, const struct quota_record *r)
-{
-	uint32_t i = find(q, r->hash);
-	struct quota_entry *e;
-	struct quota_cold *c;
-
-	if (i == NONE) {
-		i = get_entry(q);
-		if (i == NONE)
-			return; /* they will ask again */
-		e = &q->entries[i];
-		c = &q->cold[i];
-		/* Who looked the old key up may still look. */
-		__atomic_store_n(&e->want, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&e->mark, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&e->left_there, 0, __ATOMIC_RELAXED);
-		__atomic_store_n(&e->shut, NONE, __ATOMIC_RELAXED);
-		c->seconds = r->rate.seconds;
-		c->given[0] = c->given[1] = 0;
-		c->again = c->give_back = c->ahead = false;
-		c->left_seen = NONE;
-		c->n = (uint16_t)r->n;
-		memcpy(c->text, r->text, r->n);
-		link_newest(q, i);
-		__atomic_store_n(&e->next, *chain_of(q, r->hash), __ATOMIC_RELAXED);
-		__atomic_store_n(&e->hash, r->hash, __ATOMIC_RELEASE);
-		__atomic_store_n(chain_of(q, r->hash), i, __ATOMIC_RELEASE);
-	}
-	e = &q->entries[i];
-	__atomic_store_n(&e->limit, r->rate.limit, __ATOMIC_RELAXED);
-	__atomic_fetch_add(&e->want, 1, __ATOMIC_RELAXED);
-	add_pending(q, i);
+	__atomic_store_n(
+		&q->counts.keys, q->listed < q->n_keys ? q->listed : q->n_keys, __ATOMIC_RELAXED);
 }
 
 /* --- each tick ---------------------------------------------------------------------------------
  */
 
-static void drain_ring(struct tg_quota *q, struct quota_ring *r)
+static void drain_news(struct tg_quota *q, struct quota_ring *r)
 {
-	uint32_t head = __atomic_load_n(&r->head, __ATOMIC_ACQUIRE), tail = r->tail;
+	uint32_t head = __atomic_load_n(&r->news_head, __ATOMIC_ACQUIRE), tail = r->news_tail;
 
 	while (tail != head)
-		bring(q, &r->r[tail++ % RING]);
-	__atomic_store_n(&r->tail, tail, __ATOMIC_RELEASE);
+		list(q, r->news[tail++ % STOCK]);
+	r->news_tail = tail;
 }
 
 static void drain_todo(struct tg_quota *q)
 {
-	uint32_t i = __atomic_exchange_n(&q->todo, NONE, __ATOMIC_ACQUIRE);
+	uint32_t i = __atomic_exchange_n(&q->todo, NONE, __ATOMIC_SEQ_CST);
 
 	while (i != NONE) {
 		struct quota_entry *e = &q->entries[i];
@@ -260,7 +321,8 @@ static void drain_todo(struct tg_quota *q)
 
 		/* Whoever wants something from now on puts it on the stack anew. */
 		__atomic_store_n(&e->queued, 0, __ATOMIC_SEQ_CST);
-		add_pending(q, i);
+		if (q->cold[i].listed) /* else it has gone, or is in the news */
+			add_pending(q, i);
 		i = next;
 	}
 }
@@ -278,12 +340,13 @@ static void check(struct tg_quota *q, uint32_t i)
 {
 	struct quota_entry *e = &q->entries[i];
 	struct quota_cold *c = &q->cold[i];
-	uint32_t w = window_of(q, i), left = tokens_of(q, i, w);
-	bool used = left != c->left_seen, shut = e->shut == w;
+	uint32_t w = window_of(q, i);
+	int32_t balance = balance_of(q, i, w);
+	bool used = balance != c->seen, shut = e->shut == w;
 
 	if (e->shut != NONE)
 		__atomic_store_n(&e->shut, NONE, __ATOMIC_RELAXED);
-	if (left && !used) {
+	if (balance > HOLD && !used) {
 		c->give_back = true;
 		add_pending(q, i);
 	} else if (used && !shut && given_in(q, i, w) && rest_of(q, i) < BEFORE &&
@@ -291,9 +354,25 @@ static void check(struct tg_quota *q, uint32_t i)
 		c->ahead = true;
 		add_pending(q, i);
 	}
-	c->left_seen = left;
-	if (left || tokens_of(q, i, w + 1) || (used && given_in(q, i, w)))
+	c->seen = balance;
+	if (balance > HOLD || tokens_of(q, i, w + 1) || (used && given_in(q, i, w)))
 		add_check(q, i);
+}
+
+static void do_checks(struct tg_quota *q)
+{
+	for (uint32_t n = 0; n < CHECKS_A_TICK && q->checks.first != NONE; n++) {
+		uint32_t i = q->checks.first;
+
+		if (q->cold[i].check_at > q->now)
+			break;
+		q->checks.first = q->cold[i].check_next;
+		if (q->checks.first == NONE)
+			q->checks.last = NONE;
+		q->cold[i].checking = false;
+		if (q->cold[i].listed)
+			check(q, i);
+	}
 }
 
 void tg_quota_tick(struct tg_quota *q, uint64_t monotonic, uint64_t realtime)
@@ -301,24 +380,30 @@ void tg_quota_tick(struct tg_quota *q, uint64_t monotonic, uint64_t realtime)
 	q->now = monotonic;
 	__atomic_store_n(&q->offset, realtime - monotonic, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < q->n_workers; i++)
-		drain_ring(q, &q->rings[i]);
+		drain_news(q, &q->rings[i]);
 	drain_todo(q);
-	for (uint32_t n = 0; n < CHECKS_A_TICK && q->checks.first != NONE; n++) {
-		uint32_t i = q->checks.first;
-
-		if (q->cold[i].check_at > monotonic)
-			break;
-		q->checks.first = q->cold[i].check_next;
-		if (q->checks.first == NONE)
-			q->checks.last = NONE;
-		q->cold[i].checking = false;
-		check(q, i);
-	}
+	do_checks(q);
+	make_room(q);
+	quota_stock(q);
 }
 
 void tg_quota_here(struct tg_quota *q, bool here)
 {
 	__atomic_store_n(&q->here, here, __ATOMIC_RELEASE);
+}
+
+bool tg_quota_sleep(struct tg_quota *q)
+{
+	__atomic_store_n(&q->asleep, 1, __ATOMIC_SEQ_CST);
+	if (__atomic_load_n(&q->todo, __ATOMIC_SEQ_CST) == NONE)
+		return true;
+	tg_quota_woke(q);
+	return false;
+}
+
+void tg_quota_woke(struct tg_quota *q)
+{
+	__atomic_store_n(&q->asleep, 0, __ATOMIC_SEQ_CST);
 }
 
 /* --- asking ------------------------------------------------------------------------------------
@@ -329,7 +414,7 @@ static bool give_back(struct tg_quota *q, uint32_t i, struct tg_quota_ask *out)
 	uint32_t w = window_of(q, i);
 
 	q->cold[i].give_back = false;
-	out->n = take_back(q, i, w);
+	out->n = take_back(q, i, w, q->cold[i].leaving ? 0 : HOLD);
 	out->window = w;
 	out->back = true;
 	if (!out->n)
@@ -341,30 +426,23 @@ static bool give_back(struct tg_quota *q, uint32_t i, struct tg_quota_ask *out)
 
 static bool ask_now(struct tg_quota *q, uint32_t i, struct tg_quota_ask *out)
 {
-	struct quota_entry *e = &q->entries[i];
-	/* What is left is read first: who waits leaves before it takes. */
-	uint32_t w = window_of(q, i), left = tokens_of(q, i, w), given = given_in(q, i, w);
-	uint32_t want = __atomic_exchange_n(&e->want, 0, __ATOMIC_SEQ_CST), ahead;
-	uint32_t waiters = __atomic_load_n(&e->waiters, __ATOMIC_SEQ_CST);
+	uint32_t w = window_of(q, i), left = tokens_of(q, i, w);
+	uint32_t ahead = ahead_of(out->limit, used_in(q, i, w));
 
-	if (e->shut == w)
-		return false;
-	ahead = ahead_of(out->limit, given > left ? given - left : 0);
-	want = want > waiters ? want : waiters;
-	if (want + ahead <= left)
-		return false;
-	out->n = want + ahead - left;
+	out->back = false;
 	out->window = w;
-	return true;
+	out->charge = owed_in(q, i, w);
+	out->n = q->entries[i].shut != w && ahead > left ? ahead - left : 0;
+	return out->charge || out->n;
 }
 
 static bool ask_ahead(struct tg_quota *q, uint32_t i, struct tg_quota_ask *out)
 {
-	uint32_t w = window_of(q, i), left = tokens_of(q, i, w), given = given_in(q, i, w);
+	uint32_t w = window_of(q, i);
 
 	q->cold[i].ahead = false;
 	out->window = w + 1;
-	out->n = given_in(q, i, w + 1) ? 0 : ahead_of(out->limit, given - left);
+	out->n = given_in(q, i, w + 1) ? 0 : ahead_of(out->limit, used_in(q, i, w));
 	return out->n > 0;
 }
 
@@ -376,7 +454,20 @@ static bool decide(struct tg_quota *q, uint32_t i, struct tg_quota_ask *out)
 	out->limit = __atomic_load_n(&q->entries[i].limit, __ATOMIC_RELAXED);
 	if (c->give_back && give_back(q, i, out))
 		return true;
+	if (c->leaving && !owed_in(q, i, window_of(q, i)))
+		return false;
 	return ask_now(q, i, out) || (c->ahead && ask_ahead(q, i, out));
+}
+
+/* The oldest, but for what has come up since. */
+static void leave(struct tg_quota *q, uint32_t i)
+{
+	if (!q->cold[i].leaving)
+		return;
+	q->cold[i].leaving = false;
+	q->leaving--;
+	if (balance_of(q, i, window_of(q, i)) == 0 && q->listed > q->n_keys)
+		evict(q, i);
 }
 
 bool tg_quota_next(struct tg_quota *q, struct tg_quota_ask *out)
@@ -386,14 +477,19 @@ bool tg_quota_next(struct tg_quota *q, struct tg_quota_ask *out)
 	while ((i = pop_pending(q)) != NONE) {
 		struct quota_cold *c = &q->cold[i];
 
+		if (!c->listed)
+			continue;
 		if (c->flying) {
 			c->again = true;
 			continue;
 		}
-		if (!decide(q, i, out))
+		if (!decide(q, i, out)) {
+			leave(q, i);
 			continue;
+		}
 		c->flying = true;
-		touch(q, i);
+		if (!out->back)
+			touch(q, i);
 		__atomic_store_n(&q->counts.asked, q->counts.asked + !out->back, __ATOMIC_RELAXED);
 		return true;
 	}
@@ -405,40 +501,53 @@ static void landed(struct tg_quota *q, uint32_t i)
 	struct quota_cold *c = &q->cold[i];
 
 	c->flying = false;
-	if (c->again || c->give_back || c->ahead)
+	leave(q, i);
+	if (!c->listed)
+		return;
+	if (c->again || c->give_back || c->ahead || owed_in(q, i, window_of(q, i)))
 		add_pending(q, i);
 	c->again = false;
+}
+
+static void note_left(struct tg_quota *q, const struct tg_quota_ask *a, uint64_t used)
+{
+	uint64_t left = used < a->limit ? a->limit - used : 0;
+
+	__atomic_store_n(&q->entries[a->entry].left[a->window & 1],
+		(uint64_t)a->window << 32 | left, __ATOMIC_RELEASE);
+}
+
+static void add_answer(
+	struct tg_quota *q, const struct tg_quota_ask *a, uint32_t given, uint64_t used)
+{
+	uint32_t w = window_of(q, a->entry), paid = a->charge;
+
+	if (a->window - w <= 1) {
+		add_given(q, a->entry, a->window, a->charge + given);
+		paid = add_balance(q, a->entry, a->window, a->charge + given);
+	}
+	__atomic_store_n(&q->counts.given, q->counts.given + given, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->counts.credited, q->counts.credited + paid, __ATOMIC_RELAXED);
+	if (a->window == w && used >= a->limit)
+		__atomic_store_n(&q->entries[a->entry].shut, w, __ATOMIC_RELAXED);
+	q->cold[a->entry].seen = NONE_SEEN;
+	add_check(q, a->entry);
 }
 
 void tg_quota_answered(
 	struct tg_quota *q, const struct tg_quota_ask *a, uint32_t given, uint64_t used)
 {
 	struct quota_entry *e = &q->entries[a->entry];
-	struct quota_cold *c = &q->cold[a->entry];
-	uint32_t w = window_of(q, a->entry), at = a->window & 1, ahead, here;
+	uint32_t w = window_of(q, a->entry);
 
-	if (a->window == w && !a->back)
-		__atomic_store_n(&e->left_there, used < a->limit ? (uint32_t)(a->limit - used) : 0,
-			__ATOMIC_RELAXED);
 	/* What is of a window that is over serves nobody. */
-	if (!a->back && given && a->window - w <= 1) {
-		if (c->window[at] != a->window) {
-			c->window[at] = a->window;
-			c->given[at] = 0;
-		}
-		c->given[at] += given;
-		add_tokens(q, a->entry, a->window, given);
-		__atomic_store_n(&q->counts.given, q->counts.given + given, __ATOMIC_RELAXED);
-		c->left_seen = NONE;
-		add_check(q, a->entry);
-	}
-	if (!a->back && a->window == w && given < a->n) {
-		__atomic_store_n(&e->shut, w, __ATOMIC_RELAXED);
-		add_check(q, a->entry);
-	}
-	here = tokens_of(q, a->entry, w);
-	ahead = ahead_of(a->limit, given_in(q, a->entry, w) - here);
-	__atomic_store_n(&e->mark, e->shut == w ? 0 : (ahead + 1) / 2, __ATOMIC_RELAXED);
+	if (a->window - w <= 1)
+		note_left(q, a, used);
+	if (!a->back)
+		add_answer(q, a, given, used);
+	__atomic_store_n(&e->mark,
+		e->shut == w ? 0 : (ahead_of(a->limit, used_in(q, a->entry, w)) + 1) / 2,
+		__ATOMIC_RELAXED);
 	landed(q, a->entry);
 }
 
@@ -456,9 +565,10 @@ void tg_quota_counts(const struct tg_quota *q, struct tg_quota_counts *out)
 		.asked = __atomic_load_n(&q->counts.asked, __ATOMIC_RELAXED),
 		.given = __atomic_load_n(&q->counts.given, __ATOMIC_RELAXED),
 		.back = __atomic_load_n(&q->counts.back, __ATOMIC_RELAXED),
+		.credited = __atomic_load_n(&q->counts.credited, __ATOMIC_RELAXED),
 		.evicted = __atomic_load_n(&q->counts.evicted, __ATOMIC_RELAXED),
 		.unanswered = __atomic_load_n(&q->counts.unanswered, __ATOMIC_RELAXED),
 	};
 	for (uint32_t i = 0; i < q->n_workers; i++)
-		out->ring_full += __atomic_load_n(&q->rings[i].full, __ATOMIC_RELAXED);
+		out->late += __atomic_load_n(&q->rings[i].late, __ATOMIC_RELAXED);
 }

@@ -22,6 +22,10 @@ static const struct cfg_key service_keys[] = {
 		.doc = "or the file whose first line it is; read whenever a connection is made"),
 	KEY(raw_service, redis.database, "database", .type = CFG_U32, .dflt = "0", .max = 65535,
 		.example = "1", .doc = "number of Redis's database"),
+	KEY(raw_service, redis.timeout, "timeout", .type = CFG_DURATION, .dflt = "100ms",
+		.min = TG_REDIS_TIMEOUT_MIN, .max = TG_REDIS_HANGUP, .example = "\"100ms\"",
+		.doc = "a question that has no answer after as long: Redis counts as away, and "
+		       "failure_mode_deny decides; no request waits for it"),
 	KEY(raw_service, max_keys, "max_keys", .type = CFG_U32, .dflt = "100000", .min = 16,
 		.max = TG_QUOTA_KEYS_MAX, .example = "100000",
 		.doc = "values with tokens of their own at a time, in this process; the memory is "
@@ -95,8 +99,7 @@ struct raw_global {
 	struct raw_filter_head f;
 	const char *domain;
 	struct raw_list limits, descriptors;
-	uint64_t timeout;
-	uint32_t type, status, status_on_error, x_headers;
+	uint32_t type, status, status_on_error, x_headers, no_lease, max_credit;
 	bool deny, no_envoy_header;
 };
 
@@ -134,6 +137,8 @@ static const struct cfg_group descriptor_group = {
 	"descriptor", sizeof(struct raw_descriptor), descriptor_keys, refused_descriptor};
 
 static const char *const words_type[] = {"both", "internal", "external", NULL};
+static const char *const words_no_lease[] = {"ALLOW_ON_CREDIT", "DENY", NULL};
+enum { ALLOW_ON_CREDIT, DENY };
 static const char *const words_x[] = {"OFF", "DRAFT_VERSION_03", NULL};
 
 static const struct cfg_key ratelimit_keys[] = {
@@ -157,10 +162,15 @@ static const struct cfg_key ratelimit_keys[] = {
 	KEY(raw_global, type, "request_type", .type = CFG_ENUM, .words = words_type, .dflt = "both",
 		.example = "\"external\"",
 		.doc = "whose requests; internal: those with x-envoy-internal: true"),
-	KEY(raw_global, timeout, "timeout", .type = CFG_DURATION, .dflt = "20ms", .max = 10 * SEC,
-		.example = "\"20ms\"",
-		.doc = "so long may a request wait for a token that is not leased yet; 0s: none "
-		       "waits, it is refused instead"),
+	KEY(raw_global, no_lease, "no_lease_behavior", .type = CFG_ENUM, .words = words_no_lease,
+		.dflt = "ALLOW_ON_CREDIT", .example = "\"DENY\"",
+		.doc = "of who finds no token leased: passes within max_credit, which Redis is "
+		       "charged with afterwards; or is refused: then no limit is ever exceeded"),
+	KEY(raw_global, max_credit, "max_credit", .type = CFG_U32, .min = 1,
+		.max = TG_QUOTA_CREDIT_MAX, .example = "16",
+		.doc = "tokens that each process may give before Redis has counted them, so many "
+		       "more may pass at most; left out: a 64th of the limit and at least 16, but "
+		       "never more than the limit"),
 	KEY(raw_global, deny, "failure_mode_deny", .type = CFG_BOOL, .dflt = "false",
 		.example = "true",
 		.doc = "while Redis is away: true: requests are refused; false: they pass"),
@@ -175,9 +185,11 @@ static const struct cfg_key ratelimit_keys[] = {
 		.dflt = "false", .example = "true",
 		.doc = "true: refusals go without x-envoy-ratelimited"),
 	END};
-static const struct cfg_refused refused_ratelimit[] = {{"stage"}, {"stat_prefix"},
-	{"rate_limit_service"}, {"rate_limited_as_resource_exhausted"}, {"response_headers_to_add"},
-	{"failure_mode_deny_percent"}, {"vh_rate_limits"}, {NULL}};
+static const struct cfg_refused refused_ratelimit[] = {
+	{"timeout", .hint = "no request waits for Redis; when it counts as away is told by "
+			    "rate_limit_service: { timeout = \"100ms\"; };"},
+	{"stage"}, {"stat_prefix"}, {"rate_limit_service"}, {"rate_limited_as_resource_exhausted"},
+	{"response_headers_to_add"}, {"failure_mode_deny_percent"}, {"vh_rate_limits"}, {NULL}};
 static const struct cfg_group ratelimit_group = {
 	"filter", sizeof(struct raw_global), ratelimit_keys, refused_ratelimit};
 
@@ -208,6 +220,9 @@ static void check(struct cfg *c, const struct raw_filter_head *raw, bool tcp)
 	cfg_check_descriptors(c, &r->limits, &r->descriptors, who);
 	for (uint32_t i = 0; i < r->descriptors.n; i++)
 		check_limit(c, &cfg_items(&r->descriptors, raw_descriptor)[i]);
+	if (r->no_lease == DENY && r->max_credit)
+		cfg_error(c, cfg_key_line(&raw->h, "max_credit"),
+			"%s: \"max_credit\" is of no use with no_lease_behavior = \"DENY\"", who);
 	if (raw->disabled || raw->h.meant)
 		return;
 	if (!r->domain && !cfg_given(&ratelimit_group, &raw->h, "domain"))
@@ -227,8 +242,9 @@ static void check(struct cfg *c, const struct raw_filter_head *raw, bool tcp)
  */
 
 static bool descriptors(
-	struct cfg *c, const struct raw_list *raw, struct tg_ratelimit_global_in *in)
+	struct cfg *c, const struct raw_global *r, struct tg_ratelimit_global_in *in)
 {
+	const struct raw_list *raw = &r->descriptors;
 	struct tg_ratelimit_descriptor *out = cfg_compile_descriptors(c, raw);
 
 	for (uint32_t i = 0; i < raw->n && out; i++) {
@@ -236,6 +252,8 @@ static bool descriptors(
 
 		out[i].quota.limit = d->limit.requests;
 		out[i].quota.seconds = unit_seconds[d->limit.unit];
+		out[i].quota.credit =
+			r->no_lease == DENY ? 0 : tg_quota_credit(d->limit.requests, r->max_credit);
 		out[i].unlimited = d->limit.unlimited;
 		out[i].shadow = d->shadow_mode;
 	}
@@ -249,13 +267,12 @@ static const void *input(struct cfg *c, const struct raw_filter_head *raw)
 	const struct raw_global *r = (const struct raw_global *)raw;
 	struct tg_ratelimit_global_in *in = cfg_need(c, c->keep, sizeof(*in));
 
-	if (!in || !descriptors(c, &r->descriptors, in))
+	if (!in || !descriptors(c, r, in))
 		return NULL;
 	in->limits = cfg_compile_limits(c, &r->limits);
 	in->n_limits = r->limits.n;
 	in->quota = c->quota;
 	in->domain = tg_view_str(r->domain);
-	in->timeout = r->timeout;
 	in->request_type = (uint8_t)r->type;
 	in->status = (uint16_t)r->status;
 	in->status_on_error = (uint16_t)r->status_on_error;

@@ -723,8 +723,12 @@ static void unknown_key(const struct spot *p, struct raw_head *h, const char *na
 	if (refused) {
 		if (refused->instead_of)
 			h->meant |= UINT64_C(1) << key_number(p->g, refused->instead_of);
-		cfg_error(p->c, p->line, "%s: \"%.64s\" is not supported by this version yet",
-			who(p), name);
+		if (refused->hint)
+			cfg_error(p->c, p->line, "%s: there is no \"%.64s\": %s", who(p), name,
+				refused->hint);
+		else
+			cfg_error(p->c, p->line,
+				"%s: \"%.64s\" is not supported by this version yet", who(p), name);
 		return;
 	}
 	for (int i = 0; p->g->keys[i].name; i++) {

@@ -67,6 +67,7 @@ struct cfg_refused {
 	const char *name;
 	const char
 		*instead_of; /* the key that it stands for, which is then not missed; NULL: none */
+	const char *hint;    /* why, and what to write; NULL: it may come */
 };
 
 struct cfg_group {

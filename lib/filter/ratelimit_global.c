@@ -3,8 +3,7 @@
 
 #include <tidegate/log.h>
 
-#define HEADERS_MAX 3         /* x-ratelimit-* */
-#define LOOK UINT64_C(200000) /* ns: who waits for tokens looks again */
+#define HEADERS_MAX 3 /* x-ratelimit-* */
 
 struct gl_conf {
 	const struct tg_ratelimit_global_in *in;
@@ -12,15 +11,8 @@ struct gl_conf {
 	uint64_t *seeds; /* of the descriptors' hashes */
 };
 
+/* What the response is told: of the limit that has least left. */
 struct gl_state {
-	uint32_t next; /* limit */
-	bool failed;
-	/* For a token of that limit: it waits, its key was asked for, it is counted where it waits.
-	 */
-	bool waits, wanted, in;
-	uint32_t place, at; /* of the wish; where it waits */
-	uint64_t hash, since;
-	/* What the response is told: of the limit that has least left. */
 	bool known;
 	uint32_t limit, left, seconds;
 	uint64_t reset; /* ns */
@@ -28,14 +20,16 @@ struct gl_state {
 
 static const struct tg_stat_def counters[TG_RATELIMIT_GLOBAL_COUNTERS] = {
 	[TG_RATELIMIT_GLOBAL_OK] = {"ok", "requests within the limits"},
+	[TG_RATELIMIT_GLOBAL_CREDIT] = {"on_credit",
+		"of them, those with a token that Redis had not given yet, and is charged with"},
 	[TG_RATELIMIT_GLOBAL_OVER] = {"over_limit", "requests over a limit, which were refused"},
+	[TG_RATELIMIT_GLOBAL_NO_LEASE] = {"no_lease",
+		"of them, those that came faster than tokens: none was leased, and none on credit"},
 	[TG_RATELIMIT_GLOBAL_SHADOW] = {"shadow_mode",
 		"requests over a limit in shadow_mode, which passed it"},
 	[TG_RATELIMIT_GLOBAL_ERROR] = {"error",
-		"requests of which the rate limit service said nothing in time"},
+		"requests that found no token while Redis was away"},
 	[TG_RATELIMIT_GLOBAL_ALLOWED] = {"failure_mode_allowed", "of them, those that passed"},
-	[TG_RATELIMIT_GLOBAL_WAITED] = {"waited",
-		"requests for which no token was here, so that they waited for the service"},
 };
 
 /* --- compiling ---------------------------------------------------------------------------------
@@ -146,7 +140,7 @@ static struct tg_view text_of(struct tg_quota_text *t, const struct gl_conf *c,
 /* --- taking ------------------------------------------------------------------------------------
  */
 
-enum outcome { PASSED, OVER, FAILED, WAITS };
+enum outcome { PASSED, OVER, EARLY, FAILED };
 
 static void note(struct gl_state *s, const struct tg_quota *q, const struct tg_quota_rate *r,
 	uint32_t left, uint64_t now)
@@ -160,121 +154,86 @@ static void note(struct gl_state *s, const struct tg_quota *q, const struct tg_q
 	s->reset = q && r->limit ? tg_quota_reset(q, r, now) : RATELIMIT_SEC * r->seconds;
 }
 
-static void leave(const struct tg_filter *f, struct tg_exchange *ex)
-{
-	struct gl_state *s = tg_filter_state(f, ex);
-
-	if (s->in)
-		tg_quota_leave(*((const struct gl_conf *)f->conf)->in->quota, s->at);
-	s->in = false;
-}
-
-static void want(const struct tg_filter *f, struct tg_exchange *ex, const struct ratelimit_limit *l,
-	const struct tg_ratelimit_descriptor *d, const struct ratelimit_value *v)
+static enum tg_quota_answer take_token(const struct tg_filter *f, struct tg_exchange *ex,
+	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
+	const struct ratelimit_value *v, uint32_t *left)
 {
 	const struct gl_conf *c = f->conf;
-	struct gl_state *s = tg_filter_state(f, ex);
 	struct tg_quota *q = *c->in->quota;
+	uint64_t hash = hash_of(q, c->seeds[d - c->in->descriptors], l->in, d, v);
+	enum tg_quota_answer a = tg_quota_take(q, hash, &d->quota, ex->now, left);
 	struct tg_quota_text t;
 
-	if (s->wanted && !tg_quota_lost(q, ex->worker, s->place))
-		return;
-	s->place = tg_quota_want(q, ex->worker, s->hash, &d->quota, text_of(&t, c, l->in, d, v));
-	s->wanted = true;
+	if (a != TG_QUOTA_UNKNOWN)
+		return a;
+	if (tg_quota_bring(q, ex->worker, hash, &d->quota, text_of(&t, c, l->in, d, v)))
+		a = tg_quota_take(q, hash, &d->quota, ex->now, left);
+	return a;
 }
 
-/* No token is here; unknown: nor is the key. */
-static enum outcome wait_for(const struct tg_filter *f, struct tg_exchange *ex, bool unknown,
-	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
-	const struct ratelimit_value *v)
+static enum outcome outcome_of(
+	const struct tg_filter *f, struct tg_exchange *ex, enum tg_quota_answer a)
 {
-	const struct gl_conf *c = f->conf;
-	struct gl_state *s = tg_filter_state(f, ex);
-
-	if (!c->in->timeout) {
-		want(f, ex, l, d, v);
+	switch (a) {
+	case TG_QUOTA_CREDITED:
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_CREDIT);
+		return PASSED;
+	case TG_QUOTA_GIVEN:
+		return PASSED;
+	case TG_QUOTA_OVER:
 		return OVER;
-	}
-	if (!s->waits) {
-		s->waits = true;
-		s->since = ex->now;
-		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_WAITED);
-	} else if (ex->now - s->since >= c->in->timeout) {
+	case TG_QUOTA_AWAY:
 		return FAILED;
+	default:
+		return EARLY;
 	}
-	if (unknown) {
-		want(f, ex, l, d, v);
-	} else {
-		s->at = tg_quota_enter(*c->in->quota, s->hash);
-		s->in = s->at != TG_QUOTA_NOWHERE;
-	}
-	ex->wake_at = ex->now + LOOK;
-	if (ex->wake_at > s->since + c->in->timeout)
-		ex->wake_at = s->since + c->in->timeout;
-	return WAITS;
 }
 
 static enum outcome take(const struct tg_filter *f, struct tg_exchange *ex,
 	const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
 	const struct ratelimit_value *v)
 {
-	const struct gl_conf *c = f->conf;
 	struct gl_state *s = tg_filter_state(f, ex);
-	struct tg_quota *q = *c->in->quota;
-	enum tg_quota_answer a;
+	struct tg_quota *q = *((const struct gl_conf *)f->conf)->in->quota;
 	enum outcome o = FAILED;
 	uint32_t left = 0;
 
 	if (d->unlimited)
 		return PASSED;
-	if (!d->quota.limit) {
+	if (!d->quota.limit)
 		o = OVER;
-	} else if (q) {
-		leave(f, ex);
-		s->hash = hash_of(q, c->seeds[d - c->in->descriptors], l->in, d, v);
-		a = tg_quota_take(q, s->hash, &d->quota, ex->now, &left);
-		switch (a) {
-		case TG_QUOTA_GIVEN:
-			o = PASSED;
-			break;
-		case TG_QUOTA_OVER:
-			o = OVER;
-			break;
-		case TG_QUOTA_AWAY:
-			break;
-		default:
-			o = wait_for(f, ex, a == TG_QUOTA_UNKNOWN, l, d, v);
-		}
-	}
-	if (o == PASSED || o == OVER)
+	else if (q)
+		o = outcome_of(f, ex, take_token(f, ex, l, d, v, &left));
+	if (o != FAILED)
 		note(s, q, &d->quota, left, ex->now);
-	if (o == OVER && d->shadow) {
+	if (o == EARLY) /* tokens are on their way */
+		s->reset = TG_QUOTA_REST;
+	if ((o == OVER || o == EARLY) && d->shadow) {
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_SHADOW);
 		return PASSED;
 	}
 	return o;
 }
 
-/* Goes on with the limit that it waited for. */
 static enum outcome within_limits(
 	const struct tg_filter *f, struct tg_exchange *ex, const struct tg_msg *m)
 {
 	const struct gl_conf *c = f->conf;
-	struct gl_state *s = tg_filter_state(f, ex);
 	struct ratelimit_value v[TG_RATELIMIT_ENTRIES_MAX];
+	enum outcome all = PASSED;
 
-	for (; s->next < c->in->n_limits; s->next++, s->waits = s->wanted = false) {
-		const struct ratelimit_limit *l = &c->limits[s->next];
+	for (uint32_t i = 0; i < c->in->n_limits; i++) {
+		const struct ratelimit_limit *l = &c->limits[i];
 		const struct tg_ratelimit_descriptor *d =
 			ratelimit_find(l, c->in->descriptors, ex, m, v);
 		enum outcome o = d ? take(f, ex, l, d, v) : PASSED;
 
 		if (o == FAILED && !c->in->failure_mode_deny)
-			s->failed = true;
+			all = FAILED;
 		else if (o != PASSED)
 			return o;
 	}
-	return s->failed ? FAILED : PASSED;
+	return all;
 }
 
 /* --- hooks -------------------------------------------------------------------------------------
@@ -339,11 +298,12 @@ static enum tg_verdict on_request(
 	case PASSED:
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_OK);
 		return TG_PASS;
+	case EARLY:
+		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_NO_LEASE);
+		/* fall through */
 	case OVER:
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_OVER);
 		return over(f, ex);
-	case WAITS:
-		return TG_WAIT;
 	default:
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_ERROR);
 		if (away(f, ex) == TG_REPLY)
@@ -351,12 +311,6 @@ static enum tg_verdict on_request(
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_ALLOWED);
 		return TG_PASS;
 	}
-}
-
-static void on_end(const struct tg_filter *f, struct tg_exchange *ex, const struct tg_outcome *o)
-{
-	(void)o;
-	leave(f, ex);
 }
 
 /* "10, 10;w=60": the limit, and of how many seconds it is
@@ -461,6 +415,5 @@ const struct tg_filter_ops tg_ratelimit_global_http = {
 	.compile = compile,
 	.on_request = on_request,
 	.on_response = on_response,
-	.on_end = on_end,
 	.explain = explain,
 };

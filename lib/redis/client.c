@@ -20,16 +20,19 @@
 #define ELEMENTS_MAX 2        /* of an answer to the script */
 #define KEY_MAX (TG_QUOTA_TEXT_MAX + 32)
 
-/* n < 0 gives back. A counter expires two windows after its last change. */
-static const char script[] = "local n = tonumber(ARGV[1])\n"
-			     "local used = tonumber(redis.call('GET', KEYS[1]) or '0')\n"
-			     "if n < 0 then n = math.max(n, -used)\n"
-			     "else n = math.max(math.min(n, tonumber(ARGV[2]) - used), 0) end\n"
-			     "if n ~= 0 then\n"
-			     "  used = redis.call('INCRBY', KEYS[1], string.format('%d', n))\n"
-			     "  redis.call('EXPIRE', KEYS[1], ARGV[3])\n"
-			     "end\n"
-			     "return {n, used}\n";
+/* n < 0 gives back. What was given on credit counts whatever the limit says. A counter expires two
+ * windows after its last change. */
+static const char script[] =
+	"local n = tonumber(ARGV[1])\n"
+	"local charge = tonumber(ARGV[4])\n"
+	"local used = tonumber(redis.call('GET', KEYS[1]) or '0') + charge\n"
+	"if n < 0 then n = math.max(n, -used)\n"
+	"else n = math.max(math.min(n, tonumber(ARGV[2]) - used), 0) end\n"
+	"if n + charge ~= 0 then\n"
+	"  used = redis.call('INCRBY', KEYS[1], string.format('%d', n + charge))\n"
+	"  redis.call('EXPIRE', KEYS[1], ARGV[3])\n"
+	"end\n"
+	"return {n, used}\n";
 
 enum state { STATE_WAITING, STATE_CONNECTING, STATE_GREETING, STATE_READY };
 
@@ -388,17 +391,18 @@ static void on_pong(redisAsyncContext *ac, void *reply_, void *what)
 
 static bool send_ask(struct tg_redis *r, const struct tg_quota_ask *a)
 {
-	char n[16], limit[16], ttl[16], key[KEY_MAX];
-	const char *argv[] = {"EVALSHA", r->sha, "1", key, n, limit, ttl};
-	size_t len[] = {7, 40, 1, 0, 0, 0, 0};
+	char n[16], limit[16], ttl[16], charge[16], key[KEY_MAX];
+	const char *argv[] = {"EVALSHA", r->sha, "1", key, n, limit, ttl, charge};
+	size_t len[] = {7, 40, 1, 0, 0, 0, 0, 0};
 
 	len[3] = (size_t)snprintf(
 		key, sizeof(key), "tidegate|%.*s|%u", (int)a->key.n, a->key.p, a->window);
 	len[4] = (size_t)snprintf(n, sizeof(n), "%s%u", a->back ? "-" : "", a->n);
 	len[5] = (size_t)snprintf(limit, sizeof(limit), "%u", a->limit);
 	len[6] = (size_t)snprintf(ttl, sizeof(ttl), "%u", 2 * a->seconds);
+	len[7] = (size_t)snprintf(charge, sizeof(charge), "%u", a->charge);
 	count(&r->counts->commands);
-	return redisAsyncCommandArgv(r->ac, on_answer, NULL, 7, argv, len) == REDIS_OK;
+	return redisAsyncCommandArgv(r->ac, on_answer, NULL, 8, argv, len) == REDIS_OK;
 }
 
 static void ask(struct tg_redis *r)
@@ -442,7 +446,7 @@ static void look_whether_it_answers(struct tg_redis *r)
 
 	if (silent >= TG_REDIS_HANGUP)
 		fault(r, "%s: no answer within %llu s", where(r, buf), HANGUP_SECONDS);
-	here(r, silent < TG_REDIS_SILENCE);
+	here(r, silent < r->conf->timeout);
 }
 
 /* --- interface ---------------------------------------------------------------------------------
@@ -475,17 +479,32 @@ void tg_redis_close(struct tg_redis *r)
 	free(r);
 }
 
-static void wait_for_socket(struct tg_redis *r, int wait_ms)
+static struct pollfd socket_of(const struct tg_redis *r)
 {
 	struct pollfd p = {.fd = -1};
-	char buf[TG_ADDR_TEXT];
 
 	if (r->ac) {
 		p.fd = r->ac->c.fd;
 		p.events = (short)((r->wants_read ? POLLIN : 0) | (r->wants_write ? POLLOUT : 0));
 	}
-	if (poll(&p, 1, wait_ms) <= 0 || !r->ac)
-		return;
+	return p;
+}
+
+void tg_redis_wait(const struct tg_redis *r, int also, int ms)
+{
+	struct pollfd p[2] = {socket_of(r), {.fd = also, .events = POLLIN}};
+
+	poll(p, 2, ms);
+}
+
+/* False: nothing came. */
+static bool attend_socket(struct tg_redis *r)
+{
+	struct pollfd p = socket_of(r);
+	char buf[TG_ADDR_TEXT];
+
+	if (poll(&p, 1, 0) <= 0 || !r->ac)
+		return false;
 	/* Either may free the connection; whoever only broke is told so by writing. */
 	if (p.revents & POLLIN)
 		redisAsyncHandleRead(r->ac);
@@ -495,18 +514,21 @@ static void wait_for_socket(struct tg_redis *r, int wait_ms)
 		redisAsyncHandleRead(r->ac);
 	if (r->ac && r->ac->c.reader->len > ANSWER_MAX)
 		fault(r, "%s: an answer without an end", where(r, buf));
+	return true;
 }
 
-void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, int wait_ms)
+bool tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime)
 {
+	uint64_t asked = r->counts->commands;
 	char buf[TG_ADDR_TEXT];
+	bool busy;
 
 	r->now = monotonic;
 	/* First what has come: whoever was held up himself must not take it for silence. */
-	wait_for_socket(r, wait_ms);
+	busy = attend_socket(r);
 	/* A read is 16 KiB at most, and the answers to a whole flight may be more. */
 	for (uint32_t i = 0; i < 2 && r->n && !r->doomed; i++)
-		wait_for_socket(r, 0);
+		attend_socket(r);
 	if (r->doomed)
 		hang_up(r);
 	tg_quota_tick(r->quota, monotonic, realtime);
@@ -523,6 +545,7 @@ void tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime, in
 		redisAsyncHandleWrite(r->ac);
 	if (r->doomed)
 		hang_up(r);
+	return busy || r->counts->commands != asked;
 }
 
 void tg_redis_counts(const struct tg_redis_counts *counts, struct tg_redis_counts *out)

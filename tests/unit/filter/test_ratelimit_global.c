@@ -1,5 +1,5 @@
-/* Limits over several nodes: what a request takes, waits for, is answered and told; the keeper of
- * the tokens is this test. */
+/* Limits over several nodes: what a request takes, is answered and told, at once; the keeper of the
+ * tokens is this test. */
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -47,7 +47,8 @@ static const struct tg_ratelimit_entry any_both[] = {
 	{ \
 		__VA_ARGS__ \
 	}
-#define TWO_A_DAY .quota = {2, 86400}
+#define TWO_A_DAY .quota = {2, 86400, 2}
+#define TWO_STRICT .quota = {2, 86400, 0}
 
 static void start(struct tg_ratelimit_global_in in)
 {
@@ -64,7 +65,6 @@ static void start(struct tg_ratelimit_global_in in)
 	in.domain = TG_VIEW("shop");
 	in.status = in.status ? in.status : 429;
 	in.status_on_error = 500;
-	in.timeout = in.timeout ? in.timeout : 20 * MS;
 	kept = rig_alloc(&rig, sizeof(*kept));
 	*kept = in;
 	conf = rig_alloc(&rig, sizeof(*conf));
@@ -105,8 +105,9 @@ static enum tg_verdict at(uint64_t now)
 
 static char key[TG_QUOTA_TEXT_MAX + 1];
 
-/* The store gives at most so many; returns how many it was asked for, and what for, in key. */
-static uint32_t give(uint64_t now, uint32_t most)
+/* The store gives so many out of a window of which `used` are gone then; returns what it was
+ * charged with and asked for, the first in tens, and for which key, in key. */
+static uint32_t give(uint64_t now, uint32_t n, uint64_t used)
 {
 	struct tg_quota_ask a;
 
@@ -114,8 +115,8 @@ static uint32_t give(uint64_t now, uint32_t most)
 	if (!tg_quota_next(quota, &a))
 		return 0;
 	snprintf(key, sizeof(key), "%.*s", (int)a.key.n, a.key.p);
-	tg_quota_answered(quota, &a, a.n < most ? a.n : most, a.limit - 1);
-	return a.n;
+	tg_quota_answered(quota, &a, n, used);
+	return 10 * a.charge + a.n;
 }
 
 static uint64_t count(enum tg_ratelimit_global_counter i)
@@ -135,27 +136,38 @@ static const char *field(const struct tg_field *f, uint32_t n, const char *name)
 	return "none";
 }
 
-static void waits_for_a_token_and_passes(void)
+static void passes_on_credit_and_by_tokens(void)
 {
 	start((struct tg_ratelimit_global_in){.n_limits = 1,
 		.limits = &by_tenant,
 		.x_ratelimit_headers = true,
-		DESCRIPTORS({1, &any_tenant, TWO_A_DAY})});
+		DESCRIPTORS({1, &any_tenant, .quota = {3, 86400, 1}})});
 	begin("a|b");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT(ex->wake_at > T0 && ex->wake_at <= T0 + MS);
-	CU_ASSERT_EQUAL(at(T0 + MS), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0 + MS, 5), 1); /* asked for once */
-	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=a%7Cb|86400");
-	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_PASS);
-	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_WAITED), 1);
-	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 1);
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_CREDIT), 1);
 	msg.n_fields = 0;
 	CU_ASSERT_EQUAL(tg_chain_response(ex, &msg), TG_PASS);
-	CU_ASSERT_STRING_EQUAL(field(fields, msg.n_fields, "x-ratelimit-limit"), "2, 2;w=86400");
-	CU_ASSERT_STRING_EQUAL(field(fields, msg.n_fields, "x-ratelimit-remaining"), "1");
+	CU_ASSERT_STRING_EQUAL(field(fields, msg.n_fields, "x-ratelimit-limit"), "3, 3;w=86400");
+	CU_ASSERT_STRING_EQUAL(field(fields, msg.n_fields, "x-ratelimit-remaining"), "2");
 	CU_ASSERT_STRING_EQUAL(field(fields, msg.n_fields, "x-ratelimit-reset"), "6400");
+	CU_ASSERT_EQUAL(give(T0 + MS, 1, 2), 11); /* charged with one, asked for one */
+	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=a%7Cb|86400");
+	begin("a|b");
+	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_PASS);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_CREDIT), 1);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 2);
 	end();
+}
+
+static void check_refusal(const char *after)
+{
+	CU_ASSERT_EQUAL(ex->reply.status, 429);
+	CU_ASSERT_EQUAL(ex->reply.flags, TG_FLAG(RL));
+	CU_ASSERT_EQUAL(ex->reply.why, TG_WHY_req_rate_limited);
+	CU_ASSERT(tg_view_eq(ex->reply.details, TG_VIEW("request_rate_limited")));
+	CU_ASSERT_STRING_EQUAL(
+		field(ex->reply.fields, ex->reply.n_fields, "x-envoy-ratelimited"), "true");
+	CU_ASSERT_STRING_EQUAL(field(ex->reply.fields, ex->reply.n_fields, "retry-after"), after);
 }
 
 static void is_refused_when_nothing_is_left(void)
@@ -163,27 +175,19 @@ static void is_refused_when_nothing_is_left(void)
 	start((struct tg_ratelimit_global_in){
 		.n_limits = 1, .limits = &by_tenant, DESCRIPTORS({1, &any_tenant, TWO_A_DAY})});
 	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 0), 1);
-	CU_ASSERT_EQUAL(at(T0 + MS), TG_REPLY);
-	CU_ASSERT_EQUAL(ex->reply.status, 429);
-	CU_ASSERT_EQUAL(ex->reply.flags, TG_FLAG(RL));
-	CU_ASSERT_EQUAL(ex->reply.why, TG_WHY_req_rate_limited);
-	CU_ASSERT(tg_view_eq(ex->reply.details, TG_VIEW("request_rate_limited")));
-	CU_ASSERT_STRING_EQUAL(
-		field(ex->reply.fields, ex->reply.n_fields, "x-envoy-ratelimited"), "true");
-	CU_ASSERT_STRING_EQUAL(field(ex->reply.fields, ex->reply.n_fields, "retry-after"), "6400");
-	/* The next one knows at once. */
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	CU_ASSERT_EQUAL(give(T0, 0, 3), 11);
 	begin("a");
-	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_REPLY);
-	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OVER), 2);
-	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_WAITED), 1);
+	CU_ASSERT_EQUAL(at(T0 + MS), TG_REPLY);
+	check_refusal("6400");
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OVER), 1);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_NO_LEASE), 0);
 	end();
 	start((struct tg_ratelimit_global_in){.n_limits = 1,
 		.limits = &by_tenant,
 		.status = 503,
 		.no_envoy_header = true,
-		DESCRIPTORS({1, &gold, .quota = {0, 60}})});
+		DESCRIPTORS({1, &gold, .quota = {0, 60, 0}})});
 	begin("gold");
 	CU_ASSERT_EQUAL(at(T0), TG_REPLY);
 	CU_ASSERT_EQUAL(ex->reply.status, 503);
@@ -191,65 +195,52 @@ static void is_refused_when_nothing_is_left(void)
 	end();
 }
 
-/* The answer does not come in time: failure_mode_deny decides. It does not come at all: the same,
- * at once. */
-static void without_the_store(void)
+/* Without credit the first one is refused, for a moment only; with it, who comes when it is spent.
+ */
+static void is_refused_while_nothing_is_leased(void)
 {
-	for (uint32_t deny = 0; deny < 2; deny++) {
-		enum tg_verdict verdict = deny ? TG_REPLY : TG_PASS;
-
+	for (uint32_t credit = 0; credit < 2; credit++) {
 		start((struct tg_ratelimit_global_in){.n_limits = 1,
 			.limits = &by_tenant,
-			.failure_mode_deny = deny,
-			DESCRIPTORS({1, &any_tenant, TWO_A_DAY})});
+			DESCRIPTORS({1, &any_tenant, .quota = {20, 86400, credit}})});
+		for (uint32_t i = 0; i < credit; i++) {
+			begin("a");
+			CU_ASSERT_EQUAL(at(T0), TG_PASS);
+		}
 		begin("a");
-		CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-		CU_ASSERT_EQUAL(at(T0 + 20 * MS - 1), TG_WAIT);
-		CU_ASSERT_EQUAL(ex->wake_at, T0 + 20 * MS);
-		CU_ASSERT_EQUAL(at(T0 + 20 * MS), verdict);
-		tg_quota_here(quota, false);
+		CU_ASSERT_EQUAL(at(T0), TG_REPLY);
+		check_refusal("1");
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OVER), 1);
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_NO_LEASE), 1);
+		CU_ASSERT_EQUAL(give(T0 + MS, 1, 1 + credit), 10 * credit + 1);
 		begin("a");
-		CU_ASSERT_EQUAL(at(T0 + 30 * MS), verdict);
-		CU_ASSERT_EQUAL(ex->reply.status, deny ? 500 : 0);
-		CU_ASSERT_EQUAL(ex->reply.flags, deny ? TG_FLAG(RLSE) : 0);
-		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_ERROR), 2);
-		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_ALLOWED), deny ? 0 : 2);
-		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 0);
-		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_WAITED), 1);
+		CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_PASS);
 		end();
 	}
 }
 
-/* Tokens that came were taken by others: it asks again. */
-static void asks_again_when_others_were_first(void)
+/* failure_mode_deny decides, at once. */
+static void without_the_store(void)
 {
-	const struct tg_outcome gone = {0};
-
-	start((struct tg_ratelimit_global_in){.n_limits = 1,
-		.limits = &by_tenant,
-		DESCRIPTORS({1, &any_tenant, .quota = {9, 86400}})});
-	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 1), 1);
-	{
-		struct tg_exchange *first = ex;
-		struct tg_msg m = msg;
-
+	for (uint32_t deny = 0; deny < 2; deny++) {
+		start((struct tg_ratelimit_global_in){.n_limits = 1,
+			.limits = &by_tenant,
+			.failure_mode_deny = deny,
+			DESCRIPTORS({1, &any_tenant, TWO_A_DAY})});
+		tg_quota_here(quota, false);
+		begin("a");
+		CU_ASSERT_EQUAL(at(T0), deny ? TG_REPLY : TG_PASS);
+		CU_ASSERT_EQUAL(ex->reply.status, deny ? 500 : 0);
+		CU_ASSERT_EQUAL(ex->reply.flags, deny ? TG_FLAG(RLSE) : 0);
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_ERROR), 1);
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_ALLOWED), !deny);
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 0);
+		tg_quota_here(quota, true);
 		begin("a");
 		CU_ASSERT_EQUAL(at(T0 + MS), TG_PASS);
-		ex = first;
-		msg = m;
+		CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 1);
+		end();
 	}
-	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_WAIT);
-	CU_ASSERT_EQUAL(at(T0 + 3 * MS), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0 + 3 * MS, 1), 1);
-	CU_ASSERT_EQUAL(at(T0 + 4 * MS), TG_PASS);
-	/* Who goes while he waits wants nothing any more. */
-	begin("a");
-	CU_ASSERT_EQUAL(at(T0 + 5 * MS), TG_WAIT);
-	tg_chain_end(ex, &gone);
-	CU_ASSERT_EQUAL(give(T0 + 5 * MS, 1), 0);
-	end();
 }
 
 static void several_limits(void)
@@ -257,20 +248,22 @@ static void several_limits(void)
 	start((struct tg_ratelimit_global_in){.n_limits = 2,
 		.limits = two_limits,
 		DESCRIPTORS({1, &gold, .unlimited = true}, {1, &any_tenant, TWO_A_DAY},
-			{2, any_both, TWO_A_DAY})});
+			{2, any_both, TWO_STRICT})});
 	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 1), 1);
+	CU_ASSERT_EQUAL(at(T0), TG_REPLY); /* by the second one */
+	CU_ASSERT_EQUAL(give(T0, 1, 2), 11);
 	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=a|86400");
-	CU_ASSERT_EQUAL(at(T0 + MS), TG_WAIT); /* for the second one */
-	CU_ASSERT_EQUAL(give(T0 + MS, 1), 1);
+	CU_ASSERT_EQUAL(give(T0, 1, 1), 1);
 	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=a|path=/a%20b|86400");
-	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_PASS);
+	begin("a");
+	CU_ASSERT_EQUAL(at(T0 + MS), TG_PASS);
 	/* The first one is unlimited for gold. */
 	begin("gold");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 1), 1);
+	CU_ASSERT_EQUAL(at(T0), TG_REPLY);
+	while (give(T0, 1, 1) && !strstr(key, "gold"))
+		;
 	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=gold|path=/a%20b|86400");
+	begin("gold");
 	CU_ASSERT_EQUAL(at(T0 + MS), TG_PASS);
 	/* Without a descriptor there is no limit. */
 	begin(NULL);
@@ -279,8 +272,8 @@ static void several_limits(void)
 	start((struct tg_ratelimit_global_in){
 		.n_limits = 1, .limits = &by_net, DESCRIPTORS({1, &any_net, TWO_A_DAY})});
 	begin(NULL);
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 1), 1);
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	CU_ASSERT_EQUAL(give(T0, 1, 2), 11);
 	CU_ASSERT_STRING_EQUAL(key, "shop|net=10.1.2.0/24|86400");
 	end();
 }
@@ -289,13 +282,33 @@ static void shadow_mode_only_counts(void)
 {
 	start((struct tg_ratelimit_global_in){.n_limits = 1,
 		.limits = &by_tenant,
-		DESCRIPTORS({1, &any_tenant, TWO_A_DAY, .shadow = true})});
+		DESCRIPTORS({1, &any_tenant, TWO_STRICT, .shadow = true})});
 	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	give(T0, 0);
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	give(T0, 0, 2);
+	begin("a");
 	CU_ASSERT_EQUAL(at(T0 + MS), TG_PASS);
-	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_SHADOW), 1);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_SHADOW), 2);
 	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OVER), 0);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_NO_LEASE), 0);
+	end();
+}
+
+/* More keys than there are entries for: refused, or not, as what is not leased; a value is never
+ * decided without a limit. */
+static void no_room_for_the_key(void)
+{
+	char of[16];
+
+	start((struct tg_ratelimit_global_in){
+		.n_limits = 1, .limits = &by_tenant, DESCRIPTORS({1, &any_tenant, TWO_A_DAY})});
+	for (uint32_t i = 0; i < 600; i++) {
+		snprintf(of, sizeof(of), "%u", i);
+		begin(of);
+		at(T0);
+	}
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_OK), 512);
+	CU_ASSERT_EQUAL(count(TG_RATELIMIT_GLOBAL_NO_LEASE), 600 - 512);
 	end();
 }
 
@@ -309,7 +322,7 @@ static void internal_and_external(void)
 			start((struct tg_ratelimit_global_in){.n_limits = 1,
 				.limits = &by_tenant,
 				.request_type = (uint8_t)type,
-				DESCRIPTORS({1, &any_tenant, .quota = {0, 60}})});
+				DESCRIPTORS({1, &any_tenant, .quota = {0, 60, 0}})});
 			begin("a");
 			fields[1] = F("x-envoy-internal", "true");
 			msg.n_fields = (uint16_t)(1 + internal);
@@ -366,20 +379,17 @@ static void dry_runs(void)
 	CU_ASSERT_EQUAL(ex->reply.status, 500);
 	CU_ASSERT_STRING_EQUAL(told[2], "Redis is away: failure_mode_deny is true");
 	tg_quota_here(quota, true);
-	CU_ASSERT_EQUAL(give(T0, 2), 0);
+	CU_ASSERT_EQUAL(give(T0, 2, 2), 0);
 	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 2), 1);
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	CU_ASSERT_EQUAL(give(T0, 1, 2), 11);
 	for (int i = 0; i < 3; i++)
 		CU_ASSERT_EQUAL(dry(), TG_PASS);
-	CU_ASSERT_EQUAL(told_left, 2);
+	CU_ASSERT_EQUAL(told_left, 1);
 	CU_ASSERT_STRING_EQUAL(told[0], "tenant=a");
 	CU_ASSERT_STRING_EQUAL(told[1], "1 of them leased to this node");
 	begin("a");
 	CU_ASSERT_EQUAL(at(T0), TG_PASS);
-	begin("a");
-	CU_ASSERT_EQUAL(at(T0), TG_WAIT);
-	CU_ASSERT_EQUAL(give(T0, 0), 1);
 	CU_ASSERT_EQUAL(dry(), TG_REPLY);
 	CU_ASSERT_EQUAL(ex->reply.status, 429);
 	CU_ASSERT_EQUAL(told_left, 0);
@@ -406,10 +416,11 @@ static void no_memory(void)
 	}
 }
 
-TG_TEST_MAIN("ratelimit_global", {"waits for a token and passes", waits_for_a_token_and_passes},
+TG_TEST_MAIN("ratelimit_global", {"passes on credit and by tokens", passes_on_credit_and_by_tokens},
 	{"is refused when nothing is left", is_refused_when_nothing_is_left},
-	{"without the store", without_the_store},
-	{"asks again when others were first", asks_again_when_others_were_first},
-	{"several limits", several_limits}, {"shadow mode only counts", shadow_mode_only_counts},
+	{"is refused while nothing is leased", is_refused_while_nothing_is_leased},
+	{"without the store", without_the_store}, {"several limits", several_limits},
+	{"shadow mode only counts", shadow_mode_only_counts},
+	{"no room for the key", no_room_for_the_key},
 	{"internal and external", internal_and_external}, {"dry runs", dry_runs},
 	{"no memory", no_memory})

@@ -23,7 +23,7 @@ static struct tg_redis_counts counts;
 static uint64_t now;
 static char said[16][256];
 static uint32_t n_said;
-static const struct tg_quota_rate five = {5, 60};
+static const struct tg_quota_rate five = {5, 60, 5};
 
 static void say(void *arg, bool bad, const char *text)
 {
@@ -43,6 +43,8 @@ static void start(struct tg_redis_conf c)
 	conf = c;
 	if (!conf.address.port)
 		conf.socket = fake.path;
+	if (!conf.timeout)
+		conf.timeout = 100 * MS;
 	counts = (struct tg_redis_counts){0};
 	n_said = 0;
 	now = SEC;
@@ -61,7 +63,7 @@ static void end(void)
 static void both(void)
 {
 	for (int i = 0; i < 6; i++) {
-		tg_redis_poll(redis, now, REAL + now, 0);
+		tg_redis_poll(redis, now, REAL + now);
 		fake_poll(&fake);
 	}
 }
@@ -94,14 +96,14 @@ static uint64_t hash_of(const char *key)
 	return tg_quota_hash(quota, 1, key, strlen(key));
 }
 
-static void want(const char *key)
-{
-	tg_quota_want(quota, 0, hash_of(key), &five, tg_view_str(key));
-}
-
 static enum tg_quota_answer take(const char *key)
 {
-	return tg_quota_take(quota, hash_of(key), &five, now, NULL);
+	enum tg_quota_answer a = tg_quota_take(quota, hash_of(key), &five, now, NULL);
+
+	if (a == TG_QUOTA_UNKNOWN &&
+		tg_quota_bring(quota, 0, hash_of(key), &five, tg_view_str(key)))
+		a = tg_quota_take(quota, hash_of(key), &five, now, NULL);
+	return a;
 }
 
 /* --- tests -------------------------------------------------------------------------------------
@@ -112,27 +114,34 @@ static void asks_and_hears(void)
 	start((struct tg_redis_conf){0});
 	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_AWAY);
 	ready();
-	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_UNKNOWN);
-	want("k");
-	want("k");
-	want("b");
+	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_CREDITED);
+	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_CREDITED);
+	CU_ASSERT_EQUAL(take("b"), TG_QUOTA_CREDITED);
 	until(2);
-	CU_ASSERT_EQUAL(fake.got[0].n, 7);
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[0], "EVALSHA");
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[1], SHA);
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[2], "1");
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[3], "tidegate|k|28333333");
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[4], "2");
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[5], "5");
-	CU_ASSERT_STRING_EQUAL(fake.got[0].word[6], "120");
-	CU_ASSERT_STRING_EQUAL(fake.got[1].word[3], "tidegate|b|28333333");
+	for (uint32_t i = 0; i < 2; i++) {
+		bool k = strstr(fake.got[i].word[3], "|k|");
+
+		CU_ASSERT_EQUAL(fake.got[i].n, 8);
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[0], "EVALSHA");
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[1], SHA);
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[2], "1");
+		CU_ASSERT_STRING_EQUAL(
+			fake.got[i].word[3], k ? "tidegate|k|28333333" : "tidegate|b|28333333");
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[4], "1"); /* asked for */
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[5], "5"); /* of so many */
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[6], "120");
+		CU_ASSERT_STRING_EQUAL(fake.got[i].word[7], k ? "2" : "1"); /* on credit */
+	}
 	/* Answers in pieces, both of them. */
-	answer("*2\r\n:2\r\n:");
-	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_EMPTY);
-	answer("5\r\n*2\r\n:0\r\n:5\r\n");
+	if (strstr(fake.got[0].word[3], "|k|")) {
+		answer("*2\r\n:1\r\n:");
+		answer("3\r\n*2\r\n:0\r\n:5\r\n");
+	} else {
+		answer("*2\r\n:0\r\n:");
+		answer("5\r\n*2\r\n:1\r\n:3\r\n");
+	}
 	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_GIVEN);
-	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_GIVEN);
-	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_EMPTY);
+	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_CREDITED);
 	CU_ASSERT_EQUAL(take("b"), TG_QUOTA_OVER);
 	CU_ASSERT_EQUAL(counts.commands, 2);
 	CU_ASSERT_EQUAL(n_said, 1);
@@ -140,19 +149,27 @@ static void asks_and_hears(void)
 	end();
 }
 
+/* Two tokens that nobody uses: one goes back. */
 static void gives_back(void)
 {
+	static const struct tg_quota_rate many = {1000, 60, 10};
+
 	start((struct tg_redis_conf){0});
 	ready();
-	want("k");
+	CU_ASSERT_TRUE(tg_quota_bring(quota, 0, hash_of("k"), &many, TG_VIEW("k")));
+	for (uint32_t i = 0; i < 4; i++)
+		tg_quota_take(quota, hash_of("k"), &many, now, NULL);
 	until(1);
-	answer("*2\r\n:1\r\n:1\r\n");
+	CU_ASSERT_STRING_EQUAL(fake.got[0].word[4], "2");
+	CU_ASSERT_STRING_EQUAL(fake.got[0].word[7], "4");
+	answer("*2\r\n:2\r\n:6\r\n");
 	until(1);
 	CU_ASSERT_STRING_EQUAL(fake.got[0].word[0], "EVALSHA");
 	CU_ASSERT_STRING_EQUAL(fake.got[0].word[4], "-1");
-	answer("*2\r\n:-1\r\n:0\r\n");
+	CU_ASSERT_STRING_EQUAL(fake.got[0].word[7], "0");
+	answer("*2\r\n:-1\r\n:5\r\n");
 	CU_ASSERT_EQUAL(counts.connected, 1);
-	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_EMPTY);
+	CU_ASSERT_EQUAL(tg_quota_take(quota, hash_of("k"), &many, now, NULL), TG_QUOTA_GIVEN);
 	end();
 }
 
@@ -201,7 +218,7 @@ static void strange_answers(void)
 	for (uint32_t i = 0; i < TG_ARRAY_LEN(strange); i++) {
 		start((struct tg_redis_conf){0});
 		ready();
-		want("k");
+		take("k");
 		until(1);
 		answer(strange[i]);
 		CU_ASSERT_EQUAL(counts.connected, 0);
@@ -211,7 +228,11 @@ static void strange_answers(void)
 		fake_forget(&fake);
 		ready();
 		CU_ASSERT_EQUAL(fake.accepted, 2);
-		CU_ASSERT_EQUAL(take("k"), TG_QUOTA_EMPTY);
+		/* What is owed is charged for again. */
+		both();
+		CU_ASSERT_EQUAL(fake.n_got, 1);
+		CU_ASSERT_STRING_EQUAL(fake.got[0].word[7], "1");
+		CU_ASSERT_EQUAL(take("k"), TG_QUOTA_CREDITED);
 		end();
 	}
 }
@@ -226,7 +247,7 @@ static void answers_that_nobody_asked_for(void)
 		start((struct tg_redis_conf){0});
 		ready();
 		if (i & 1) { /* behind one that is right */
-			want("k");
+			take("k");
 			until(1);
 		}
 		snprintf(text, sizeof(text), "%s%s", i & 1 ? "*2\r\n:1\r\n:1\r\n" : "",
@@ -261,9 +282,9 @@ static void who_is_silent_is_away(void)
 {
 	start((struct tg_redis_conf){0});
 	ready();
-	want("k");
+	take("k");
 	until(1);
-	now += TG_REDIS_SILENCE;
+	now += conf.timeout;
 	both();
 	CU_ASSERT_EQUAL(counts.connected, 0);
 	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_AWAY);
@@ -273,6 +294,8 @@ static void who_is_silent_is_away(void)
 	CU_ASSERT_EQUAL(counts.connected, 1);
 	CU_ASSERT_EQUAL(take("k"), TG_QUOTA_GIVEN);
 	CU_ASSERT_EQUAL(counts.failures, 0);
+	until(1);
+	answer("*2\r\n:0\r\n:5\r\n");
 	/* Nobody asks anything: it is looked after all the same. */
 	until(1);
 	CU_ASSERT_STRING_EQUAL(fake.got[0].word[0], "PING");
@@ -326,8 +349,8 @@ static void a_broken_connection(void)
 
 	start((struct tg_redis_conf){0});
 	ready();
-	want("k");
-	want("b");
+	take("k");
+	take("b");
 	until(2);
 	fake_hang_up(&fake);
 	both();
@@ -336,7 +359,7 @@ static void a_broken_connection(void)
 	CU_ASSERT_EQUAL(n.unanswered, 2);
 	fake_forget(&fake);
 	ready();
-	want("k");
+	take("k");
 	until(1);
 	CU_ASSERT_STRING_EQUAL(fake.got[0].word[4], "1");
 	end();
@@ -356,7 +379,7 @@ static void a_bounded_flight(void)
 	ready();
 	for (uint32_t i = 0; i < total; i++) {
 		snprintf(key, sizeof(key), "%u", i);
-		want(key);
+		take(key);
 		if (i % 400 == 399)
 			both();
 	}
