@@ -190,23 +190,59 @@ void bench_stop(struct bench *b, uint32_t count)
 	b->count += count;
 }
 
+static double tsc_ns(void)
+{
+	static double ns;
+	uint64_t t0, c0;
+
+	if (ns > 0)
+		return ns;
+	t0 = now();
+	c0 = tg_tsc();
+	while (now() - t0 < 20 * 1000 * 1000)
+		;
+	ns = (double)(now() - t0) / (double)(tg_tsc() - c0);
+	return ns;
+}
+
+void bench_add(struct bench *b, double cycles, double each, uint32_t count)
+{
+	cycles -= each * count;
+	if (cycles < 0)
+		cycles = 0;
+	b->cycles += (uint64_t)cycles;
+	b->ns += (uint64_t)(cycles * tsc_ns());
+	b->count += count;
+}
+
 double bench_ns(const struct bench *b)
 {
 	return b->rounds == UINT32_MAX || bench_counts() ? 0 : b->ns_of[BENCH_ROUNDS / 2];
 }
 
-double bench_ratio(double (*measure)(void *ctx, bool b), void *ctx)
+void bench_curve(const char *what, double (*measure)(void *ctx, uint32_t n), void *ctx)
 {
-	double best[2] = {0, 0};
+	static const uint32_t sizes[BENCH_SIZES] = {10, 100, 1000, 10000, 100000};
+	double best[BENCH_SIZES] = {0};
 
-	for (int i = 0; i < 4; i++) {
-		bool b = i == 1 || i == 2;
-		double ns = measure(ctx, b);
-
-		if (i < 2 || ns < best[b])
-			best[b] = ns;
+	if (bench_counts()) { /* the instructions are the same */
+		measure(ctx, 10);
+		measure(ctx, 1000);
+		return;
 	}
-	return best[0] > 0 && best[1] > 0 ? best[1] / best[0] : 0;
+	for (int i = 0; i < 2 * BENCH_SIZES; i++) {
+		int k = i < BENCH_SIZES ? i : 2 * BENCH_SIZES - 1 - i;
+		double ns = measure(ctx, sizes[k]);
+
+		if (!best[k] || ns < best[k])
+			best[k] = ns;
+	}
+	if (!best[0])
+		return;
+	printf("%s, times what 10 cost:", what);
+	for (int k = 0; k < BENCH_SIZES; k++)
+		printf("%s %u: %.2f", k ? "," : "", sizes[k], best[k] / best[0]);
+	printf("\n");
 }
 
 int bench_end(void)

@@ -41,13 +41,18 @@ void bench_begin(struct bench *b, const char *name);
 bool bench_more(struct bench *b);
 void bench_start(struct bench *b);
 void bench_stop(struct bench *b, uint32_t count);
+/* In the place of both: what was measured elsewhere, in TSC cycles, of which so many each are those
+ * of measuring. Not under callgrind. */
+void bench_add(struct bench *b, double cycles, double each, uint32_t count);
 /* Whether instructions are being counted: what is slow to prepare may be smaller then. */
 bool bench_counts(void);
 /* ns, median of the last bench; 0: it was left out. For benches that compare. */
 double bench_ns(const struct bench *b);
-/* For a ratio of a to b on a machine whose speed changes: they are measured a, b, b, a, each by a
- * function that returns bench_ns(), and the better of both counts. 0: one was left out. */
-double bench_ratio(double (*measure)(void *ctx, bool b), void *ctx);
+/* What it costs as its tables grow: measure() is called with 10, 100, ... 100,000, and back to 10,
+ * on a machine whose speed changes; it returns bench_ns(). Of both times the better counts; each is
+ * printed with its ratio to that of 10. Under callgrind: 10 and 1000, and nothing is printed. */
+#define BENCH_SIZES 5
+void bench_curve(const char *what, double (*measure)(void *ctx, uint32_t n), void *ctx);
 /* The process's exit code; 2: nothing was measured. */
 int bench_end(void);
 

@@ -1,14 +1,17 @@
-/* bench_route.c: what finding a route costs in a crowd, with 10 routes and with 100,000.
+/* bench_route.c: what a match costs by itself, with 10 to 100,000 routes.
  *
  * 131,072 requests are asked for in an order without pattern, so that where there are many routes
  * they are not in the nearer caches: the tables of 100,000 are larger than the second one. The
  * request itself is, as it is for who has just parsed it: each pass writes its 256 requests anew.
- * What 100,000 cost more than 10 is printed as a ratio; what a request as a whole costs more is
- * bench_path's to say. Every answer is checked once.
+ * Nothing else is done meanwhile, so that the tables of 10 routes stay in the first cache: what a
+ * match costs inside of a request, where nothing does, is bench_path's to say. Every answer is
+ * checked once.
  *
- *   hit       /team-T/service-N/v1/items/M, asked for and needed at once
- *   ahead     the same, asked for four requests before it is needed, as a worker does it some
- *             hundred ns before
+ *   hit       /team-T/service-N/v1/items/M, asked for and needed at once: each match waits for what
+ *             is in no cache
+ *   ahead     the same in the steps of route.h, as a worker takes them: prepared eight requests
+ *             before it is needed and looked at four before, so that the misses of several overlap
+ *             and memory's throughput is left of them. The time is that of all steps
  *   regex     as hit; every tenth route is an expression, /team-T/service-N/v[0-9]+/.*
  */
 #include <stdio.h>
@@ -21,7 +24,8 @@
 
 #define REQUESTS 131072
 #define PASS 256
-#define AHEAD 4
+#define AHEAD 8 /* a power of two */
+#define LOOK 4
 #define TEXT 64
 
 enum way { HIT, REGEX, AHEAD_OF, WAYS };
@@ -37,8 +41,7 @@ static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes
 	for (uint32_t i = 0; i < n; i++, text += TEXT) {
 		bool expression = regexes && i % 10 == 0;
 
-		snprintf(text, TEXT, expression ? "/team-%u/service-%u/v[0-9]+/.*" : BENCH_ROUTE,
-			i % 100, i);
+		bench_route_name(text, TEXT, i, n, expression ? "v[0-9]+/.*" : "v1");
 		v->routes[i] = (struct tg_route){
 			.name = "", .kind = TG_MATCH_PREFIX, .match = tg_view_str(text)};
 		if (!expression)
@@ -59,11 +62,13 @@ static struct tg_regex **add_routes(struct tg_vhost *v, uint32_t n, bool regexes
 static struct tg_msg requests[PASS];
 static char texts[PASS][TEXT];
 
-static void write_requests(const uint32_t *picks, uint32_t at)
+static void write_requests(const uint32_t *picks, uint32_t n, uint32_t at)
 {
+	char behind[24];
+
 	for (uint32_t i = 0; i < PASS; i++) {
-		snprintf(texts[i], TEXT, BENCH_ROUTE "/items/%u", picks[at + i] % 100,
-			picks[at + i], at + i);
+		snprintf(behind, sizeof(behind), "v1/items/%u", at + i);
+		bench_route_name(texts[i], TEXT, picks[at + i], n, behind);
 		requests[i] = (struct tg_msg){.is_request = true, .path = tg_view_str(texts[i])};
 	}
 }
@@ -82,6 +87,8 @@ static void find_ahead(const struct tg_vhost *v, const struct tg_match_env *env)
 		if (i >= AHEAD)
 			bench_keep(tg_route_find_prepared(
 				&q[i % AHEAD], v, &requests[i - AHEAD], env));
+		if (i >= LOOK && i < PASS + LOOK)
+			tg_route_look(&q[(i - LOOK) % AHEAD], v, requests[i - LOOK].path);
 		if (i < PASS)
 			tg_route_prepare(&q[i % AHEAD], v, requests[i].path);
 	}
@@ -98,7 +105,7 @@ static double measure(uint32_t n, enum bench_law law, enum way way)
 	struct bench b;
 
 	for (uint32_t i = 0; i < REQUESTS; i += PASS) {
-		write_requests(picks, i);
+		write_requests(picks, n, i);
 		for (uint32_t k = 0; k < PASS; k++)
 			bench_check(
 				tg_route_find(&v, &requests[k], &env) == &v.routes[picks[i + k]],
@@ -106,7 +113,7 @@ static double measure(uint32_t n, enum bench_law law, enum way way)
 	}
 	snprintf(name, sizeof(name), "route: %s, %s, of %u", way_name[way], bench_law_name(law), n);
 	for (bench_begin(&b, name); bench_more(&b); at = (at + PASS) % REQUESTS) {
-		write_requests(picks, at);
+		write_requests(picks, n, at);
 		bench_start(&b);
 		if (way == AHEAD_OF)
 			find_ahead(&v, &env);
@@ -126,11 +133,11 @@ struct asked {
 	enum way way;
 };
 
-static double few_or_many(void *ctx, bool many)
+static double of_many(void *ctx, uint32_t n)
 {
 	const struct asked *a = ctx;
 
-	return measure(many ? 100000 : 10, a->law, a->way);
+	return measure(n, a->law, a->way);
 }
 
 int main(int argc, char **argv)
@@ -139,11 +146,11 @@ int main(int argc, char **argv)
 	for (int way = HIT; way < WAYS; way++)
 		for (int law = BENCH_EVEN; law <= BENCH_ZIPF; law++) {
 			struct asked a = {(enum bench_law)law, (enum way)way};
-			double ratio = bench_ratio(few_or_many, &a);
+			char what[64];
 
-			if (ratio > 0)
-				printf("route: %s, %s: 100,000 cost %.2f times what 10 do\n",
-					way_name[way], bench_law_name(a.law), ratio);
+			snprintf(what, sizeof(what), "route: %s, %s", way_name[way],
+				bench_law_name(a.law));
+			bench_curve(what, of_many, &a);
 		}
 	return bench_end();
 }

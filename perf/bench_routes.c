@@ -1,8 +1,17 @@
 #include "bench_routes.h"
 
+#include <stdio.h>
+
 #include <tidegate/rng.h>
 
 #include "bench.h"
+
+void bench_route_name(char *out, size_t size, uint32_t i, uint32_t n, const char *behind)
+{
+	uint32_t step = BENCH_ROUTES_MAX / n, number = i * step + i * 7919 % step;
+
+	snprintf(out, size, "/team-%u/service-%u/%s", number % 100, number, behind);
+}
 
 /* The first number whose share of the whole, up to with it, exceeds u. */
 static uint32_t by_zipf(const double *upto, uint32_t n, double u)

@@ -262,14 +262,26 @@ const struct tg_vhost *tg_host_find(const struct tg_host_table *t, struct tg_vie
 const struct tg_route *tg_route_find(
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
 
-/* The same in two steps, so that memory that is in no cache is fetched while something else is
- * done: when the path is known, and when the answer is needed. The path is the same both times. */
+/* The same in steps, so that memory that is in no cache is fetched while something else is done:
+ *
+ *	tg_route_prepare()        the path is known: asks for the lines of the table
+ *	tg_route_look()           some 100 ns later: walks the table. Where the path alone decides,
+ *	                          which is so but for predicates, the route is known now; asks for
+ *	                          its line. May be left out
+ *	tg_route_find_prepared()  the answer is needed, and the fields are what they stay
+ *
+ * The virtual host and the path are the same all times. */
 #define TG_ROUTE_PROBE 6 /* segments of a path that are looked for ahead */
 struct tg_route_probe {
+	/* private to lib/route */
 	uint32_t n;
-	uint64_t hash[TG_ROUTE_PROBE]; /* private to lib/route */
+	bool known;
+	const struct tg_route *route; /* if known */
+	uint32_t place[TG_ROUTE_PROBE];
+	uint64_t hash[TG_ROUTE_PROBE];
 };
 void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct tg_view path);
+void tg_route_look(struct tg_route_probe *q, const struct tg_vhost *v, struct tg_view path);
 const struct tg_route *tg_route_find_prepared(const struct tg_route_probe *q,
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env);
 

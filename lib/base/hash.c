@@ -18,12 +18,26 @@ static uint64_t load_le64(const uint8_t *p)
 	return v;
 }
 
+static uint32_t load_le32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	v = __builtin_bswap32(v);
+#endif
+	return v;
+}
+
+/* n < 8 bytes, zeros behind them. By loads that overlap: a copy of n bytes is a function call, and
+ * what it wrote in pieces cannot be loaded at once. */
 static uint64_t load_tail(const uint8_t *p, size_t n)
 {
-	uint8_t b[8] = {0};
-
-	memcpy(b, p, n);
-	return load_le64(b);
+	if (n >= 4)
+		return load_le32(p) | (uint64_t)load_le32(p + n - 4) << 8 * (n - 4);
+	if (n == 0)
+		return 0;
+	return p[0] | (uint64_t)p[n / 2] << 8 * (n / 2) | (uint64_t)p[n - 1] << 8 * (n - 1);
 }
 
 static void sip_round(uint64_t v[4])

@@ -249,7 +249,8 @@ static void tell(const struct px_exch *ex, struct tg_dry_result *out)
 static void run(struct tg_dry *d, struct tg_dry_result *out)
 {
 	struct px_exch *ex = begin(d);
-	int rc = px_request_read(ex);
+	struct px_lookup lookup;
+	int rc = px_request_read(ex, &lookup);
 
 	d->ex = ex;
 	if (rc < 0)
@@ -259,7 +260,7 @@ static void run(struct tg_dry *d, struct tg_dry_result *out)
 		return;
 	}
 	if (rc > 0)
-		px_request_route(ex);
+		px_request_route(ex, &lookup);
 	if (ex->used) {
 		tell(ex, out);
 		return;

@@ -394,7 +394,8 @@ void px_exch_deadline(struct px_exch *ex, uint64_t now)
 
 static void run_head(struct px_exch *ex)
 {
-	int rc = px_request_read(ex);
+	struct px_lookup lookup;
+	int rc = px_request_read(ex, &lookup);
 
 	if (rc < 0 && ex->req_head.no_memory) {
 		px_reply(ex, PX_REPLY_NO_MEMORY);
@@ -413,7 +414,7 @@ static void run_head(struct px_exch *ex)
 		} else {
 			tg_conn_consume(d->conn, 0);
 		}
-	} else if (px_request_route(ex)) {
+	} else if (px_request_route(ex, &lookup)) {
 		px_up_request(ex);
 	}
 }

@@ -347,9 +347,15 @@ bool px_exch_upstream_lost(
 bool px_exch_interim_out(struct px_exch *ex); /* true: the interim response is written */
 
 /* request.c */
-int px_request_read(
-	struct px_exch *ex); /* 1 complete, 0 more needed, -1 refused: req_head tells why */
-bool px_request_route(struct px_exch *ex); /* false: a local reply has begun */
+/* What reading begins, so that routing need not wait for memory. */
+struct px_lookup {
+	const struct tg_vhost *vhost; /* NULL: none */
+	struct tg_route_probe probe;  /* if there is one */
+};
+/* 1 complete, 0 more needed, -1 refused: req_head tells why */
+int px_request_read(struct px_exch *ex, struct px_lookup *l);
+/* Behind px_request_read(), in the same turn. False: a local reply has begun. */
+bool px_request_route(struct px_exch *ex, struct px_lookup *l);
 /* The filters, then the head for the origin. False: a local reply has begun, ex waits for a filter
  * (PX_EX_FILTER), or is gone. */
 bool px_request_pass(struct px_exch *ex);

@@ -127,7 +127,29 @@ int32_t px_head_parse(struct px_exch *ex, struct px_head *h, struct tg_conn *con
 	return n;
 }
 
-int px_request_read(struct px_exch *ex)
+/* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
+static struct tg_view routed_path(const struct tg_msg *m)
+{
+	return tg_view_eq(m->path, TG_VIEW("*")) ? TG_VIEW("/") : m->path;
+}
+
+/* The host and the path are known, and soon its routes will be looked up: their memory comes while
+ * what takes some time is done. */
+static void find_vhost(struct px_exch *ex, struct px_lookup *l)
+{
+	struct tg_tax *tax = &ex->proxy->stats->tax;
+	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_route);
+
+	l->vhost = NULL;
+	/* CONNECT asks for a tunnel, which no route offers. */
+	if (ex->req.method != TG_CONNECT && ex->lc->hosts)
+		l->vhost = tg_host_find(ex->lc->hosts, ex->req.authority);
+	if (l->vhost)
+		tg_route_prepare(&l->probe, l->vhost, routed_path(&ex->req));
+	tg_tax_leave(tax, before);
+}
+
+int px_request_read(struct px_exch *ex, struct px_lookup *l)
 {
 	const uint8_t *base = NULL;
 	int32_t n = px_head_parse(ex, &ex->req_head, ex->down->conn, &ex->lc->limits,
@@ -139,6 +161,7 @@ int px_request_read(struct px_exch *ex)
 		memset(m, 0, sizeof(*m));
 		return n < 0 ? -1 : 0;
 	}
+	find_vhost(ex, l);
 	if (!keep_head(ex, base, (uint32_t)n)) {
 		memset(m, 0, sizeof(*m));
 		ex->req_head.no_memory = true;
@@ -170,7 +193,7 @@ static bool must_normalise(struct tg_view path)
 
 /* Routes see, and origins get, the path with dot segments and needless escapes resolved: otherwise
  * the two could understand different things by it. */
-static bool normalise(struct px_exch *ex)
+static bool normalise(struct px_exch *ex, struct px_lookup *l)
 {
 	struct tg_msg *m = &ex->req;
 	uint8_t *out;
@@ -182,6 +205,8 @@ static bool normalise(struct px_exch *ex)
 		if (n <= 0)
 			return false;
 		m->path = tg_view_of(out, (uint32_t)n);
+		if (l->vhost)
+			tg_route_prepare(&l->probe, l->vhost, m->path);
 	}
 	return true;
 }
@@ -195,31 +220,27 @@ static bool scheme_fits(const struct tg_msg *m, bool tls)
 	return !m->scheme.n || tg_view_eq_nocase(m->scheme, ours);
 }
 
-/* `OPTIONS *` asks the server as a whole: it goes where "/" goes. */
 static const struct tg_route *find_route(struct px_exch *ex, const struct tg_route_probe *q)
 {
 	struct tg_msg *m = &ex->req;
 	struct tg_view path = m->path;
 	const struct tg_route *r;
 
-	if (tg_view_eq(path, TG_VIEW("*")))
-		m->path = TG_VIEW("/");
+	m->path = routed_path(m);
 	r = tg_route_find_prepared(q, ex->vhost, m, &ex->proxy->match);
 	m->path = path;
 	return r;
 }
 
-/* The host is known, and soon its routes will be looked up. */
-static void find_vhost(struct px_exch *ex, struct tg_route_probe *q)
+/* And now that of the route itself. */
+static void look_ahead(struct px_exch *ex, struct px_lookup *l)
 {
 	struct tg_tax *tax = &ex->proxy->stats->tax;
 	enum tg_stage before = tg_tax_enter(tax, TG_STAGE_route);
 
-	/* CONNECT asks for a tunnel, which no route offers. */
-	if (ex->req.method != TG_CONNECT && ex->lc->hosts)
-		ex->vhost = tg_host_find(ex->lc->hosts, ex->req.authority);
+	ex->vhost = l->vhost;
 	if (ex->vhost)
-		tg_route_prepare(q, ex->vhost, ex->req.path);
+		tg_route_look(&l->probe, ex->vhost, routed_path(&ex->req));
 	tg_tax_leave(tax, before);
 }
 
@@ -270,21 +291,18 @@ static void choose_route(struct px_exch *ex, const struct tg_route_probe *q)
 	tg_tax_leave(tax, before);
 }
 
-bool px_request_route(struct px_exch *ex)
+bool px_request_route(struct px_exch *ex, struct px_lookup *l)
 {
-	struct tg_route_probe probe;
-
 	if (!scheme_fits(&ex->req, ex->lc->tls != NULL)) {
 		ex->req_head.scan.refusal = TG_H1_BAD_TARGET;
 		px_reply(ex, PX_REPLY_REFUSED);
 		return false;
 	}
-	if (!normalise(ex)) {
+	if (!normalise(ex, l)) {
 		px_reply(ex, PX_REPLY_BAD_PATH);
 		return false;
 	}
-	/* Before what takes some time: the tables' memory comes meanwhile. */
-	find_vhost(ex, &probe);
+	look_ahead(ex, l);
 	if (!count_forward(ex))
 		return false;
 	switch (px_request_edit(ex)) {
@@ -298,7 +316,7 @@ bool px_request_route(struct px_exch *ex)
 		px_reply(ex, PX_REPLY_NO_MEMORY);
 		return false;
 	}
-	choose_route(ex, &probe);
+	choose_route(ex, &l->probe);
 	if (tg_unlikely(ex->proxy->overload) && !px_overload_admits(ex))
 		return false;
 	if (!px_filters_begin(ex)) {

@@ -12,10 +12,10 @@
  *	OWN lists of n1: "/api"; DIR lists of n1: "/api/"; OWN of n3, n4: the two others.
  *
  * What a match costs where there are many routes is memory: a line that is in no cache is worth
- *some hundred instructions. So a node is one line, which stands in the table itself; where it
- *stands comes of the path's text alone, so that the lines of all segments can be fetched at once,
- *before they are needed (tg_route_prepare()); and of a route whose path is all there is to ask,
- *only the number is read.
+ * some hundred instructions. So a node is one line, which stands in the table itself, alone at its
+ * place (place.h); where that is comes of the path's text alone, so that the lines of all segments
+ * can be fetched at once, before they are needed (tg_route_prepare()); and of a route whose path is
+ * all there is to ask, only the number is read.
  *
  * A prefix that ends inside a segment (OWN prefix: "/api/v1/us" matches "/api/v1/users") is found
  * by n3.shorter -> n4, which build computed; for a segment that is no label of its own, by trying
@@ -33,6 +33,8 @@
 #define TG_ROUTE_TRIE_H
 
 #include <tidegate/route.h>
+
+#include "place.h"
 
 #define TRIE_NONE UINT32_MAX /* no route, no node */
 #define TRIE_INLINE 16       /* bytes of a label held in its node */
@@ -60,14 +62,19 @@ struct trie_node {
 	uint32_t min;            /* smallest route number at or below */
 	uint32_t tails, n_tails; /* lengths of labels with OWN_PREFIX, descending: in trie->tails */
 	uint32_t refs, lists;
-	uint32_t pad[2];
+	uint32_t same; /* place of the next node with the same hash; 0: none, as is usual */
+	uint32_t pad;
 };
 _Static_assert(sizeof(struct trie_node) == 64, "a step of the walk touches one cache line");
 
 struct tg_route_trie {
-	struct trie_node *nodes; /* [n + 1]: the last is the root directory "/" */
+	struct trie_node *nodes; /* [n + 1 + those that are `same`]; n is the root directory "/" */
+	uint8_t *bends;          /* [n_bends]: place.h */
+	uint32_t n_bends;
+	uint32_t n; /* places, more than nodes */
+	uint32_t n_same;
+	uint64_t seed; /* of all hashes: that of the root's path */
 	uint32_t *refs, *tails;
-	uint32_t n;                  /* places, more than nodes */
 	uint32_t depth;              /* labels of the longest path */
 	uint32_t longest;            /* label's bytes */
 	uint32_t odd_begin, odd_end; /* refs of routes that do not begin with "/", in order */
@@ -78,15 +85,16 @@ static inline const uint8_t *trie_label(const union trie_label *l, uint32_t len)
 	return len <= TRIE_INLINE ? l->inl : l->ptr;
 }
 
-/* Of a path, from that of its directory (the root's is 0) and its last label. */
+/* Of a path, from that of its directory (the root's is the seed) and its last label. */
 static inline uint64_t trie_hash(uint64_t dir, const uint8_t *p, uint32_t n)
 {
 	return tg_hash64(dir, p, n);
 }
 
+/* The only place where a node can be. */
 static inline uint32_t trie_place(const struct tg_route_trie *t, uint64_t hash)
 {
-	return (uint32_t)((hash >> 32) * t->n >> 32);
+	return place_of(hash, t->bends[place_crowd(hash, t->n_bends)], t->n);
 }
 
 static inline uint32_t trie_tag(uint64_t hash)
@@ -94,20 +102,19 @@ static inline uint32_t trie_tag(uint64_t hash)
 	return (uint32_t)hash | 1;
 }
 
-/* The node of a label in parent's directory, whose path has that hash; TRIE_NONE. */
-static inline uint32_t trie_child(
-	const struct tg_route_trie *t, uint32_t parent, uint64_t hash, const uint8_t *p, uint32_t n)
+/* The node of a label in parent's directory, whose path has that hash and that place; TRIE_NONE. */
+static inline uint32_t trie_child(const struct tg_route_trie *t, uint32_t place, uint32_t parent,
+	uint64_t hash, const uint8_t *p, uint32_t n)
 {
-	uint32_t tag = trie_tag(hash);
-
-	for (uint32_t i = trie_place(t, hash);; i = i + 1 < t->n ? i + 1 : 0) {
+	for (uint32_t i = place;;) {
 		const struct trie_node *x = &t->nodes[i];
 
-		if (!x->tag)
-			return TRIE_NONE;
-		if (x->tag == tag && x->parent == parent && x->len == n &&
+		if (x->tag == trie_tag(hash) && x->parent == parent && x->len == n &&
 			memcmp(trie_label(&x->label, n), p, n) == 0)
 			return i;
+		if (tg_likely(!x->same))
+			return TRIE_NONE;
+		i = x->same;
 	}
 }
 

@@ -2,6 +2,8 @@
 
 #include "trie.h"
 
+#define SEEDS 64
+
 /* A node before it has its place; [0] is the root. In directories and by numbers, which are those
  * of the entries. */
 struct entry {
@@ -388,17 +390,63 @@ static void put_node(
 		t->longest = e->len;
 }
 
-/* Gives every entry its place, the first that is free from where its hash says. */
-static void choose_places(struct build *b, const struct tg_route_trie *t)
+/* All hashes anew. Parents stand before their children. */
+static void hash_again(struct build *b, uint64_t seed)
 {
-	b->entries[0].place = t->n;
+	b->entries[0].hash = seed;
 	for (uint32_t i = 1; i < b->n_entries; i++) {
-		uint32_t at = trie_place(t, b->entries[i].hash);
+		struct entry *e = &b->entries[i];
 
-		while (t->nodes[at].tag)
-			at = at + 1 < t->n ? at + 1 : 0;
-		t->nodes[at].tag = 1;
-		b->entries[i].place = at;
+		e->hash = trie_hash(b->entries[e->parent].hash, label_of(e), e->len);
+	}
+}
+
+static int try_places(struct build *b, struct tg_route_trie *t, uint64_t *hash, uint32_t *place)
+{
+	struct place_in in = {hash + 1, b->n_entries - 1, t->n};
+	uint32_t behind = t->n + 1;
+	int rc;
+
+	for (uint32_t i = 1; i < b->n_entries; i++)
+		hash[i] = b->entries[i].hash;
+	rc = place_all(&in, t->bends, place + 1);
+	for (uint32_t i = 1; i < b->n_entries && !rc; i++)
+		b->entries[i].place = place[i] != PLACE_NONE ? place[i] : behind++;
+	t->n_same = behind - t->n - 1;
+	return rc;
+}
+
+/* Gives every entry its place: behind the root's those whose hash another has. A second try is
+ * hardly ever needed. */
+static int choose_places(struct build *b, struct tg_route_trie *t)
+{
+	uint64_t *hash = calloc(b->n_entries, sizeof(*hash));
+	uint32_t *place = calloc(b->n_entries, sizeof(*place));
+	int rc = hash && place ? TG_EEXIST : TG_ENOMEM;
+
+	b->entries[0].place = t->n;
+	for (uint64_t seed = 0; seed < SEEDS && rc == TG_EEXIST; seed++) {
+		if (seed)
+			hash_again(b, seed);
+		t->seed = seed;
+		rc = try_places(b, t, hash, place);
+	}
+	free(hash);
+	free(place);
+	return rc ? TG_ENOMEM : 0;
+}
+
+/* Those behind the root are found from the one that has their place. */
+static void chain_same(const struct build *b, struct tg_route_trie *t)
+{
+	for (uint32_t i = 1; i < b->n_entries && t->n_same; i++) {
+		const struct entry *e = &b->entries[i];
+		struct trie_node *first = &t->nodes[trie_place(t, e->hash)];
+
+		if (e->place < t->n)
+			continue;
+		t->nodes[e->place].same = first->same;
+		first->same = e->place;
 	}
 }
 
@@ -412,19 +460,22 @@ static int keep_all(struct build *b, tg_alloc_fn *alloc, void *ctx)
 	memset(t, 0, sizeof(*t));
 	for (uint32_t i = 0; i < b->n_entries; i++)
 		many += !has_one(b, &b->entries[i], &lists);
-	/* Two of five places are free, and at least one. */
-	t->n = (uint32_t)((uint64_t)b->n_entries * 5 / 3 + 1);
-	t->nodes = lines(((size_t)t->n + 1) * sizeof(*t->nodes), alloc, ctx);
+	t->n = place_count(b->n_entries - 1);
+	t->n_bends = place_bends(b->n_entries - 1);
+	t->bends = lines(t->n_bends, alloc, ctx);
+	if (!t->bends || choose_places(b, t))
+		return TG_ENOMEM;
+	t->nodes = lines(((size_t)t->n + 1 + t->n_same) * sizeof(*t->nodes), alloc, ctx);
 	t->refs = lines((b->n_refs + (size_t)many * TRIE_LISTS) * sizeof(*t->refs), alloc, ctx);
 	t->tails = lines(b->n_tails * sizeof(*t->tails), alloc, ctx);
 	if (!t->nodes || !t->refs || !t->tails)
 		return TG_ENOMEM;
-	choose_places(b, t);
 	for (uint32_t i = 0; i < b->n_entries; i++)
 		put_node(b, &b->entries[i], t, &n_refs);
+	chain_same(b, t);
 	t->odd_begin = n_refs;
 	for (uint32_t i = b->odd_begin; i < b->odd_end; i++)
-		t->refs[n_refs++] = b->refs[i];
+		t->refs[n_refs++] = ref_of(b, b->refs[i]);
 	t->odd_end = n_refs;
 	memcpy(t->tails, b->tail_lens, b->n_tails * sizeof(*t->tails));
 	if (b->ignore_case)

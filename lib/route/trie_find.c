@@ -3,10 +3,12 @@
 struct walk {
 	const struct tg_vhost *v;
 	const struct tg_route_trie *t;
-	const struct tg_msg *m;
+	struct tg_view path;
+	const struct tg_msg *m; /* NULL: all predicates are taken to hold, and `open` says so */
 	const struct tg_match_env *env;
 	uint32_t best; /* number of the best route so far, TRIE_NONE at first */
-	bool fold;     /* t's labels are in lower case */
+	bool open;
+	bool fold; /* t's labels are in lower case */
 	uint8_t folded[TG_SEGMENT_MAX + 1];
 };
 
@@ -28,8 +30,10 @@ static bool more_holds(const struct walk *w, const struct tg_route *r)
 	return tg_fraction_met(w->env, more->fraction);
 }
 
-static inline bool predicates_hold(const struct walk *w, const struct tg_route *r)
+static inline bool predicates_hold(struct walk *w, const struct tg_route *r)
 {
+	if (!w->m)
+		return w->open = true;
 	return (r->n_headers == 0 || tg_headers_match(r->headers, r->n_headers, w->m, w->env)) &&
 	       (!r->more || more_holds(w, r));
 }
@@ -77,10 +81,12 @@ static void find_tail(struct walk *w, uint32_t dir, uint64_t hash, struct tg_vie
 
 	for (uint32_t i = 0; i < d->n_tails; i++) {
 		uint32_t len = w->t->tails[d->tails + i], x;
+		uint64_t at;
 
 		if (len >= seg.n)
 			continue;
-		x = trie_child(w->t, dir, trie_hash(hash, seg.p, len), seg.p, len);
+		at = trie_hash(hash, seg.p, len);
+		x = trie_child(w->t, trie_place(w->t, at), dir, at, seg.p, len);
 		if (x != TRIE_NONE) {
 			consider_tails(w, x);
 			return;
@@ -106,17 +112,18 @@ static struct tg_view folded(struct walk *w, struct tg_view seg)
 }
 
 /* The label at rest's front, in dir, whose path's hash is *hash, which becomes the label's;
- * TRIE_NONE: there is none, and tails have been considered. known: it is so already. */
-static uint32_t step(
-	struct walk *w, uint32_t dir, struct tg_view seg, uint64_t *hash, const uint64_t *known)
+ * TRIE_NONE: there is none, and tails have been considered. k: which of the path's segments. */
+static uint32_t step(struct walk *w, uint32_t dir, struct tg_view seg, uint64_t *hash,
+	const struct tg_route_probe *q, uint32_t k)
 {
 	struct tg_view label = tg_unlikely(w->fold) ? folded(w, seg) : seg;
 	uint64_t above = *hash;
 	uint32_t next = TRIE_NONE;
 
 	if (seg.n <= w->t->nodes[dir].max_label) {
-		*hash = known ? *known : trie_hash(above, label.p, label.n);
-		next = trie_child(w->t, dir, *hash, label.p, label.n);
+		*hash = k < q->n ? q->hash[k] : trie_hash(above, label.p, label.n);
+		next = trie_child(w->t, k < q->n ? q->place[k] : trie_place(w->t, *hash), dir,
+			*hash, label.p, label.n);
 	}
 	if (next != TRIE_NONE)
 		consider_tails(w, next);
@@ -128,7 +135,7 @@ static uint32_t step(
 static void walk(struct walk *w, struct tg_view rest, const struct tg_route_probe *q)
 {
 	uint32_t cur = w->t->n, k = 0;
-	uint64_t hash = 0;
+	uint64_t hash = w->t->seed;
 
 	for (;; k++) {
 		const struct trie_node *dir = &w->t->nodes[cur];
@@ -143,7 +150,7 @@ static void walk(struct walk *w, struct tg_view rest, const struct tg_route_prob
 		if (dir->min >= w->best)
 			return;
 		seg = first_segment(rest);
-		next = step(w, cur, seg, &hash, k < q->n ? &q->hash[k] : NULL);
+		next = step(w, cur, seg, &hash, q, k);
 		if (next == TRIE_NONE)
 			return;
 		if (seg.n == rest.n) {
@@ -181,12 +188,13 @@ static bool path_matches(const struct tg_route *r, struct tg_view path)
 static void find_odd(struct walk *w)
 {
 	for (uint32_t i = w->t->odd_begin; i < w->t->odd_end; i++) {
-		uint32_t number = w->t->refs[i];
+		uint32_t number = w->t->refs[i] & ~TRIE_PLAIN;
 		const struct tg_route *r = &w->v->routes[number];
 
 		if (number >= w->best)
 			return;
-		if (path_matches(r, w->m->path) && predicates_hold(w, r))
+		if (path_matches(r, w->path) &&
+			((w->t->refs[i] & TRIE_PLAIN) || predicates_hold(w, r)))
 			w->best = number;
 	}
 }
@@ -198,8 +206,8 @@ static void find(
 {
 	w->t = t;
 	w->fold = fold;
-	if (w->m->path.n && w->m->path.p[0] == '/')
-		walk(w, tg_view_of(w->m->path.p + 1, w->m->path.n - 1), q);
+	if (w->path.n && w->path.p[0] == '/')
+		walk(w, tg_view_of(w->path.p + 1, w->path.n - 1), q);
 	find_odd(w);
 }
 
@@ -207,11 +215,13 @@ void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct
 {
 	const struct tg_route_trie *t = v->trie;
 	struct tg_view rest;
-	uint64_t hash = 0;
+	uint64_t hash;
 
 	q->n = 0;
+	q->known = false;
 	if (!t || !path.n || path.p[0] != '/')
 		return;
+	hash = t->seed;
 	rest = tg_view_of(path.p + 1, path.n - 1);
 	while (q->n < t->depth && q->n < TG_ROUTE_PROBE && rest.n) {
 		struct tg_view seg = first_segment(rest);
@@ -219,7 +229,8 @@ void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct
 		if (seg.n > t->longest)
 			return;
 		hash = trie_hash(hash, seg.p, seg.n);
-		__builtin_prefetch(&t->nodes[trie_place(t, hash)]);
+		q->place[q->n] = trie_place(t, hash);
+		__builtin_prefetch(&t->nodes[q->place[q->n]]);
 		q->hash[q->n++] = hash;
 		if (seg.n == rest.n)
 			return;
@@ -227,20 +238,47 @@ void tg_route_prepare(struct tg_route_probe *q, const struct tg_vhost *v, struct
 	}
 }
 
+static const struct tg_route *find_all(struct walk *w, const struct tg_route_probe *q)
+{
+	const struct tg_vhost *v = w->v;
+
+	w->best = TRIE_NONE;
+	w->open = false;
+	if (v->trie)
+		find(w, v->trie, false, q);
+	if (v->ignore_case)
+		find(w, v->ignore_case, true, &nothing_known);
+	return w->best == TRIE_NONE ? NULL : &v->routes[w->best];
+}
+
+void tg_route_look(struct tg_route_probe *q, const struct tg_vhost *v, struct tg_view path)
+{
+	struct walk w;
+
+	w.v = v;
+	w.path = path;
+	w.m = NULL;
+	q->route = find_all(&w, q);
+	q->known = !w.open;
+	if (!q->route)
+		return;
+	__builtin_prefetch(q->route);
+	if (w.open)
+		__builtin_prefetch(&q->route->kind);
+}
+
 const struct tg_route *tg_route_find_prepared(const struct tg_route_probe *q,
 	const struct tg_vhost *v, const struct tg_msg *m, const struct tg_match_env *env)
 {
 	struct walk w;
 
+	if (tg_likely(q->known))
+		return q->route;
 	w.v = v;
+	w.path = m->path;
 	w.m = m;
 	w.env = env;
-	w.best = TRIE_NONE;
-	if (v->trie)
-		find(&w, v->trie, false, q);
-	if (v->ignore_case)
-		find(&w, v->ignore_case, true, &nothing_known);
-	return w.best == TRIE_NONE ? NULL : &v->routes[w.best];
+	return find_all(&w, q);
 }
 
 const struct tg_route *tg_route_find(

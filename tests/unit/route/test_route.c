@@ -25,12 +25,24 @@ static struct tg_route prefix_route(const char *s)
 	return (struct tg_route){.kind = TG_MATCH_PREFIX, .match = tg_view_str(s)};
 }
 
+/* As a worker does it, fields known only at the end. */
+static const struct tg_route *find_in_steps(const struct tg_vhost *v, const struct tg_msg *m)
+{
+	struct tg_route_probe q;
+
+	memset(&q, 0xa5, sizeof(q));
+	tg_route_prepare(&q, v, m->path);
+	tg_route_look(&q, v, m->path);
+	return tg_route_find_prepared(&q, v, m, &env);
+}
+
 static int find(const struct tg_vhost *v, const char *path)
 {
 	struct tg_msg m = {.path = tg_view_str(path)};
 	const struct tg_route *r = tg_route_find(v, &m, NULL);
 
 	CU_ASSERT_PTR_EQUAL(r, reference_find(v, &m));
+	CU_ASSERT_PTR_EQUAL(find_in_steps(v, &m), r);
 	return r ? (int)(r - v->routes) : -1;
 }
 
@@ -286,6 +298,7 @@ static void compare(uint64_t first, uint64_t seeds, int requests, uint32_t regex
 
 			random_request(&r, text, f, &m);
 			if (tg_route_find(&v, &m, &env) != reference_find(&v, &m) ||
+				find_in_steps(&v, &m) != reference_find(&v, &m) ||
 				first_that_takes(&v, &m) != reference_find(&v, &m))
 				wrong++;
 		}
@@ -379,6 +392,56 @@ static void query(void)
 	test_memory_free(&mem);
 }
 
+/* A look ahead does not throw the dice, and does not take a field for granted. */
+static void look_asks_nothing(void)
+{
+	struct tg_route_match never = {.fraction = 0};
+	struct tg_header_match h = H("x", "1", EXACT, false);
+	struct tg_route r[] = {
+		path_route("/a"), path_route("/a"), prefix_route("/"), prefix_route("/a")};
+	struct tg_vhost v = {.n_routes = TG_ARRAY_LEN(r), .routes = r};
+	struct tg_field f = {TG_VIEW("x"), TG_VIEW("1"), 0, false};
+	struct tg_msg m = {.path = TG_VIEW("/a")};
+	struct test_memory mem = {0};
+
+	r[0].more = &never;
+	r[1].n_headers = 1;
+	r[1].headers = &h;
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+	CU_ASSERT_PTR_EQUAL(find_in_steps(&v, &m), &r[2]);
+	m.fields = &f;
+	m.n_fields = 1;
+	CU_ASSERT_PTR_EQUAL(find_in_steps(&v, &m), &r[1]);
+	m.path = TG_VIEW("/b");
+	CU_ASSERT_PTR_EQUAL(find_in_steps(&v, &m), &r[2]);
+	test_memory_free(&mem);
+}
+
+/* What follows 16 bytes here makes tg_hash64() forget them: these labels have one hash, whatever
+ * the seed, and are told apart all the same. */
+#define FORGET "\xdb\x28\xb4\xa0\xd1\x7e\x03\xe7"
+
+static void equal_hashes(void)
+{
+	struct tg_route r[] = {path_route("/0123456789abcdef" FORGET),
+		path_route("/0123456789abcdeg" FORGET),
+		prefix_route("/0123456789abcdeh" FORGET "/x"),
+		path_route("/0123456789abcdeh" FORGET "/y"), path_route("/z")};
+	struct tg_vhost v = {.n_routes = TG_ARRAY_LEN(r), .routes = r};
+	struct test_memory mem = {0};
+
+	CU_ASSERT_EQUAL_FATAL(
+		tg_hash64(5, r[0].match.p + 1, 24), tg_hash64(5, r[1].match.p + 1, 24));
+	CU_ASSERT_EQUAL_FATAL(tg_vhost_compile(&v, test_alloc, &mem), 0);
+	for (int i = 0; i < 5; i++)
+		CU_ASSERT_EQUAL(find(&v, (const char *)r[i].match.p), i);
+	CU_ASSERT_EQUAL(find(&v, "/0123456789abcdei" FORGET), -1);
+	CU_ASSERT_EQUAL(find(&v, "/0123456789abcdeh" FORGET), -1);
+	CU_ASSERT_EQUAL(find(&v, "/0123456789abcdeh" FORGET "/xy"), 2);
+	CU_ASSERT_EQUAL(find(&v, "/0123456789abcdef" FORGET "/y"), -1);
+	test_memory_free(&mem);
+}
+
 static double seconds(void)
 {
 	struct timespec t;
@@ -424,11 +487,14 @@ TG_TEST_MAIN("route", {"first route in order wins", first_in_order}, {"no routes
 	{"random tables against the reference", differential},
 	{"random tables with expressions", differential_regexes},
 	{"segments without case", long_segments}, {"fraction", fraction}, {"query", query},
-	{"a hundred thousand routes", hundred_thousand}, {"host: exact, suffix, any", host_order},
-	{"host: bad authority", host_bad_authority}, {"host: without *", host_without_any},
-	{"host: duplicates", host_duplicates}, {"host: many", host_many},
-	{"balance: equal weights", balance_equal}, {"balance: weights", balance_weights},
-	{"balance: avoid", balance_avoid}, {"balance: any position", balance_any_position},
+	{"a look ahead asks nothing", look_asks_nothing}, {"equal hashes", equal_hashes},
+	{"a hundred thousand routes", hundred_thousand}, {"place: each its own", place_each},
+	{"place: equal hashes", place_equal}, {"place: unlucky hashes", place_unlucky},
+	{"host: exact, suffix, any", host_order}, {"host: bad authority", host_bad_authority},
+	{"host: without *", host_without_any}, {"host: duplicates", host_duplicates},
+	{"host: many", host_many}, {"balance: equal weights", balance_equal},
+	{"balance: weights", balance_weights}, {"balance: avoid", balance_avoid},
+	{"balance: any position", balance_any_position},
 	{"balance: bad weights", balance_bad_weights}, {"lb: weights", lb_weights},
 	{"lb: without a hash", lb_without_hash}, {"lb: least request", lb_least_request},
 	{"lb: little moves", lb_little_moves}, {"lb: hash policies", lb_hash_policies},
