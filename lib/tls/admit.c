@@ -48,7 +48,8 @@ static bool has_simple_times(const X509 *a)
 	       X509_cmp_time(X509_get0_notAfter(a), NULL) != 0;
 }
 
-static void note_anchor(struct tg_anchor *to, X509 *a)
+/* False: it has no name that could be compared. */
+static bool note_anchor(struct tg_anchor *to, X509 *a)
 {
 	const ASN1_OCTET_STRING *id = X509_get0_subject_key_id(a);
 	const uint8_t *point = tg_cert_point(a);
@@ -56,7 +57,7 @@ static void note_anchor(struct tg_anchor *to, X509 *a)
 	size_t n;
 
 	if (X509_NAME_get0_der(X509_get_subject_name(a), &der, &n) != 1)
-		return;
+		return false;
 	to->name = tg_view_of(der, n);
 	if (id)
 		to->key_id = tg_view_of(ASN1_STRING_get0_data(id), (size_t)ASN1_STRING_length(id));
@@ -64,9 +65,10 @@ static void note_anchor(struct tg_anchor *to, X509 *a)
 	to->to = tg_cert_not_after(a);
 	/* An empty identifier is like no other to OpenSSL, and would be none here. */
 	if (!point || !X509_get0_pubkey(a) || (id && !to->key_id.n))
-		return;
+		return true;
 	memcpy(to->point, point, sizeof(to->point));
 	to->plain = is_simple_ca(a) && has_simple_times(a) && tg_plain_name(to->name);
+	return true;
 }
 
 /* Names are compared by their bytes here, and by OpenSSL in the way of RFC 5280 section 7.1: no
@@ -85,6 +87,7 @@ static bool names_clash(STACK_OF(X509) * all, const struct tg_anchor *anchor)
 bool tg_anchors_note(struct tg_trust *t, STACK_OF(X509) * all)
 {
 	uint32_t n = (uint32_t)sk_X509_num(all);
+	bool named = true;
 
 	if (n > TG_ANCHORS_MAX)
 		return true;
@@ -92,12 +95,13 @@ bool tg_anchors_note(struct tg_trust *t, STACK_OF(X509) * all)
 	if (!t->anchor)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
-		note_anchor(&t->anchor[i], sk_X509_value(all, (int)i));
-	ERR_clear_error();
-	if (names_clash(all, t->anchor)) {
+		named &= note_anchor(&t->anchor[i], sk_X509_value(all, (int)i));
+	/* All or none: one that is passed over might be the first to come in question. */
+	if (!named || names_clash(all, t->anchor)) {
 		free(t->anchor);
 		t->anchor = NULL;
 	}
+	ERR_clear_error();
 	return true;
 }
 

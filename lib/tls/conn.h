@@ -69,7 +69,7 @@ struct tls_hs {
 	struct tls_conn *c; /* NULL: free; behind the word that the pool uses in free ones */
 	struct tg_timer timer;
 	struct tg_link queue; /* tls->work: has something to do */
-	struct tg_link age;   /* servers: tls->begun */
+	struct tg_link age;   /* servers: tls->begun; LINGER: tls->lingering */
 	uint64_t since;       /* ns */
 };
 
@@ -99,6 +99,7 @@ struct tg_tls {
 	struct tg_pool conns, hs, acts;
 	struct tg_link work;      /* struct tls_hs */
 	struct tg_link begun;     /* struct tls_hs of servers, oldest first */
+	struct tg_link lingering; /* struct tls_hs, oldest first */
 	struct tg_link starved;   /* struct tls_conn */
 	uint32_t hand;            /* the act that is looked at next for keys to take away */
 	uint32_t pinned;          /* acts with content opened */

@@ -30,10 +30,21 @@ void tls_hs_drop(struct tls_conn *c)
 	tg_pool_put(&c->tls->hs, h);
 }
 
+/* Who was refused and lingers keeps nobody out, nor whoever is refused next. */
+static struct tls_hs *take_linger(struct tg_tls *t)
+{
+	struct tls_hs *h = tg_pool_take(&t->hs);
+
+	if (h || tg_list_empty(&t->lingering))
+		return h;
+	tls_linger_end(TG_CONTAINER(t->lingering.next, struct tls_hs, age)->c);
+	return tg_pool_take(&t->hs);
+}
+
 bool tls_hs_linger(struct tls_conn *c)
 {
 	struct tg_tls *t = c->tls;
-	struct tls_hs *h = tg_pool_take(&t->hs);
+	struct tls_hs *h = take_linger(t);
 
 	if (!h)
 		return false;
@@ -41,6 +52,7 @@ bool tls_hs_linger(struct tls_conn *c)
 	h->c = c;
 	tg_list_init(&h->queue);
 	tg_list_init(&h->age);
+	tg_list_push(&t->lingering, &h->age);
 	tg_timer_start(t->conf.wheel, &h->timer, t->hs_timer, LINGER);
 	c->hs = h;
 	return true;
@@ -75,7 +87,7 @@ static bool shed_slow(struct tg_tls *t)
 
 static struct tls_hs *take_hs(struct tg_tls *t)
 {
-	struct tls_hs *h = tg_pool_take(&t->hs);
+	struct tls_hs *h = take_linger(t);
 
 	return h || !shed_slow(t) ? h : tg_pool_take(&t->hs);
 }

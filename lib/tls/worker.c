@@ -154,6 +154,7 @@ struct tg_tls *tg_tls_create(const struct tg_tls_worker_conf *conf, struct tg_er
 		t->conf.handshake_timeout = HANDSHAKE_TIMEOUT;
 	tg_list_init(&t->work);
 	tg_list_init(&t->begun);
+	tg_list_init(&t->lingering);
 	tg_list_init(&t->starved);
 	kind = tg_wheel_kind(conf->wheel, tls_hs_timeout, t);
 	t->hs_timer = (uint8_t)kind;

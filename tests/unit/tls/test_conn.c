@@ -103,11 +103,22 @@ static void open_pair(void)
 	CU_ASSERT_FATAL((client_events & server_events & TG_EV_OPEN) != 0);
 }
 
+static void close_pair_of(struct tg_conn *c, struct tg_conn *s)
+{
+	tg_conn_detach(c);
+	tg_conn_detach(s);
+	run();
+}
+
+static void wheel_runs(uint64_t ns)
+{
+	tg_wheel_advance(&wheel, wheel.now + ns, UINT32_MAX);
+	run();
+}
+
 static void close_pair(void)
 {
-	tg_conn_detach(client);
-	tg_conn_detach(server);
-	run();
+	close_pair_of(client, server);
 	CU_ASSERT_EQUAL(tg_memconn_alive(), 0);
 }
 
@@ -401,10 +412,52 @@ static void close_notify_waits_for_no_keys(void)
 	leave_one(c, s);
 }
 
+static struct tg_conn *refused_client(void)
+{
+	const struct tg_sockaddr a = {.port = 1}, b = {.port = 2};
+	struct tg_memconn_pair p = tg_memconn_open(&ready, QUEUE, &a, &b);
+	struct tg_view v = TG_VIEW("\x16\x03\x01\x00\x05 junk and more");
+	struct tg_conn *c = tg_tls_accept(tls, 0, p.b, 0, &server_user, NULL);
+
+	CU_ASSERT_FATAL(c != NULL);
+	p.a->user = &client_user;
+	server_events = 0;
+	CU_ASSERT_EQUAL(tg_conn_write(p.a, &v, 1), v.n);
+	run();
+	CU_ASSERT((server_events & TG_EV_FAILED) != 0);
+	tg_conn_abort(c, TG_WHY_conn_aborted);
+	run();
+	return p.a;
+}
+
+/* Who was refused is listened to for a second, lest a RST destroy the alert; but the places for
+ * handshakes are others' as soon as they want them. */
+static void the_refused_keep_nobody_out(void)
+{
+	struct tg_conn *first = client, *first_server = server, *raw[20];
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(raw); i++) {
+		raw[i] = refused_client();
+		CU_ASSERT(tls->hs.in_use == (i < 8 ? i + 1 : 8));
+	}
+	open_pair();
+	close_pair_of(client, server);
+	CU_ASSERT_EQUAL(tls->hs.in_use, 6);
+	/* Those that came last have their second still. */
+	wheel_runs(TG_SEC / 2);
+	CU_ASSERT_EQUAL(tls->hs.in_use, 6);
+	wheel_runs(TG_SEC);
+	CU_ASSERT_EQUAL(tls->hs.in_use, 0);
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(raw); i++)
+		tg_conn_detach(raw[i]);
+	client = first;
+	server = first_server;
+}
+
 static void begin(void)
 {
 	struct tg_errbuf e;
-	struct tg_tls_worker_conf conf = {.max_conns = 8,
+	struct tg_tls_worker_conf conf = {.max_conns = 16,
 		.max_handshakes = 8,
 		.max_active = 4,
 		.wheel = &wheel,
@@ -455,6 +508,7 @@ LAB_TEST(keys_go_round)
 LAB_TEST(who_gets_no_keys_is_called)
 LAB_TEST(a_writer_waits_for_no_keys)
 LAB_TEST(close_notify_waits_for_no_keys)
+LAB_TEST(the_refused_keep_nobody_out)
 
 TG_TEST_MAIN("tls_conn",
 	{"KeyUpdate is answered before data", key_update_is_answered_before_data_in_lab},
@@ -464,4 +518,5 @@ TG_TEST_MAIN("tls_conn",
 	{"keys go round", keys_go_round_in_lab},
 	{"who gets no keys is called", who_gets_no_keys_is_called_in_lab},
 	{"a writer waits for no keys", a_writer_waits_for_no_keys_in_lab},
-	{"close_notify waits for no keys", close_notify_waits_for_no_keys_in_lab})
+	{"close_notify waits for no keys", close_notify_waits_for_no_keys_in_lab},
+	{"the refused keep nobody out", the_refused_keep_nobody_out_in_lab})
