@@ -88,19 +88,19 @@ static void shrinks(void *p)
 
 static void *count_malloc(size_t n, const char *file, int line)
 {
-	return grown(malloc(n));
+	return grown(tg_heap_take(n, file, line));
 }
 
 static void *count_realloc(void *p, size_t n, const char *file, int line)
 {
 	shrinks(p);
-	return grown(realloc(p, n));
+	return grown(tg_heap_take_other(p, n, file, line));
 }
 
 static void count_free(void *p, const char *file, int line)
 {
 	shrinks(p);
-	free(p);
+	tg_heap_give(p, file, line);
 }
 
 /* --- the bound ----------------------------------------------------------------------------------

@@ -140,4 +140,12 @@ void tg_hs_identity_drop(struct tg_hs_worker *w, struct tg_identity *id); /* NUL
 bool tg_hs_ticket(struct tg_hs_resume *r, const struct tg_ticket *t, int64_t now);
 void tg_hs_resume_drop(struct tg_hs_resume *r); /* NULL: nothing */
 
+/* heap.c: what OpenSSL gives back is wiped from now on. Before it has memory of any kind; false: it
+ * has already, and is left as it is. */
+bool tg_heap_init(void);
+/* Those of CRYPTO_set_mem_functions(3). */
+void *tg_heap_take(size_t n, const char *file, int line);
+void *tg_heap_take_other(void *p, size_t n, const char *file, int line);
+void tg_heap_give(void *p, const char *file, int line);
+
 #endif

@@ -21,6 +21,7 @@ struct tls_log {
 
 const char *tg_tls_init(void)
 {
+	tg_heap_init();
 	return tg_aead_init("auto");
 }
 
