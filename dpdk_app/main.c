@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -124,6 +125,7 @@ static int run(const char *config_path)
 
 	tg_h1_init("auto"); /* cannot fail: the scalar scanner always works */
 	umask(0027);
+	prctl(PR_SET_DUMPABLE, 0); /* until the configuration says otherwise (privs.c) */
 	setrlimit(RLIMIT_MEMLOCK, &unlimited); /* AF_XDP pins its memory; may be refused */
 	clock_gettime(CLOCK_REALTIME, &ts);
 	app.started_at = (uint64_t)ts.tv_sec * TG_SEC + (uint64_t)ts.tv_nsec;

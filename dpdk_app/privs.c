@@ -1,14 +1,15 @@
-/* privs.c: dataplane.user. Everything that needs root is open by now; what must be undone as root
- * is the janitor's. */
+/* privs.c: dataplane.user and core_dumps. Everything that needs root is open by now; what must be
+ * undone as root is the janitor's. */
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "control.h"
 
-int tg_privileges_drop(struct tg_app *app, struct tg_errbuf *e)
+static int become_user(struct tg_app *app, struct tg_errbuf *e)
 {
 	const char *user = app->boot->dataplane.user;
 	const char *log = app->boot->admin.access_log;
@@ -44,4 +45,14 @@ int tg_privileges_drop(struct tg_app *app, struct tg_errbuf *e)
 			"%s and chmod g+r",
 			user, app->config_path, user);
 	return 0;
+}
+
+int tg_privileges_drop(struct tg_app *app, struct tg_errbuf *e)
+{
+	int rc = become_user(app, e);
+
+	/* A change of user may have set it either way (proc(5), suid_dumpable). */
+	if (prctl(PR_SET_DUMPABLE, (unsigned long)app->boot->dataplane.core_dumps))
+		tg_say(TG_WARN, "dataplane.core_dumps: %s", strerror(errno));
+	return rc;
 }

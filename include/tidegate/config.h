@@ -59,6 +59,7 @@ struct tg_dataplane_conf {
 	uint64_t reassembly_timeout;    /* ns; of IPv6, IPv4: half of it */
 	uint64_t drain_time;            /* ns; 600 s as Envoy's */
 	const char *user; /* privileges are dropped to this user after start; "" = stay */
+	bool core_dumps;  /* with all keys in them; false: never */
 };
 
 struct tg_admin_conf {

@@ -65,6 +65,7 @@ static void diff_dataplane(
 	duration(d, "dataplane.reassembly_timeout", a->reassembly_timeout, b->reassembly_timeout);
 	duration(d, "dataplane.drain_time", a->drain_time, b->drain_time);
 	text(d, "dataplane.user", a->user, b->user);
+	number(d, "dataplane.core_dumps", a->core_dumps, b->core_dumps);
 }
 
 static void diff_admin(struct diff *d, const struct tg_admin_conf *a, const struct tg_admin_conf *b)

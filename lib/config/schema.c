@@ -45,6 +45,10 @@ static const struct cfg_key dataplane_keys[] = {
 		.doc = "how long SIGTERM lets requests under way go on"),
 	KEY(raw_dataplane, c.user, "user", .type = CFG_STRING, .dflt = "",
 		.example = "\"tidegate\"", .doc = "user to become after start; \"\" stays root"),
+	KEY(raw_dataplane, c.core_dumps, "core_dumps", .type = CFG_BOOL, .dflt = "false",
+		.example = "true",
+		.doc = "lets the kernel write what the memory holds, keys too, when the process "
+		       "crashes"),
 	END};
 
 static const struct cfg_key admin_keys[] = {
