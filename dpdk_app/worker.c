@@ -225,8 +225,7 @@ static inline __attribute__((always_inline)) uint32_t do_turn(struct tg_worker *
 	work += handshake(w);
 	stage(w, TG_STAGE_http, traced);
 	work += tg_ready_drain(&w->ready, READY_BUDGET, tg_tcp_reap, w->tcp);
-	if (tg_likely(!w->full && !w->ready.queued))
-		w->stats->drained_at = w->wheel->now;
+	tg_queue_turn(&w->stats->queue, w->wheel->now, work > 0, w->full || w->ready.queued);
 	stage(w, TG_STAGE_loop, traced);
 	work += tg_wheel_advance(w->wheel, w->wheel->now, TIMER_BUDGET);
 	if (tg_unlikely(tg_tcp_shortage(w->tcp)))

@@ -24,7 +24,7 @@
 		"max_active_downstream_connections are open, over all workers") \
 	X(CPU, "envoy.resource_monitors.cpu_utilization", "no turn had nothing to do") \
 	X(DELAY, "tidegate.resource_monitors.queue_delay", \
-		"packets have been waiting without a break for max_delay")
+		"nothing came that had to wait for less than max_delay")
 
 #define TG_OVERLOAD_LIST(X) \
 	X(NO_KEEPALIVE, "envoy.overload_actions.disable_http_keepalive", \
@@ -55,6 +55,28 @@ enum tg_overload_action {
 
 const char *tg_monitor_name(enum tg_monitor m);
 const char *tg_overload_name(enum tg_overload_action a);
+
+/* How long what comes waits for a worker that takes it turn by turn: since the last turn that left
+ * nothing over began, for behind it the queues were empty. An upper bound, from the clock that is
+ * read once a turn. Two things make it long: turns that leave something over, and turns that are
+ * long. */
+struct tg_queue {
+	uint64_t drained_at; /* ns: when the last turn that left nothing over began */
+	uint64_t least; /* ns: the shortest such wait of all turns since this was set to UINT64_MAX
+			 */
+};
+
+/* A turn began at now. work: there was something to do; left: something has to wait for the next
+ * one. */
+static inline void tg_queue_turn(struct tg_queue *q, uint64_t now, bool work, bool left)
+{
+	uint64_t wait = work ? now - q->drained_at : 0;
+
+	if (wait < q->least)
+		q->least = wait;
+	if (!left)
+		q->drained_at = now;
+}
 
 struct tg_overload_trigger {
 	bool given, scaled;

@@ -97,7 +97,7 @@ struct tg_core_stats {
 #undef X
 	struct tg_tax tax; /* not among the statistics: /tax shows it */
 	/* Shown as overload.<monitor or action>.*, see overload.h */
-	uint64_t drained_at;   /* ns: when packets last did not wait for the worker */
+	struct tg_queue queue;
 	uint64_t buffers_used; /* packet buffers, as a pressure */
 	uint64_t overload_pressure[TG_MONITORS], overload_state[TG_OVERLOADS];
 	uint64_t overload_shed; /* requests refused at a load shed point */

@@ -17,7 +17,7 @@ static const struct cfg_key monitor_keys[] = {
 		       "connections)"),
 	KEY(raw_monitor, max_delay, "max_delay", .type = CFG_DURATION, .min = SEC / 1000,
 		.max = 60 * SEC, .dflt = "100ms", .example = "\"100ms\"",
-		.doc = "how long packets have been waiting without a break at pressure 1 "
+		.doc = "how long everything that comes waits for the worker at pressure 1 "
 		       "(queue_delay)"),
 	END};
 static const struct cfg_group monitor_group = {

@@ -281,7 +281,7 @@ struct tg_proxy {
 	uint32_t reduce_at; /* where in the pool of downs the next idle one is looked for */
 	struct tg_overload over;
 	struct tg_timer overload_timer;
-	uint64_t looked_at, busy_mark, idle_mark; /* at the last look: ns; cycles */
+	uint64_t busy_mark, idle_mark; /* at the last look: cycles */
 	struct tg_timer yield_timer;
 	struct tg_link live;          /* endpoints, if there are other workers */
 	struct tg_link checks, looks; /* check.c's */

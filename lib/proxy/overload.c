@@ -46,15 +46,13 @@ static uint32_t busy_share(struct tg_proxy *p)
 	return share;
 }
 
-/* As CoDel sees it: a queue that was empty at least once since the last look is none that stands,
- * however long it was in between. */
+/* As CoDel sees it: the shortest wait since the last look. A queue that was short once is none that
+ * stands, however long it was in between. */
 static uint32_t delay(struct tg_proxy *p, const struct tg_overload_conf *c)
 {
-	uint64_t drained = p->stats->drained_at, now = px_now(p);
+	uint64_t least = p->stats->queue.least;
 
-	if (drained > p->looked_at || drained >= now)
-		return 0;
-	return tg_pressure_of(now - drained, c->max_delay);
+	return least == UINT64_MAX ? 0 : tg_pressure_of(least, c->max_delay);
 }
 
 /* Those that idle for longer than what their timeout is reduced to: the hand goes round over all
@@ -108,7 +106,7 @@ static void look(struct tg_proxy *p)
 		pressure[TG_MONITOR_CPU] = c->watched[TG_MONITOR_CPU] ? busy_share(p) : 0;
 		pressure[TG_MONITOR_DELAY] = c->watched[TG_MONITOR_DELAY] ? delay(p, c) : 0;
 	}
-	p->looked_at = px_now(p);
+	p->stats->queue.least = UINT64_MAX;
 	p->overload = tg_overload_look(&p->over, c, pressure);
 	if ((was ^ p->overload) & TG_OVERLOAD_BIT(NO_CONNECTIONS))
 		refuse_connections(p, p->overload & TG_OVERLOAD_BIT(NO_CONNECTIONS));

@@ -10,7 +10,7 @@ import select
 import socket
 
 from lab import GATE4, Lab
-from tap import case, check, equal, main, wait_for
+from tap import case, check, equal, main, note, wait_for
 from wire import Client, request
 
 CLUSTERS = ''',
@@ -606,6 +606,51 @@ def requests_are_shed_but_not_those_that_matter(lab):
         for c in rest:
             wait_for(lambda c=c: ask(c).status == 200, 'an answer')
         close_all(rest)
+
+
+# A filter that takes a worker a millisecond and more: a few thousand policies that are asked one by one.
+POLICIES = ', '.join(f'{{ name = "p{i}"; headers: ( {{ name = "x-load"; contains = "zz{i}"; }} ); }}' for i in range(6000))
+HEAVY = f''', {{ name = "heavy"; domains = ["heavy.test"];
+  filters: ( {{ name = "rbac"; action = "DENY"; policies: ( {POLICIES} ); }} );
+  routes: ( {{ match: {{ path = "/hold/high"; }}; route: {{ cluster = "rq"; priority = "HIGH"; }}; }},
+            {{ match: {{ prefix = "/"; }}; direct_response: {{ status = 200; }}; }} ); }}'''
+DELAY = 'tidegate.resource_monitors.queue_delay'
+
+
+def heavy(path='/'):
+    return request('GET', path, 'heavy.test', fields=[('x-load', 'z' * 200)])
+
+
+@case
+def a_queue_is_shed_before_it_grows(lab):
+    """Hundreds ask at once for what takes a worker a millisecond each. Those behind are refused while the queue is
+    still short, so nobody waits for the whole of it; busy workers alone, without a queue, refuse nobody."""
+    crowd, o = 600, Overload(lab, 'http_connection_manager_decode_headers', point=True)
+    top = f'''overload_manager: {{ refresh_interval = "10ms";
+      resource_monitors: ( {{ name = "{DELAY}"; max_delay = "200ms"; }} );
+      loadshed_points: ( {{ name = "{o.action}"; triggers: ( {{ name = "{DELAY}";
+          scaled: {{ scaling_threshold = 0.2; saturation_threshold = 1.0; }}; }} ); }} ); }};'''
+    equal(lab.reload(top=top, vhosts='"heavy"', extra_vhosts=VHOSTS + HEAVY), 'applied', 'reload')
+    shed = o.stat('shed_load_count')
+    with Client(lab.connect()) as c, Client(lab.connect()) as high:
+        # A worker that is always busy, with one at a time: only where it does not get its CPU anything waits.
+        alone = [c.ask(heavy()).status for _ in range(50)].count(503)
+        check(alone <= 5, f'{alone} of 50 were refused')
+        clients = connected(lab, crowd)
+        for x in clients:
+            x.send(heavy())
+        equal(high.ask(heavy('/hold/high?delay=0')).status, 200, 'of priority HIGH, amid the others')
+        got = {200: 0, 503: 0}
+        for x in clients:
+            r = x.response()
+            got[r.status] += 1
+            equal(r.get('x-envoy-local-overloaded'), 'true' if r.status == 503 else None, r.status)
+        note(f'{got}')
+        check(got[200] > 0 and got[503] > crowd // 8, got)
+        equal(o.stat('shed_load_count') - shed, alone + got[503], 'shed_load_count')
+        close_all(clients)
+        wait_for(lambda: [c.ask(heavy()).status for _ in range(20)] == [200] * 20, 'it to end')
+    equal(lab.reload(), 'applied', 'reload')
 
 
 if __name__ == '__main__':

@@ -68,6 +68,37 @@ static void the_strongest_trigger_counts(void)
 	CU_ASSERT_EQUAL(o.state[TG_OVERLOAD_NO_KEEPALIVE], 600000);
 }
 
+/* Times in ms; what the shortest wait is then. */
+static uint64_t turn(struct tg_queue *q, uint64_t now, bool work, bool left)
+{
+	tg_queue_turn(q, now * 1000000, work, left);
+	return q->least / 1000000;
+}
+
+static void a_queue_is_as_long_as_its_shortest_wait(void)
+{
+	struct tg_queue q = {.drained_at = 0, .least = UINT64_MAX};
+
+	/* long turns that leave nothing: what came during one waited as long as it took */
+	CU_ASSERT_EQUAL(turn(&q, 30, true, false), 30);
+	CU_ASSERT_EQUAL(turn(&q, 80, true, false), 30);
+	q.least = UINT64_MAX;
+	CU_ASSERT_EQUAL(turn(&q, 120, true, false), 40);
+	/* short ones that leave something: since when they have */
+	q.least = UINT64_MAX;
+	CU_ASSERT_EQUAL(turn(&q, 121, true, true), 1);
+	q.least = UINT64_MAX;
+	CU_ASSERT_EQUAL(turn(&q, 122, true, true), 2);
+	CU_ASSERT_EQUAL(turn(&q, 160, true, true), 2);
+	q.least = UINT64_MAX;
+	CU_ASSERT_EQUAL(turn(&q, 170, true, false), 50);
+	CU_ASSERT_EQUAL(turn(&q, 171, true, false), 1);
+	/* and nobody waits where there is nothing to do, however long the worker slept */
+	q.least = UINT64_MAX;
+	CU_ASSERT_EQUAL(turn(&q, 400, false, false), 0);
+	CU_ASSERT_EQUAL(turn(&q, 900, true, false), 0);
+}
+
 static void shares(void)
 {
 	CU_ASSERT_EQUAL(tg_pressure_of(5, 0), 0);
@@ -79,4 +110,6 @@ static void shares(void)
 
 TG_TEST_MAIN("overload", {"a threshold is left below another", a_threshold_is_left_below_another},
 	{"a scaled one follows the pressure", a_scaled_one_follows_the_pressure},
-	{"the strongest trigger counts", the_strongest_trigger_counts}, {"shares", shares})
+	{"the strongest trigger counts", the_strongest_trigger_counts},
+	{"a queue is as long as its shortest wait", a_queue_is_as_long_as_its_shortest_wait},
+	{"shares", shares})

@@ -194,21 +194,23 @@ static void a_queue_that_stands_is_shed(void)
 
 	start_delayed(TG_OVERLOAD_SHED_REQUESTS);
 	c = bench_client(0);
-	b.core.drained_at = b.wheel.now + 10 * TG_MS; /* it was empty then, and no more */
+	CU_ASSERT_EQUAL(b.core.queue.least, UINT64_MAX); /* no turn: nobody waits */
 	look();
 	CU_ASSERT_EQUAL(refused_of(1, c), 0);
-	conf.max_delay = 400 * TG_MS;
-	look(); /* some 192 ms */
+	b.core.queue.least = 48 * TG_MS;
+	look();
+	CU_ASSERT_EQUAL(b.core.queue.least, UINT64_MAX);
 	n = refused_of(200, c);
 	CU_ASSERT_TRUE(n > 60 && n < 140);
 	CU_ASSERT_EQUAL(b.core.overload_shed, n);
-	bench_advance(400 * TG_MS);
+	b.core.queue.least = TG_SEC;
+	look();
 	CU_ASSERT_EQUAL(b.core.overload_pressure[TG_MONITOR_DELAY], TG_OVERLOAD_WHOLE);
 	CU_ASSERT_EQUAL(refused_of(20, c), 20);
 	bench_route()->priority = TG_PRIORITY_HIGH;
 	CU_ASSERT_EQUAL(refused_of(20, c), 0);
 	bench_route()->priority = TG_PRIORITY_DEFAULT;
-	b.core.drained_at = b.wheel.now;
+	b.core.queue.least = 0;
 	look();
 	CU_ASSERT_EQUAL(refused_of(20, c), 0);
 	bench_end();
