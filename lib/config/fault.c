@@ -113,13 +113,7 @@ static const struct cfg_key transport_keys[] = {
 static const struct cfg_group transport_group = {
 	"transport", sizeof(struct raw_transport), transport_keys, none};
 
-static const struct cfg_key fault_keys[] = {
-	KEY(raw_fault, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
-		.example = "\"fault\"", .doc = "which filter"),
-	KEY(raw_fault, f.id, "id", .type = CFG_NAME, .example = "\"slow\"",
-		.doc = "tells several filters of one name apart"),
-	KEY(raw_fault, f.disabled, "disabled", .type = CFG_BOOL, .dflt = "false", .example = "true",
-		.doc = "takes the filter out, here and below"),
+static const struct cfg_key fault_keys[] = {FILTER_KEYS(raw_fault, "fault", "slow"),
 	KEY(raw_fault, delay, "delay", .type = CFG_GROUP, .group = &delay_group,
 		.example = "{ fixed_delay = \"5s\"; percentage = 1.0; }",
 		.doc = "requests wait before they go on"),

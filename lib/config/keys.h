@@ -32,6 +32,15 @@
 /* Told where routes have them. */
 #define EDIT_KEYS(of) EDIT_KEYS_WITH(of, CFG_TOLD)
 
+/* Every filter has them; of structures that begin with a raw_filter_head f. */
+#define FILTER_KEYS(of, filter, an_id) \
+	KEY(of, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED, \
+		.example = "\"" filter "\"", .doc = "which filter"), \
+		KEY(of, f.id, "id", .type = CFG_NAME, .example = "\"" an_id "\"", \
+			.doc = "tells several filters of one name apart"), \
+		KEY(of, f.disabled, "disabled", .type = CFG_BOOL, .dflt = "false", \
+			.example = "true", .doc = "takes the filter out, here and below")
+
 #define SEC UINT64_C(1000000000)
 #define YEAR (UINT64_C(8760) * 3600 * SEC)
 #define KIB UINT64_C(1024)

@@ -138,11 +138,7 @@ static const struct cfg_key entry_keys[] = {
 	END};
 const struct cfg_group cfg_descriptor_entry = {"entry", sizeof(struct raw_entry), entry_keys, none};
 
-static const struct cfg_key descriptor_keys[] = {
-	KEY(raw_descriptor, entries, "entries", .type = CFG_GROUPS,
-		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_descriptor_entry,
-		.example = "( { key = \"remote_address\"; } )",
-		.doc = "fits if these are the keys, and the values, of a rate limit"),
+static const struct cfg_key descriptor_keys[] = {ENTRIES_KEY(0),
 	KEY(raw_descriptor, bucket, "token_bucket", .type = CFG_GROUP, .flags = CFG_REQUIRED,
 		.group = &cfg_token_bucket,
 		.example = "{ max_tokens = 10; tokens_per_fill = 10; fill_interval = \"1s\"; }",
@@ -162,15 +158,10 @@ static const struct cfg_refused refused_field[] = {
 static const struct cfg_group field_group = {
 	"response header", sizeof(struct raw_field), field_keys, refused_field};
 
-static const char *const words_x[] = {"OFF", "DRAFT_VERSION_03", NULL};
+const char *const cfg_words_x_ratelimit[] = {"OFF", "DRAFT_VERSION_03", NULL};
 
 static const struct cfg_key ratelimit_keys[] = {
-	KEY(raw_ratelimit, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
-		.example = "\"local_ratelimit\"", .doc = "which filter"),
-	KEY(raw_ratelimit, f.id, "id", .type = CFG_NAME, .example = "\"clients\"",
-		.doc = "tells several filters of one name apart"),
-	KEY(raw_ratelimit, f.disabled, "disabled", .type = CFG_BOOL, .dflt = "false",
-		.example = "true", .doc = "takes the filter out, here and below"),
+	FILTER_KEYS(raw_ratelimit, "local_ratelimit", "clients"),
 	KEY(raw_ratelimit, bucket, "token_bucket", .type = CFG_GROUP, .group = &cfg_token_bucket,
 		.example = "{ max_tokens = 1000; tokens_per_fill = 100; fill_interval = \"1s\"; }",
 		.doc = "the limit of all requests together"),
@@ -197,9 +188,7 @@ static const struct cfg_key ratelimit_keys[] = {
 	KEY(raw_ratelimit, enforced, "filter_enforced", .type = CFG_PERCENT, .dflt = "100",
 		.example = "100",
 		.doc = "of those over a limit are refused; the others are counted"),
-	KEY(raw_ratelimit, x_headers, "enable_x_ratelimit_headers", .type = CFG_ENUM,
-		.words = words_x, .dflt = "OFF", .example = "\"DRAFT_VERSION_03\"",
-		.doc = "responses say what is left: x-ratelimit-limit, -remaining, -reset"),
+	X_RATELIMIT_KEY(raw_ratelimit, x_headers),
 	KEY(raw_ratelimit, fields, "response_headers_to_add", .type = CFG_GROUPS,
 		.group = &field_group,
 		.example = "( { name = \"x-local-rate-limit\"; value = \"true\"; } )",

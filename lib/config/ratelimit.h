@@ -66,6 +66,17 @@ struct raw_descriptor {
 	bool shadow_mode;
 };
 
+extern const char *const cfg_words_x_ratelimit[];
+#define X_RATELIMIT_KEY(of, field) \
+	KEY(of, field, "enable_x_ratelimit_headers", .type = CFG_ENUM, \
+		.words = cfg_words_x_ratelimit, .dflt = "OFF", .example = "\"DRAFT_VERSION_03\"", \
+		.doc = "responses say what is left: x-ratelimit-limit, -remaining, -reset")
+#define ENTRIES_KEY(more_flags) \
+	KEY(raw_descriptor, entries, "entries", .type = CFG_GROUPS, \
+		.flags = CFG_REQUIRED | CFG_NOT_EMPTY | (more_flags), \
+		.group = &cfg_descriptor_entry, .example = "( { key = \"remote_address\"; } )", \
+		.doc = "fits if these are the keys, and the values, of a rate limit")
+
 /* Items of rate_limits; of a descriptor's entries. */
 extern const struct cfg_group cfg_rate_limit, cfg_descriptor_entry;
 

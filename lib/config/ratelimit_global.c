@@ -120,11 +120,7 @@ static const struct cfg_refused refused_unit[] = {{"name"}, {"replaces"}, {NULL}
 static const struct cfg_group unit_group = {
 	"rate_limit", sizeof(struct raw_unit_limit), unit_keys, refused_unit};
 
-static const struct cfg_key descriptor_keys[] = {
-	KEY(raw_descriptor, entries, "entries", .type = CFG_GROUPS,
-		.flags = CFG_REQUIRED | CFG_NOT_EMPTY | CFG_TOLD, .group = &cfg_descriptor_entry,
-		.example = "( { key = \"remote_address\"; } )",
-		.doc = "fits if these are the keys, and the values, of a rate limit"),
+static const struct cfg_key descriptor_keys[] = {ENTRIES_KEY(CFG_TOLD),
 	KEY(raw_descriptor, limit, "rate_limit", .type = CFG_GROUP, .flags = CFG_REQUIRED,
 		.group = &unit_group, .example = "{ unit = \"minute\"; requests_per_unit = 100; }",
 		.doc = "its limit"),
@@ -139,15 +135,8 @@ static const struct cfg_group descriptor_group = {
 static const char *const words_type[] = {"both", "internal", "external", NULL};
 static const char *const words_no_lease[] = {"ALLOW_ON_CREDIT", "DENY", NULL};
 enum { ALLOW_ON_CREDIT, DENY };
-static const char *const words_x[] = {"OFF", "DRAFT_VERSION_03", NULL};
 
-static const struct cfg_key ratelimit_keys[] = {
-	KEY(raw_global, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
-		.example = "\"ratelimit\"", .doc = "which filter"),
-	KEY(raw_global, f.id, "id", .type = CFG_NAME, .example = "\"clients\"",
-		.doc = "tells several filters of one name apart"),
-	KEY(raw_global, f.disabled, "disabled", .type = CFG_BOOL, .dflt = "false",
-		.example = "true", .doc = "takes the filter out, here and below"),
+static const struct cfg_key ratelimit_keys[] = {FILTER_KEYS(raw_global, "ratelimit", "clients"),
 	KEY(raw_global, domain, "domain", .type = CFG_NAME, .example = "\"shop\"",
 		.doc = "limits of one domain are the same ones at every node"),
 	KEY(raw_global, limits, "rate_limits", .type = CFG_GROUPS,
@@ -178,9 +167,7 @@ static const struct cfg_key ratelimit_keys[] = {
 		.max = 599, .example = "429", .doc = "the answer to what is over the limit"),
 	KEY(raw_global, status_on_error, "status_on_error", .type = CFG_U32, .dflt = "500",
 		.min = 400, .max = 599, .example = "503", .doc = "the answer of failure_mode_deny"),
-	KEY(raw_global, x_headers, "enable_x_ratelimit_headers", .type = CFG_ENUM, .words = words_x,
-		.dflt = "OFF", .example = "\"DRAFT_VERSION_03\"",
-		.doc = "responses say what is left: x-ratelimit-limit, -remaining, -reset"),
+	X_RATELIMIT_KEY(raw_global, x_headers),
 	KEY(raw_global, no_envoy_header, "disable_x_envoy_ratelimited_header", .type = CFG_BOOL,
 		.dflt = "false", .example = "true",
 		.doc = "true: refusals go without x-envoy-ratelimited"),

@@ -58,13 +58,7 @@ static const struct cfg_refused refused_policy[] = {{"permissions", "principals"
 static const struct cfg_group policy_group = {
 	"policy", sizeof(struct raw_policy), policy_keys, refused_policy};
 
-static const struct cfg_key rbac_keys[] = {
-	KEY(raw_rbac, f.name, "name", .type = CFG_NAME, .flags = CFG_REQUIRED,
-		.example = "\"rbac\"", .doc = "which filter"),
-	KEY(raw_rbac, f.id, "id", .type = CFG_NAME, .example = "\"deny\"",
-		.doc = "tells several filters of one name apart"),
-	KEY(raw_rbac, f.disabled, "disabled", .type = CFG_BOOL, .dflt = "false", .example = "true",
-		.doc = "takes the filter out, here and below"),
+static const struct cfg_key rbac_keys[] = {FILTER_KEYS(raw_rbac, "rbac", "deny"),
 	KEY(raw_rbac, action, "action", .type = CFG_ENUM, .words = words_action, .dflt = "ALLOW",
 		.example = "\"ALLOW\"",
 		.doc = "ALLOW: only what a policy matches; DENY: all but that; LOG: only counts"),

@@ -1,12 +1,9 @@
 /* ratelimit.c: limits of requests by token buckets, as Envoy's filter "local_ratelimit". */
 #include "ratelimit.h"
 
-#include <stdio.h>
-
 #include <tidegate/log.h>
 
 #define MILLION 1000000u
-#define HEADERS_MAX 3 /* x-ratelimit-* */
 
 /* A bucket, or one for each key. */
 struct target {
@@ -23,13 +20,6 @@ struct rl_conf {
 	uint32_t n_workers, n_buckets,
 		lease_row; /* leases of a worker: in cache lines of its own */
 	struct tg_bucket_lease *leases;
-};
-
-/* What the response is told: of the bucket that had least. */
-struct rl_state {
-	bool known;
-	uint32_t limit, left;
-	uint64_t reset; /* ns until more come */
 };
 
 static const struct tg_stat_def counters[TG_RATELIMIT_COUNTERS] = {
@@ -126,18 +116,16 @@ static uint64_t hash_of(const struct target *t, const struct tg_ratelimit_limit 
 /* --- taking ------------------------------------------------------------------------------------
  */
 
-/* What the client is to know: of several buckets, the one that has least. */
-static void note(struct rl_state *s, const struct target *t, uint32_t left, uint64_t now)
+static void note(struct ratelimit_told *told, const struct target *t, uint32_t left, uint64_t now)
 {
-	if (s->known && s->left <= left)
-		return;
-	*s = (struct rl_state){true, t->rate.max, left, tg_bucket_next_fill(&t->rate, now)};
+	if (ratelimit_is_least(told, t->rate.max, left))
+		told->reset = tg_bucket_next_fill(&t->rate, now);
 }
 
 static bool take_bucket(const struct tg_filter *f, struct tg_exchange *ex, const struct target *t)
 {
 	const struct rl_conf *c = f->conf;
-	struct rl_state *s = tg_filter_state(f, ex);
+	struct ratelimit_told *s = tg_filter_state(f, ex);
 	struct tg_bucket_lease *leases =
 		(void *)((uint8_t *)c->leases + (size_t)ex->worker * c->lease_row);
 	uint32_t left = 0;
@@ -152,7 +140,7 @@ static bool take_bucket(const struct tg_filter *f, struct tg_exchange *ex, const
 static bool take_keyed(
 	const struct tg_filter *f, struct tg_exchange *ex, struct target *t, uint64_t hash)
 {
-	struct rl_state *s = tg_filter_state(f, ex);
+	struct ratelimit_told *s = tg_filter_state(f, ex);
 	uint32_t left;
 	enum tg_buckets_answer a = tg_buckets_take(&t->table, &t->rate, hash, ex->now, &left);
 
@@ -201,26 +189,11 @@ static bool chance(struct tg_exchange *ex, uint32_t millionths)
 
 static enum tg_verdict refuse(const struct tg_filter *f, struct tg_exchange *ex)
 {
-	static const uint8_t name[] = "retry-after";
 	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
-	const struct rl_state *s = tg_filter_state(f, ex);
-	struct tg_view after = ratelimit_number(ex, ratelimit_seconds(s->reset));
-	struct tg_field *fields =
-		tg_arena_alloc(ex->arena, (uint32_t)((in->n_fields + 1) * sizeof(*fields)));
 
-	ex->reply.status = in->status;
-	ex->reply.flags = TG_FLAG(RL);
-	ex->reply.why = TG_WHY_req_rate_limited;
-	ex->reply.details = TG_VIEW("local_rate_limited");
 	ex->reply.body = TG_VIEW("local_rate_limited");
-	if (!fields || !after.p) /* refused all the same */
-		return TG_REPLY;
-	fields[0] = (struct tg_field){.name = tg_view_of(name, sizeof(name) - 1), .value = after};
-	if (in->n_fields)
-		memcpy(fields + 1, in->fields, in->n_fields * sizeof(*fields));
-	ex->reply.fields = fields;
-	ex->reply.n_fields = in->n_fields + 1;
-	return TG_REPLY;
+	return ratelimit_refuse(ex, in->status, TG_VIEW("local_rate_limited"),
+		tg_filter_state(f, ex), in->fields, in->n_fields);
 }
 
 static enum tg_verdict on_request(
@@ -245,21 +218,8 @@ static enum tg_verdict on_request(
 static enum tg_verdict on_response(
 	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
 {
-	static const struct tg_view names[HEADERS_MAX] = {TG_VIEW_OF("x-ratelimit-limit"),
-		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
-	const struct tg_ratelimit_in *in = ((const struct rl_conf *)f->conf)->in;
-	const struct rl_state *s = tg_filter_state(f, ex);
-	const uint64_t values[HEADERS_MAX] = {s->limit, s->left, ratelimit_seconds(s->reset)};
-
-	if (!in->x_ratelimit_headers || !s->known)
-		return TG_PASS;
-	for (uint32_t i = 0; i < HEADERS_MAX; i++) {
-		struct tg_view v = ratelimit_number(ex, values[i]);
-
-		/* Without room for them the response goes without. */
-		if (v.p)
-			tg_msg_add(m, TG_FIELD_UNKNOWN, names[i], v);
-	}
+	if (((const struct rl_conf *)f->conf)->in->x_ratelimit_headers)
+		ratelimit_tell(ex, m, tg_filter_state(f, ex), TG_VIEW_NONE);
 	return TG_PASS;
 }
 
@@ -280,7 +240,7 @@ static bool look(const struct tg_filter *f, struct tg_exchange *ex, const struct
 	uint64_t hash, const char *what, struct tg_explain *x)
 {
 	const struct rl_conf *c = f->conf;
-	struct rl_state *s = tg_filter_state(f, ex);
+	struct ratelimit_told *s = tg_filter_state(f, ex);
 	uint32_t left = t->bucket ? tg_bucket_left(t->bucket, &t->rate, ex->now)
 				  : tg_buckets_left(&t->table, &t->rate, hash, ex->now);
 
@@ -344,7 +304,7 @@ const struct tg_filter_ops tg_ratelimit_http = {
 	.name = "local_ratelimit",
 	.stat_name = "local_rate_limit",
 	.conf_size = sizeof(struct rl_conf),
-	.exch_size = sizeof(struct rl_state),
+	.exch_size = sizeof(struct ratelimit_told),
 	.n_counters = TG_RATELIMIT_COUNTERS,
 	.counters = counters,
 	.compile = compile,

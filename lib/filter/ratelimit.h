@@ -19,6 +19,13 @@ struct ratelimit_value {
 	struct tg_ip ip; /* of addresses, instead */
 };
 
+/* What the client is told: of several limits, of the one that has least left. */
+struct ratelimit_told {
+	bool known;
+	uint32_t limit, left;
+	uint64_t reset; /* ns until more come; set by who is told that it is the least */
+};
+
 /* NULL: no memory. */
 struct ratelimit_limit *ratelimit_limits(const struct tg_ratelimit_limit *limits, uint32_t n_limits,
 	const struct tg_ratelimit_descriptor *descriptors, uint32_t n_descriptors,
@@ -35,9 +42,23 @@ const struct tg_ratelimit_descriptor *ratelimit_find(const struct ratelimit_limi
 /* "header=a, remote_address=10.0.0.1" */
 void ratelimit_describe(const struct ratelimit_limit *l, const struct tg_ratelimit_descriptor *d,
 	const struct ratelimit_value *v, char *out, size_t n);
+/* False: another has less. */
+static inline bool ratelimit_is_least(struct ratelimit_told *t, uint32_t limit, uint32_t left)
+{
+	if (t->known && t->left <= left)
+		return false;
+	*t = (struct ratelimit_told){true, limit, left, 0};
+	return true;
+}
+
+/* x-ratelimit-limit, -remaining and -reset, if anything is known. policy: the first one's, if it is
+ * not just the limit. Without room for them the response goes without. */
+void ratelimit_tell(struct tg_exchange *ex, struct tg_msg *m, const struct ratelimit_told *t,
+	struct tg_view policy);
+/* Is over a limit: with retry-after and these fields. */
+enum tg_verdict ratelimit_refuse(struct tg_exchange *ex, uint16_t status, struct tg_view details,
+	const struct ratelimit_told *t, const struct tg_field *more, uint32_t n);
 /* Decimal, in the exchange's arena. .p NULL: no memory. */
 struct tg_view ratelimit_number(struct tg_exchange *ex, uint64_t v);
-/* The whole seconds in which it has happened. */
-uint64_t ratelimit_seconds(uint64_t ns);
 
 #endif

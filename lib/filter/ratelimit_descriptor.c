@@ -1,7 +1,9 @@
-/* ratelimit_descriptor.c: which descriptor a request has. */
+/* ratelimit_descriptor.c: which descriptor a request has, and what its client is told. */
 #include "ratelimit.h"
 
 #include <stdio.h>
+
+#include <tidegate/log.h>
 
 static bool fits(const struct tg_ratelimit_limit *l, const struct tg_ratelimit_descriptor *d)
 {
@@ -149,7 +151,48 @@ struct tg_view ratelimit_number(struct tg_exchange *ex, uint64_t v)
 	return tg_view_of(text + at, 24 - at);
 }
 
-uint64_t ratelimit_seconds(uint64_t ns)
+/* --- what the client is told -------------------------------------------------------------------
+ */
+
+/* The whole seconds in which it has happened. */
+static struct tg_view seconds_of(struct tg_exchange *ex, uint64_t ns)
 {
-	return (ns + RATELIMIT_SEC - 1) / RATELIMIT_SEC;
+	return ratelimit_number(ex, (ns + RATELIMIT_SEC - 1) / RATELIMIT_SEC);
+}
+
+void ratelimit_tell(struct tg_exchange *ex, struct tg_msg *m, const struct ratelimit_told *t,
+	struct tg_view policy)
+{
+	static const struct tg_view names[] = {TG_VIEW_OF("x-ratelimit-limit"),
+		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
+	struct tg_view values[TG_ARRAY_LEN(names)];
+
+	if (!t->known)
+		return;
+	values[0] = policy.p ? policy : ratelimit_number(ex, t->limit);
+	values[1] = ratelimit_number(ex, t->left);
+	values[2] = seconds_of(ex, t->reset);
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(names); i++)
+		if (values[i].p)
+			tg_msg_add(m, TG_FIELD_UNKNOWN, names[i], values[i]);
+}
+
+enum tg_verdict ratelimit_refuse(struct tg_exchange *ex, uint16_t status, struct tg_view details,
+	const struct ratelimit_told *t, const struct tg_field *more, uint32_t n)
+{
+	struct tg_field *fields = tg_arena_alloc(ex->arena, (uint32_t)((n + 1) * sizeof(*fields)));
+	struct tg_view after = seconds_of(ex, t->reset);
+
+	ex->reply.status = status;
+	ex->reply.flags = TG_FLAG(RL);
+	ex->reply.why = TG_WHY_req_rate_limited;
+	ex->reply.details = details;
+	if (!fields || !after.p) /* refused all the same */
+		return TG_REPLY;
+	fields[0] = (struct tg_field){.name = TG_VIEW("retry-after"), .value = after};
+	if (n)
+		memcpy(fields + 1, more, n * sizeof(*fields));
+	ex->reply.fields = fields;
+	ex->reply.n_fields = n + 1;
+	return TG_REPLY;
 }

@@ -3,19 +3,15 @@
 
 #include <tidegate/log.h>
 
-#define HEADERS_MAX 3 /* x-ratelimit-* */
-
 struct gl_conf {
 	const struct tg_ratelimit_global_in *in;
 	struct ratelimit_limit *limits;
 	uint64_t *seeds; /* of the descriptors' hashes */
 };
 
-/* What the response is told: of the limit that has least left. */
 struct gl_state {
-	bool known;
-	uint32_t limit, left, seconds;
-	uint64_t reset; /* ns */
+	struct ratelimit_told told;
+	uint32_t seconds; /* how long the windows of the limit are that is told of */
 };
 
 static const struct tg_stat_def counters[TG_RATELIMIT_GLOBAL_COUNTERS] = {
@@ -145,13 +141,10 @@ enum outcome { PASSED, OVER, EARLY, FAILED };
 static void note(struct gl_state *s, const struct tg_quota *q, const struct tg_quota_rate *r,
 	uint32_t left, uint64_t now)
 {
-	if (s->known && s->left <= left)
+	if (!ratelimit_is_least(&s->told, r->limit, left))
 		return;
-	s->known = true;
-	s->limit = r->limit;
-	s->left = left;
 	s->seconds = r->seconds;
-	s->reset = q && r->limit ? tg_quota_reset(q, r, now) : RATELIMIT_SEC * r->seconds;
+	s->told.reset = q && r->limit ? tg_quota_reset(q, r, now) : RATELIMIT_SEC * r->seconds;
 }
 
 static enum tg_quota_answer take_token(const struct tg_filter *f, struct tg_exchange *ex,
@@ -207,7 +200,7 @@ static enum outcome take(const struct tg_filter *f, struct tg_exchange *ex,
 	if (o != FAILED)
 		note(s, q, &d->quota, left, ex->now);
 	if (o == EARLY) /* tokens are on their way */
-		s->reset = TG_QUOTA_REST;
+		s->told.reset = TG_QUOTA_REST;
 	if ((o == OVER || o == EARLY) && d->shadow) {
 		tg_filter_count(f, ex->worker, TG_RATELIMIT_GLOBAL_SHADOW);
 		return PASSED;
@@ -255,25 +248,11 @@ static enum tg_verdict over(const struct tg_filter *f, struct tg_exchange *ex)
 {
 	static const struct tg_field limited = {
 		.name = TG_VIEW_OF("x-envoy-ratelimited"), .value = TG_VIEW_OF("true")};
-	static const struct tg_view after = TG_VIEW_OF("retry-after");
 	const struct tg_ratelimit_global_in *in = ((const struct gl_conf *)f->conf)->in;
 	const struct gl_state *s = tg_filter_state(f, ex);
-	struct tg_field *fields = tg_arena_alloc(ex->arena, 2 * (uint32_t)sizeof(*fields));
-	struct tg_view seconds = ratelimit_number(ex, ratelimit_seconds(s->reset));
-	uint32_t n = 0;
 
-	ex->reply.status = in->status;
-	ex->reply.flags = TG_FLAG(RL);
-	ex->reply.why = TG_WHY_req_rate_limited;
-	ex->reply.details = TG_VIEW("request_rate_limited");
-	if (!fields || !seconds.p) /* refused all the same */
-		return TG_REPLY;
-	fields[n++] = (struct tg_field){.name = after, .value = seconds};
-	if (!in->no_envoy_header)
-		fields[n++] = limited;
-	ex->reply.fields = fields;
-	ex->reply.n_fields = n;
-	return TG_REPLY;
+	return ratelimit_refuse(ex, in->status, TG_VIEW("request_rate_limited"), &s->told, &limited,
+		!in->no_envoy_header);
 }
 
 static enum tg_verdict away(const struct tg_filter *f, struct tg_exchange *ex)
@@ -317,7 +296,8 @@ static enum tg_verdict on_request(
  * (draft-ietf-httpapi-ratelimit-headers-03). */
 static struct tg_view policy(struct tg_exchange *ex, const struct gl_state *s)
 {
-	struct tg_view n = ratelimit_number(ex, s->limit), w = ratelimit_number(ex, s->seconds);
+	struct tg_view n = ratelimit_number(ex, s->told.limit),
+		       w = ratelimit_number(ex, s->seconds);
 	uint8_t *text = tg_arena_alloc(ex->arena, 32), *p = text;
 
 	if (!n.p || !w.p || !text)
@@ -333,20 +313,10 @@ static struct tg_view policy(struct tg_exchange *ex, const struct gl_state *s)
 static enum tg_verdict on_response(
 	const struct tg_filter *f, struct tg_exchange *ex, struct tg_msg *m)
 {
-	static const struct tg_view names[HEADERS_MAX] = {TG_VIEW_OF("x-ratelimit-limit"),
-		TG_VIEW_OF("x-ratelimit-remaining"), TG_VIEW_OF("x-ratelimit-reset")};
-	const struct tg_ratelimit_global_in *in = ((const struct gl_conf *)f->conf)->in;
 	const struct gl_state *s = tg_filter_state(f, ex);
-	struct tg_view values[HEADERS_MAX];
 
-	if (!in->x_ratelimit_headers || !s->known)
-		return TG_PASS;
-	values[0] = policy(ex, s);
-	values[1] = ratelimit_number(ex, s->left);
-	values[2] = ratelimit_number(ex, ratelimit_seconds(s->reset));
-	for (uint32_t i = 0; i < HEADERS_MAX; i++)
-		if (values[i].p) /* without room for them the response goes without */
-			tg_msg_add(m, TG_FIELD_UNKNOWN, names[i], values[i]);
+	if (((const struct gl_conf *)f->conf)->in->x_ratelimit_headers && s->told.known)
+		ratelimit_tell(ex, m, &s->told, policy(ex, s));
 	return TG_PASS;
 }
 
@@ -373,7 +343,8 @@ static enum tg_verdict look(const struct tg_filter *f, struct tg_exchange *ex,
 		tg_quota_look(q, hash_of(q, c->seeds[d - c->in->descriptors], l->in, d, v),
 			&d->quota, ex->now, &here, &left);
 	note(tg_filter_state(f, ex), q, &d->quota, left, ex->now);
-	x->limit(x, what, left, &rate, ((const struct gl_state *)tg_filter_state(f, ex))->reset);
+	x->limit(x, what, left, &rate,
+		((const struct gl_state *)tg_filter_state(f, ex))->told.reset);
 	x->say(x, "%u of them leased to this node", here);
 	if (!here && left && (!q || !tg_quota_is_here(q))) {
 		x->say(x, "Redis is away: failure_mode_deny is %s",
