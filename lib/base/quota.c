@@ -256,7 +256,7 @@ enum tg_quota_answer tg_quota_take(struct tg_quota *q, uint64_t hash, const stru
 {
 	uint32_t w = quota_window(q, r->seconds, now);
 	struct quota_entry *e = look_up(q, hash);
-	uint64_t old, *word;
+	uint64_t old, fresh, *word;
 	int32_t balance;
 
 	if (left)
@@ -270,13 +270,17 @@ enum tg_quota_answer tg_quota_take(struct tg_quota *q, uint64_t hash, const stru
 		 * will have when it is compared. */
 		if (__atomic_load_n(&e->hash, __ATOMIC_ACQUIRE) != hash)
 			return none_here(q, NULL, r, w, 0);
-		if (word_window(old) - w == 2) /* our clock is behind the others' */
-			return none_here(q, e, r, w, 0);
-		balance = word_window(old) == w ? word_balance(old) : 0;
+		fresh = old;
+		if (word_window(old) != w) {
+			if (word_window(old) - w == 2) /* our clock is behind the others' */
+				return none_here(q, e, r, w, 0);
+			fresh = word_of(old, w, 0);
+		}
+		balance = word_balance(fresh);
 		if (balance <= 0 && !may_owe(q, e, r, w, (uint32_t)-balance))
 			return none_here(q, e, r, w, balance);
-	} while (!__atomic_compare_exchange_n(word, &old, word_of(old, w, balance - 1), true,
-		__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
+	} while (!__atomic_compare_exchange_n(
+		word, &old, fresh - 1, true, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE));
 	if (left)
 		*left = left_in_all(e, r, w, balance - 1);
 	follow_limit(e, r);
