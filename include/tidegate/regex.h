@@ -29,6 +29,14 @@ enum tg_regex_use {
 /* NULL with e->text: no expression, or one that cannot be compiled to machine code. Its memory is
  * its own. Control core. */
 struct tg_regex *tg_regex_compile(const char *pattern, enum tg_regex_use use, struct tg_errbuf *e);
+/* Compiling costs some 5 to 10 us, so what an expression begins with is compared as it is, and only
+ * the rest of it, which ends the pattern, becomes a program. A hundred thousand routes often differ
+ * in their beginnings only: */
+const char *tg_regex_rest(const char *pattern); /* of one with TG_REGEX_FULL; may be all of it */
+/* As tg_regex_compile() with TG_REGEX_FULL. like: one of which the rest is the same; their program
+ * is one. Control core, as long as others with that program are freed there. */
+struct tg_regex *tg_regex_compile_like(
+	const struct tg_regex *like, const char *pattern, struct tg_errbuf *e);
 void tg_regex_free(struct tg_regex *r);                 /* NULL is fine */
 const char *tg_regex_pattern(const struct tg_regex *r); /* its text; lives as long as r */
 /* What every text that matches begins with, as far as that is plain to see; lives as long as r. */

@@ -20,9 +20,13 @@
 struct raw_config;
 
 /* Expressions by hash, for all that is read from one text; zeroed at first. */
-struct cfg_regexes {
+struct cfg_regex_table {
 	struct cfg_regex **slots; /* malloc'ed */
 	uint32_t n_slots, n;      /* a power of two, or 0; expressions */
+};
+struct cfg_regexes {
+	struct cfg_regex_table all;
+	struct cfg_regex_table rests; /* one for each tg_regex_rest() */
 };
 
 struct cfg_line {

@@ -1,4 +1,5 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
+#include <ctype.h>
 #include <pcre2.h>
 #include <stdlib.h>
 
@@ -6,10 +7,18 @@
 
 #define GROUPS 10 /* \0 to \9 */
 
-struct tg_regex {
+/* What is compiled, immutable; shared by expressions with the same rest. */
+struct program {
 	pcre2_code *code;
 	uint32_t groups;
+	uint32_t users;
+	bool of_rest; /* it is that of tg_regex_rest() */
+};
+
+struct tg_regex {
+	struct program *program;
 	struct tg_view literal; /* in text, behind the pattern */
+	uint32_t front;         /* bytes of literal that are not in the program */
 	char text[];            /* the pattern, 0, the literal, which is not longer */
 };
 
@@ -56,77 +65,161 @@ static bool has_alternatives(const char *p)
 	return false;
 }
 
-static void find_literal(struct tg_regex *r, const char *pattern)
+/* The bytes that a pattern begins with, into text, if it is not NULL; *rest: what is behind them.
+ */
+static uint32_t take_literal(const char *pattern, char *text, const char **rest)
 {
 	const char *p = pattern + (pattern[0] == '^');
-	char *text = r->text + strlen(pattern) + 1;
 	uint32_t len = 0;
 	uint8_t byte;
 	size_t n;
 
+	*rest = pattern;
 	if (has_alternatives(pattern))
-		return;
+		return 0;
 	for (; plain(p, &byte, &n); p += n) {
 		if (p[n] && strchr("?*{", p[n])) /* perhaps not once */
 			break;
-		text[len++] = (char)byte;
+		if (text)
+			text[len] = (char)byte;
+		len++;
 	}
-	r->literal = tg_view_of(text, len);
+	*rest = p;
+	return len;
 }
 
-static int compile(struct tg_regex *r, const char *pattern, enum tg_regex_use use,
-	pcre2_compile_context *ctx, struct tg_errbuf *e)
+/* Whether a rest means the same without what stands in front: it does not begin with what belongs
+ * to that (a quantifier), or what is something else at the beginning ((*UTF)), and has nothing that
+ * asks where it is, or for the pattern as a whole. Of what is rare nothing is believed. */
+static bool stands_alone(const char *rest)
+{
+	if (*rest && !strchr(".[(\\$", *rest))
+		return false;
+	for (const char *p = rest; *p; p++) {
+		if (*p == '\\') {
+			p++;
+			if (!*p || (isalnum((unsigned char)*p) && !strchr("dDwWsSbBnrt", *p)))
+				return false;
+		} else if (*p == '(' && (p[1] == '*' || (p[1] == '?' && p[2] != ':'))) {
+			return false;
+		}
+	}
+	return true;
+}
+
+const char *tg_regex_rest(const char *pattern)
+{
+	const char *rest;
+
+	return take_literal(pattern, NULL, &rest) && stands_alone(rest) ? rest : pattern;
+}
+
+static struct program *compile(const char *pattern, enum tg_regex_use use, struct tg_errbuf *e)
 {
 	uint32_t options =
 		PCRE2_NEVER_UTF | PCRE2_NEVER_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_DOLLAR_ENDONLY;
+	pcre2_compile_context *ctx = pcre2_compile_context_create(NULL);
+	struct program *g = calloc(1, sizeof(*g));
 	char text[128] = "";
 	PCRE2_SIZE at = 0;
 	size_t machine_code = 0;
 	int rc = 0;
 
+	if (!ctx || !g) {
+		tg_fail(e, TG_ENOMEM, "no memory");
+		goto failed;
+	}
 	if (use == TG_REGEX_FULL)
 		options |= PCRE2_ANCHORED | PCRE2_ENDANCHORED;
-	r->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &rc, &at, ctx);
-	if (!r->code) {
+	pcre2_set_parens_nest_limit(ctx, 50);
+	g->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED, options, &rc, &at, ctx);
+	if (!g->code) {
 		pcre2_get_error_message(rc, (PCRE2_UCHAR *)text, sizeof(text));
-		return tg_fail(e, TG_EINVAL, "%s, at byte %zu", text, (size_t)at);
+		tg_fail(e, TG_EINVAL, "%s, at byte %zu", text, (size_t)at);
+		goto failed;
 	}
-	rc = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE);
-	pcre2_pattern_info(r->code, PCRE2_INFO_JITSIZE, &machine_code);
-	if (rc || !machine_code) /* none: (*NO_JIT) */
-		return tg_fail(e, TG_ENOSUP, "it cannot be compiled to machine code (%d)", rc);
-	pcre2_pattern_info(r->code, PCRE2_INFO_CAPTURECOUNT, &r->groups);
-	return 0;
+	rc = pcre2_jit_compile(g->code, PCRE2_JIT_COMPLETE);
+	pcre2_pattern_info(g->code, PCRE2_INFO_JITSIZE, &machine_code);
+	if (rc || !machine_code) { /* none: (*NO_JIT) */
+		tg_fail(e, TG_ENOSUP, "it cannot be compiled to machine code (%d)", rc);
+		goto failed;
+	}
+	pcre2_pattern_info(g->code, PCRE2_INFO_CAPTURECOUNT, &g->groups);
+	pcre2_compile_context_free(ctx);
+	return g;
+failed:
+	pcre2_compile_context_free(ctx);
+	if (g)
+		pcre2_code_free(g->code);
+	free(g);
+	return NULL;
+}
+
+/* Without its program. */
+static struct tg_regex *begin(const char *pattern, struct tg_errbuf *e)
+{
+	size_t n = strlen(pattern);
+	struct tg_regex *r;
+	const char *rest;
+
+	if (n > TG_REGEX_PATTERN_MAX) {
+		tg_fail(e, TG_ETOOBIG, "it is longer than %d bytes", TG_REGEX_PATTERN_MAX);
+		return NULL;
+	}
+	r = calloc(1, sizeof(*r) + 2 * n + 1);
+	if (!r) {
+		tg_fail(e, TG_ENOMEM, "no memory");
+		return NULL;
+	}
+	memcpy(r->text, pattern, n);
+	r->literal.p = (const uint8_t *)r->text + n + 1;
+	r->literal.n = take_literal(pattern, r->text + n + 1, &rest);
+	return r;
 }
 
 struct tg_regex *tg_regex_compile(const char *pattern, enum tg_regex_use use, struct tg_errbuf *e)
 {
-	pcre2_compile_context *ctx = pcre2_compile_context_create(NULL);
-	size_t n = strlen(pattern);
-	struct tg_regex *r = calloc(1, sizeof(*r) + 2 * n + 1);
-	int rc = TG_ENOMEM;
+	const char *rest = use == TG_REGEX_FULL ? tg_regex_rest(pattern) : pattern;
+	struct tg_regex *r = begin(pattern, e);
 
-	if (!r || !ctx) {
-		tg_fail(e, rc, "no memory");
-	} else if (n > TG_REGEX_PATTERN_MAX) {
-		rc = tg_fail(e, TG_ETOOBIG, "it is longer than %d bytes", TG_REGEX_PATTERN_MAX);
-	} else {
-		memcpy(r->text, pattern, n);
-		pcre2_set_parens_nest_limit(ctx, 50);
-		rc = compile(r, pattern, use, ctx, e);
-		find_literal(r, pattern);
+	if (!r)
+		return NULL;
+	r->program = rest != pattern ? compile(rest, use, NULL) : NULL;
+	if (r->program)
+		r->front = r->literal.n;
+	else /* errors are told of the whole */
+		r->program = compile(pattern, use, e);
+	if (!r->program) {
+		free(r);
+		return NULL;
 	}
-	pcre2_compile_context_free(ctx);
-	if (!rc)
-		return r;
-	tg_regex_free(r);
-	return NULL;
+	r->program->of_rest = r->front || rest == pattern;
+	r->program->users = 1;
+	return r;
+}
+
+struct tg_regex *tg_regex_compile_like(
+	const struct tg_regex *like, const char *pattern, struct tg_errbuf *e)
+{
+	struct tg_regex *r;
+
+	if (!like->program->of_rest)
+		return tg_regex_compile(pattern, TG_REGEX_FULL, e);
+	r = begin(pattern, e);
+	if (!r)
+		return NULL;
+	r->program = like->program;
+	r->program->users++;
+	r->front = tg_regex_rest(pattern) != pattern ? r->literal.n : 0;
+	return r;
 }
 
 void tg_regex_free(struct tg_regex *r)
 {
-	if (r)
-		pcre2_code_free(r->code);
+	if (r && --r->program->users == 0) {
+		pcre2_code_free(r->program->code);
+		free(r->program);
+	}
 	free(r);
 }
 
@@ -174,7 +267,7 @@ static int match(
 	const struct tg_regex *r, struct tg_view text, uint32_t from, struct tg_regex_scratch *s)
 {
 	const uint8_t *p = text.p ? text.p : (const uint8_t *)"";
-	int rc = pcre2_jit_match(r->code, p, text.n, from, 0, s->data, s->limits);
+	int rc = pcre2_jit_match(r->program->code, p, text.n, from, 0, s->data, s->limits);
 
 	*s->limit_hits += tg_unlikely(rc < PCRE2_ERROR_NOMATCH);
 	return rc == 0 ? GROUPS : rc; /* 0: more groups than we look at */
@@ -182,7 +275,9 @@ static int match(
 
 bool tg_regex_matches(const struct tg_regex *r, struct tg_view text, struct tg_regex_scratch *s)
 {
-	return match(r, text, 0, s) > 0;
+	struct tg_view front = tg_view_of(r->literal.p, r->front);
+
+	return tg_view_has_prefix(text, front) && match(r, text, r->front, s) > 0;
 }
 
 /* --- replacing ---------------------------------------------------------------------------------
@@ -200,9 +295,9 @@ int tg_regex_check_substitution(
 		if (*p < '0' || *p > '9')
 			return tg_fail(
 				e, TG_EINVAL, "behind \\ in it has to stand a digit or another \\");
-		if ((uint32_t)(*p - '0') > r->groups)
+		if ((uint32_t)(*p - '0') > r->program->groups)
 			return tg_fail(e, TG_EINVAL, "it has \\%c, and the pattern %u groups", *p,
-				r->groups);
+				r->program->groups);
 	}
 	return 0;
 }

@@ -211,6 +211,10 @@ void snapshot_matches(void)
 		{"safe_regex = \"/v[0-9]+\"", TG_VIEW("/v12"), TG_VIEW_NONE, TG_VIEW_NONE, true},
 		{"safe_regex: { regex = \"/v[0-9]+\"; }", TG_VIEW("/v12/"), TG_VIEW_NONE,
 			TG_VIEW_NONE, false},
+/* Two expressions that end alike. */
+#define TWO \
+	"prefix = \"/\"; headers: ( { name = \"x\"; safe_regex = \"a[0-9]+\"; } ); " \
+	"query_parameters: ( { name = \"q\"; safe_regex = \"bb[0-9]+\"; } )"
 #define X(p) "prefix = \"/\"; headers: ( { name = \"x\"; " p " } )"
 		{X("exact = \"A\"; ignore_case = true;"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("a"),
 			true},
@@ -218,6 +222,9 @@ void snapshot_matches(void)
 		{X("suffix = \"b\"; invert_match = true;"), TG_VIEW("/"), TG_VIEW_NONE,
 			TG_VIEW("a"), true},
 		{X("safe_regex = \"a|b\";"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("b"), true},
+		{TWO, TG_VIEW("/"), TG_VIEW("q=bb7"), TG_VIEW("a7"), true},
+		{TWO, TG_VIEW("/"), TG_VIEW("q=a7"), TG_VIEW("a7"), false},
+		{TWO, TG_VIEW("/"), TG_VIEW("q=bb7"), TG_VIEW("bb7"), false},
 		{X("range: { start = -5; end = 5; };"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("-5"),
 			true},
 		{X("range: { start = -5; end = 5; };"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW("5"),
@@ -234,6 +241,7 @@ void snapshot_matches(void)
 			TG_VIEW_NONE, TG_VIEW_NONE, true},
 		{X("prefix = \"\";"), TG_VIEW("/"), TG_VIEW_NONE, TG_VIEW_NONE, false},
 #undef X
+#undef TWO
 		{"prefix = \"/\"; query_parameters: ( { name = \"q\"; exact = \"1\"; } )",
 			TG_VIEW("/"), TG_VIEW("q=1"), TG_VIEW_NONE, true},
 		{"prefix = \"/\"; query_parameters: ( { name = \"q\"; exact = \"1\"; }, { name = "

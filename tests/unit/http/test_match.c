@@ -214,6 +214,100 @@ static void literals(void)
 	CU_ASSERT(literal("", ""));
 }
 
+/* What stands behind the literal is compiled alone only where that means the same. */
+static void rests(void)
+{
+	static const struct {
+		const char *pattern, *rest;
+	} cases[] = {{"/api/v[0-9]+/.*", "[0-9]+/.*"}, {"^/a(b|c)$", "(b|c)$"},
+		{"/a\\.b\\d", "\\d"}, {"/a$", "$"}, {"/a", ""}, {"/a.(?:b)", ".(?:b)"},
+		{"/ab?c", "/ab?c"}, {"/ab+c", "/ab+c"}, {"/a{2}", "/a{2}"}, {"/a|b", "/a|b"},
+		{"/a.|b", "/a.|b"}, {"/a\\E+", "/a\\E+"}, {"/a(?#x)+", "/a(?#x)+"},
+		{"/a(*UTF)", "/a(*UTF)"}, {"/a.(*F)", "/a.(*F)"}, {"/a(.(?R)?)", "/a(.(?R)?)"},
+		{"/a.\\Gb", "/a.\\Gb"}, {"/a(.)\\1", "/a(.)\\1"}, {"/a.\\Kb", "/a.\\Kb"},
+		{"/a.\\", "/a.\\"}, {".*", ".*"}, {"(?i)/a", "(?i)/a"}, {"", ""}};
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(cases); i++) {
+		const char *rest = tg_regex_rest(cases[i].pattern);
+
+		CU_ASSERT_STRING_EQUAL(rest, cases[i].rest);
+		CU_ASSERT_PTR_EQUAL(
+			rest + strlen(rest), cases[i].pattern + strlen(cases[i].pattern));
+	}
+}
+
+/* Errors in a rest are told as they are of the whole. */
+static void rests_that_are_wrong(void)
+{
+	CU_ASSERT(!compiles("/abc[0-9", "missing terminating ] for character class, at byte 8"));
+	CU_ASSERT(!compiles("/abc(x", "missing closing parenthesis, at byte 6"));
+	CU_ASSERT(!compiles("/abc.***", "quantifier does not follow a repeatable item, at byte 6"));
+}
+
+static bool takes(const struct tg_regex *r, const char *text)
+{
+	return tg_regex_matches(r, tg_view_str(text), env.regex);
+}
+
+static void shared_rests(void)
+{
+	struct tg_regex *a = tg_regex_compile("/a/v[0-9]+", TG_REGEX_FULL, NULL);
+	struct tg_regex *b = tg_regex_compile_like(a, "^/bb/v[0-9]+", NULL);
+	struct tg_regex *c = tg_regex_compile_like(b, "[0-9]+", NULL);
+
+	CU_ASSERT_FATAL(a && b && c);
+	CU_ASSERT(takes(a, "/a/v12") && !takes(a, "/bb/v12") && !takes(a, "12"));
+	CU_ASSERT(takes(b, "/bb/v12") && !takes(b, "/a/v12") && !takes(b, "/bb/v"));
+	CU_ASSERT(takes(c, "12") && !takes(c, "/a/v12") && !takes(c, ""));
+	CU_ASSERT_STRING_EQUAL(tg_regex_pattern(b), "^/bb/v[0-9]+");
+	CU_ASSERT(tg_view_eq(tg_regex_literal(b), TG_VIEW("/bb/v")));
+	tg_regex_free(a);
+	CU_ASSERT(takes(b, "/bb/v12") && !takes(b, "/bb"));
+	tg_regex_free(b);
+	CU_ASSERT(takes(c, "12"));
+	tg_regex_free(c);
+}
+
+/* Random expressions, and the same behind (?:), which nothing is taken from. */
+static void rests_mean_the_same(void)
+{
+	static const char *const parts[] = {"a", "b", "/", "a?", "b*", "/+", "(a|b)", "(?:/a)*",
+		"[ab]", "[^a]*", ".", ".*", "\\b", "\\B", "$", "^", "\\w", "\\/", "(b)?", "a{2}",
+		"|a", "(a)\\1", "(?=b)", "(?<=a)", "[a/]+?"};
+	uint32_t compiled = 0, taken = 0, wrong = 0;
+	struct tg_rng rng;
+
+	tg_rng_seed(&rng, 5);
+	for (int i = 0; i < 3000; i++) {
+		char pattern[96] = "(?:)", text[12];
+		struct tg_regex *split, *whole;
+
+		if (tg_rng_below(&rng, 4))
+			strcat(pattern, tg_rng_below(&rng, 2) ? "/a" : "^b\\/");
+		for (uint32_t n = tg_rng_below(&rng, 5); n; n--)
+			strcat(pattern, parts[tg_rng_below(&rng, TG_ARRAY_LEN(parts))]);
+		split = tg_regex_compile(pattern + 4, TG_REGEX_FULL, NULL);
+		whole = tg_regex_compile(pattern, TG_REGEX_FULL, NULL);
+		if (split && whole) {
+			compiled += tg_regex_rest(pattern + 4) != pattern + 4;
+			for (int k = 0; k < 40; k++) {
+				uint32_t n = tg_rng_below(&rng, sizeof(text));
+
+				for (uint32_t c = 0; c < n; c++)
+					text[c] = "ab/"[tg_rng_below(&rng, 3)];
+				text[n] = 0;
+				taken += takes(whole, text);
+				wrong += takes(split, text) != takes(whole, text);
+			}
+		}
+		tg_regex_free(split);
+		tg_regex_free(whole);
+	}
+	CU_ASSERT(compiled > 300);
+	CU_ASSERT(taken > 1000);
+	CU_ASSERT_EQUAL(wrong, 0);
+}
+
 static void replaced(const char *pattern, const char *sub, const char *text, const char *want)
 {
 	struct tg_regex *re = tg_regex_compile(pattern, TG_REGEX_SEARCH, NULL);
@@ -273,8 +367,12 @@ static void run(void (*test)(void))
 RUN(expressions)
 RUN(limits)
 RUN(replacement)
+RUN(shared_rests)
+RUN(rests_mean_the_same)
 
 TG_TEST_MAIN("match", {"without case", without_case}, {"missing", missing}, {"ranges", ranges},
 	{"expressions", run_expressions}, {"query parameters", parameters},
 	{"limits of expressions", run_limits}, {"refused expressions", refused},
-	{"what an expression begins with", literals}, {"replacement", run_replacement})
+	{"what an expression begins with", literals}, {"replacement", run_replacement},
+	{"rests", rests}, {"wrong rests", rests_that_are_wrong}, {"shared rests", run_shared_rests},
+	{"rests mean the same", run_rests_mean_the_same})
