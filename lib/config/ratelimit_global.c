@@ -72,6 +72,8 @@ void cfg_hide_passwords(char *source)
 	size_t n = strlen(source), i = 0;
 	bool secret = false, closed;
 
+	if (!strstr(source, key)) /* a look at each token takes its time */
+		return;
 	while (i < n) {
 		size_t skip = cfg_skip(source + i, n - i, &closed), from = i;
 

@@ -40,7 +40,7 @@ static int key_number(const struct cfg_group *g, const char *name)
 
 bool cfg_given(const struct cfg_group *g, const struct raw_head *h, const char *key)
 {
-	int i = key_number(g, key);
+	int i = h->given ? key_number(g, key) : -1;
 
 	return i >= 0 && (h->given >> i & 1);
 }
