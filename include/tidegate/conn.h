@@ -102,11 +102,17 @@ struct tg_conn_ops {
 	void (*info)(const struct tg_conn *c, struct tg_conn_info *out);
 	/* 0; TG_ENOMEM: there are too many already; TG_EINVAL: it is not open. NULL: knows none. */
 	int (*fault)(struct tg_conn *c, const struct tg_conn_fault *f);
+	/* A hint, to be given some hundred nanoseconds ahead: the user will write. Prefetches what
+	 * that needs. NULL: nothing would gain by it. */
+	void (*tx_soon)(const struct tg_conn *c);
 };
 
 /* What a user of conns hands over; one static object a kind of user. */
 struct tg_conn_user {
 	void (*on_ready)(struct tg_conn *c, uint32_t events);
+	/* on_ready comes soon, though perhaps not for this user: prefetch what it needs. c->owner's
+	 * first cache line has been asked for before. May be NULL. */
+	void (*soon)(const struct tg_conn *c);
 };
 
 /* Embedded at the front of each implementation. 40 bytes. */
@@ -141,6 +147,11 @@ static inline void tg_conn_consume(struct tg_conn *c, uint32_t n)
 static inline uint32_t tg_conn_space(const struct tg_conn *c)
 {
 	return c->ops->tx_space(c);
+}
+static inline void tg_conn_tx_soon(const struct tg_conn *c)
+{
+	if (c->ops->tx_soon)
+		c->ops->tx_soon(c);
 }
 static inline uint32_t tg_conn_write(struct tg_conn *c, const struct tg_view *v, uint32_t cnt)
 {

@@ -54,6 +54,8 @@ uint32_t tg_ready_drain(struct tg_ready *r, uint32_t budget, tg_reap_fn *reap, v
 		r->head = c->ready_next;
 		if (!r->head)
 			r->tail = NULL;
+		else if (r->head->user->soon && r->head->ready_state == QUEUED)
+			r->head->user->soon(r->head);
 		r->queued--;
 		c->ready_state = IDLE;
 		c->events = 0;

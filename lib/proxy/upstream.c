@@ -346,6 +346,7 @@ static struct px_up *take_idle(struct px_endpoint *ep)
 	while (!tg_list_empty(&ep->idle)) {
 		struct px_up *u = TG_CONTAINER(ep->idle.prev, struct px_up, link);
 
+		tg_conn_tx_soon(u->conn);
 		if (is_expired(u)) { /* its timer comes later in this turn */
 			close_up(u);
 			continue;
@@ -690,6 +691,7 @@ static void busy_event(struct px_up *u, uint32_t ev)
 {
 	struct px_exch *ex = u->ex;
 
+	tg_conn_tx_soon(ex->down->conn);
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	u->failed |= (ev & TG_EV_FAILED) != 0;
 	if (tg_unlikely(u->parked)) {

@@ -31,7 +31,10 @@ enum tg_aead_id {
 #define TG_AEAD_TAG 16
 #define TG_AEAD_NONCE 12
 #define TG_AEAD_KEY_MAX 32
-#define TG_AEAD_KEY_BYTES 1152 /* an expanded key of any implementation; asserted */
+#define TG_AEAD_KEY_BYTES 1472 /* an expanded key of any implementation; asserted */
+#define TG_AEAD_KEY_HOT \
+	512 /* so many of them at most are touched by a record of some 100 bytes \
+	     */
 
 struct tg_aead_key {
 	uint8_t b[TG_AEAD_KEY_BYTES];

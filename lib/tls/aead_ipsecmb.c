@@ -1,5 +1,6 @@
 /* aead_ipsecmb.c: AEAD by intel-ipsec-mb's direct calls, which work synchronously: no jobs, no
- * queue.
+ * queue. Where the CPU has VAES but no AVX-512, AES-GCM records in one piece go through
+ * aead_vaes.c.
  *
  * What this file relies on (tests/unit/tls/test_aead.c compares every cut with OpenSSL):
  *
@@ -10,7 +11,9 @@
  *   - A call with a NULL pointer where bytes belong does nothing and tells only the library's error
  *     number; so empty pieces never get as far as the library.
  *   - The context holds key stream and, for ChaCha20-Poly1305, the one-time key. It lives in the
- *     memory of the expanded key and is wiped with it.
+ *     memory of the expanded key and is wiped with it; that of AES-GCM records in one piece is the
+ *     thread's, and the key stream is wiped at once.
+ *   - Every instance of the library expands keys alike: one works on what another made.
  *   - Each direct call begins by clearing the library's error number, one word of the library's
  *     whose cache line cores that seal at the same time send to and fro (perf/results/aead.txt). So
  *     threads that ask for it (tg_aead_thread) have an instance of the library each, in a namespace
@@ -36,6 +39,8 @@ void tg_aead_ipsecmb_thread(void)
 #include <dlfcn.h>
 #include <pthread.h>
 
+#include "aead_vaes.h"
+
 #include <intel-ipsec-mb.h>
 #include <openssl/crypto.h>
 
@@ -59,15 +64,18 @@ struct calls {
 	struct chacha_calls chacha;
 };
 
-/* By whose functions a key works is decided when it is expanded. */
+/* What a record touches stands at its front: of very many keys most are cold. */
 struct gcm {
-	struct gcm_key_data key;
+	struct tg_gcm_vaes vaes;
+	struct gcm_key_data key; /* begins with the round keys, in order */
+	/* Of a record in pieces; by whose functions is decided when it starts. */
 	struct gcm_context_data ctx;
 	const struct gcm_calls *calls;
 	bool sealing;
 };
 _Static_assert(sizeof(struct gcm) <= TG_AEAD_KEY_BYTES, "an expanded key");
 _Static_assert(_Alignof(struct gcm) <= _Alignof(struct tg_aead_key), "an expanded key");
+_Static_assert(offsetof(struct gcm, key) + 15 * 16 <= TG_AEAD_KEY_HOT + 64, "powers, round keys");
 
 struct chacha {
 	uint8_t key[32];
@@ -83,6 +91,9 @@ _Static_assert(sizeof(struct chacha) <= TG_AEAD_KEY_BYTES, "an expanded key");
 static struct calls instance[INSTANCES];
 static _Thread_local const struct calls *here = &instance[0];
 
+/* Records in one piece go through aead_vaes.c. */
+static bool vaes;
+
 static void forget(struct tg_aead_key *k)
 {
 	explicit_bzero(k, sizeof(*k));
@@ -94,52 +105,100 @@ static void discard(struct tg_aead_key *k)
 
 /* --- AES-GCM ---------------------------------------------------------------------------------- */
 
-static bool gcm_expand(struct tg_aead_key *k, const uint8_t *key, const struct gcm_calls *calls)
+/* The context of records in one piece, which is nothing between two of them: one that stays warm.
+ */
+static _Thread_local struct gcm_context_data whole;
+
+/* Key stream of a record's last block is left there. */
+static inline void forget_whole(void)
+{
+	memset(whole.partial_block_enc_key, 0, sizeof(whole.partial_block_enc_key));
+	/* The bytes are really written, though nobody reads them. */
+	__asm__ volatile("" : : "r"(&whole) : "memory");
+}
+
+static inline bool by_vaes(struct tg_view aad)
+{
+	return vaes && aad.n <= TG_GCM_VAES_AAD;
+}
+
+static inline void seal_by(aes_gcm_enc_dec_t enc, uint32_t rounds, struct tg_aead_key *k,
+	const uint8_t *nonce, struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n,
+	uint8_t *tag)
 {
 	struct gcm *g = (struct gcm *)k;
 
-	g->calls = calls;
-	calls->pre(key, &g->key);
-	return true;
+	if (by_vaes(aad)) {
+		tg_gcm_vaes_seal(
+			&g->vaes, g->key.expanded_keys, rounds, nonce, aad, in, out, n, tag);
+		return;
+	}
+	enc(&g->key, &whole, out, in, n, nonce, aad.p, aad.n, tag, TG_AEAD_TAG);
+	forget_whole();
 }
 
-static bool gcm128_expand(struct tg_aead_key *k, const uint8_t *key)
-{
-	return gcm_expand(k, key, &here->gcm128);
-}
-
-static bool gcm256_expand(struct tg_aead_key *k, const uint8_t *key)
-{
-	return gcm_expand(k, key, &here->gcm256);
-}
-
-static void gcm_seal(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
-	struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n,
-	uint8_t tag[static TG_AEAD_TAG])
-{
-	struct gcm *g = (struct gcm *)k;
-
-	g->calls->enc(&g->key, &g->ctx, out, in, n, nonce, aad.p, aad.n, tag, TG_AEAD_TAG);
-}
-
-static bool gcm_open(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
-	struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t tag[static TG_AEAD_TAG])
+static inline bool open_by(aes_gcm_enc_dec_t dec, uint32_t rounds, struct tg_aead_key *k,
+	const uint8_t *nonce, struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t *tag)
 {
 	struct gcm *g = (struct gcm *)k;
 	uint8_t mine[TG_AEAD_TAG];
 
-	g->calls->dec(&g->key, &g->ctx, io, io, n, nonce, aad.p, aad.n, mine, TG_AEAD_TAG);
+	if (by_vaes(aad)) {
+		tg_gcm_vaes_open(&g->vaes, g->key.expanded_keys, rounds, nonce, aad, io, n, mine);
+	} else {
+		dec(&g->key, &whole, io, io, n, nonce, aad.p, aad.n, mine, TG_AEAD_TAG);
+		forget_whole();
+	}
 	return tg_aead_tag_eq(mine, tag);
 }
 
-static void gcm_start(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
-	struct tg_view aad, bool sealing)
+static inline bool expand_by(
+	aes_gcm_pre_t pre, uint32_t rounds, struct tg_aead_key *k, const uint8_t *key)
 {
 	struct gcm *g = (struct gcm *)k;
 
-	g->sealing = sealing;
-	g->calls->init(&g->key, &g->ctx, nonce, aad.p, aad.n);
+	pre(key, &g->key);
+	if (vaes)
+		tg_gcm_vaes_init(&g->vaes, g->key.expanded_keys, rounds);
+	return true;
 }
+
+static inline void start_by(const struct gcm_calls *calls, struct tg_aead_key *k,
+	const uint8_t *nonce, struct tg_view aad, bool sealing)
+{
+	struct gcm *g = (struct gcm *)k;
+
+	g->calls = calls;
+	g->sealing = sealing;
+	calls->init(&g->key, &g->ctx, nonce, aad.p, aad.n);
+}
+
+/* The two differ in the library's functions. */
+#define GCM_OF(bits, rounds) \
+	static bool gcm##bits##_expand(struct tg_aead_key *k, const uint8_t *key) \
+	{ \
+		return expand_by(here->gcm##bits.pre, rounds, k, key); \
+	} \
+	static void gcm##bits##_seal(struct tg_aead_key *k, \
+		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, const uint8_t *in, \
+		uint8_t *out, uint32_t n, uint8_t tag[static TG_AEAD_TAG]) \
+	{ \
+		seal_by(here->gcm##bits.enc, rounds, k, nonce, aad, in, out, n, tag); \
+	} \
+	static bool gcm##bits##_open(struct tg_aead_key *k, \
+		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, uint8_t *io, \
+		uint32_t n, const uint8_t tag[static TG_AEAD_TAG]) \
+	{ \
+		return open_by(here->gcm##bits.dec, rounds, k, nonce, aad, io, n, tag); \
+	} \
+	static void gcm##bits##_start(struct tg_aead_key *k, \
+		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, bool sealing) \
+	{ \
+		start_by(&here->gcm##bits, k, nonce, aad, sealing); \
+	}
+
+GCM_OF(128, 10)
+GCM_OF(256, 14)
 
 static void gcm_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n)
 {
@@ -235,9 +294,9 @@ static bool chacha_open(struct tg_aead_key *k, const uint8_t nonce[static TG_AEA
 
 static const struct tg_aead_ops ops[TG_AEAD_MAX] = {
 	[TG_AEAD_AES_128_GCM] = {"ipsec-mb", 16, TG_AEAD_GCM_RECORDS, gcm128_expand, forget,
-		discard, gcm_seal, gcm_open, gcm_start, gcm_step, gcm_finish},
+		discard, gcm128_seal, gcm128_open, gcm128_start, gcm_step, gcm_finish},
 	[TG_AEAD_AES_256_GCM] = {"ipsec-mb", 32, TG_AEAD_GCM_RECORDS, gcm256_expand, forget,
-		discard, gcm_seal, gcm_open, gcm_start, gcm_step, gcm_finish},
+		discard, gcm256_seal, gcm256_open, gcm256_start, gcm_step, gcm_finish},
 	[TG_AEAD_CHACHA20_POLY1305] = {"ipsec-mb", 32, TG_AEAD_CHACHA_RECORDS, chacha_expand,
 		forget, discard, chacha_seal, chacha_open, chacha_start, chacha_step,
 		chacha_finish},
@@ -289,6 +348,10 @@ const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
 			if (!imb_get_errno(m))
 				chosen = choice(m, arch);
 			copy_calls(&instance[0], m);
+			/* With AVX-512 the library has better code of its own. */
+			vaes = arch == IMB_ARCH_AVX2 && tg_gcm_vaes_here();
+			if (chosen && vaes)
+				chosen = "avx2, vaes";
 			free_mb_mgr(m);
 		}
 	}

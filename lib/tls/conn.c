@@ -131,6 +131,27 @@ static void open_event(struct tls_conn *c, uint32_t ev)
 	tls_deliver(c, up);
 }
 
+/* What opening a record will need. */
+static void on_lower_soon(const struct tg_conn *lower)
+{
+	const struct tls_conn *c = lower->owner;
+
+	__builtin_prefetch(&c->post, 1);
+	if (tls_mode(c) == TLS_OPEN && c->act)
+		tls_prefetch(c->act, &c->act->rx_key);
+}
+
+/* The user will write: what sealing will need. */
+static void tls_tx_soon(const struct tg_conn *conn)
+{
+	const struct tls_conn *c = tls_of(conn);
+
+	__builtin_prefetch(&c->post, 1);
+	__builtin_prefetch(&c->tx, 1);
+	if (tls_mode(c) == TLS_OPEN && c->act)
+		tls_prefetch(c->act, &c->act->tx_key);
+}
+
 static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
 {
 	struct tls_conn *c = lower->owner;
@@ -150,7 +171,7 @@ static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
 	tg_tax_leave(tax, before);
 }
 
-const struct tg_conn_user tls_lower_user = {on_lower_ready};
+const struct tg_conn_user tls_lower_user = {on_lower_ready, on_lower_soon};
 
 static void tls_abort(struct tg_conn *conn, enum tg_why why)
 {
@@ -207,6 +228,7 @@ void tls_ops_init(struct tg_tls *t)
 		.detach = tls_detach,
 		.info = info,
 		.fault = tls_conn_fault,
+		.tx_soon = tls_tx_soon,
 	};
 
 	tg_traced_init(&t->ops, &ops, &t->conf.stats->tax, TG_STAGE_tls);
@@ -264,30 +286,19 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 	return true;
 }
 
-/* A certificate that is no SVID may outlive its end: whether the peer still takes it is the peer's
- * affair. */
-static int64_t own_expires(const struct tls_conn *c)
-{
-	return c->own && c->own->spiffe_id.n ? c->own->not_after : INT64_MAX;
-}
-
 uint64_t tg_tls_expires(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	int64_t at, ns;
+	int64_t ns;
 
-	if (!is_tls(conn))
+	if (!is_tls(conn) || c->expires >= INT64_MAX / (int64_t)TG_SEC)
 		return UINT64_MAX;
-	at = own_expires(c) < c->peer_expires ? own_expires(c) : c->peer_expires;
-	if (at >= INT64_MAX / (int64_t)TG_SEC)
-		return UINT64_MAX;
-	ns = at * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
+	ns = c->expires * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
 	return ns > 0 ? (uint64_t)ns : 0;
 }
 
 enum tg_why tg_tls_expires_why(const struct tg_conn *conn)
 {
-	const struct tls_conn *c = tls_of(conn);
-
-	return own_expires(c) < c->peer_expires ? TG_WHY_tls_own_expired : TG_WHY_tls_peer_expired;
+	return tls_of(conn)->flags & F_OWN_EXPIRES ? TG_WHY_tls_own_expired
+						   : TG_WHY_tls_peer_expired;
 }

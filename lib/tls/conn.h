@@ -47,6 +47,7 @@ enum { I_MODE, I_WHY };
 #define F_STARVED 0x40  /* on the list of those that wait for a struct tls_act */
 #define F_SERVER 0x80
 #define F_RESUMED 0x100
+#define F_OWN_EXPIRES 0x200 /* what `expires` says is our SVID's end */
 
 /* What a connection needs while it moves data. The keys keep what the implementation of AEAD put
  * into them from one owner to the next: the pool's own link in a free one must not stand there. */
@@ -73,6 +74,7 @@ struct tls_hs {
 	uint64_t since;       /* ns */
 };
 
+/* What a request touches stands in the first two cache lines, and in the fourth. */
 struct tls_conn {
 	struct tg_conn conn; /* first */
 	struct tg_tls *tls;
@@ -81,16 +83,19 @@ struct tls_conn {
 		struct tls_hs *hs;   /* HANDSHAKE; LINGER: for its timer */
 		struct tls_act *act; /* OPEN; NULL: at rest */
 	};
-	struct tg_rec rx, tx;
 	struct tg_post post;
+	int64_t expires; /* seconds since 1970: the peer's certificates, or our SVID */
+	uint16_t flags;
+	struct tg_rec rx, tx;
 	struct tg_hs_resume *resume;
 	struct tg_name *sni, *alpn;
 	struct tg_identity *peer, *own;
 	const char *cipher;
-	int64_t peer_expires; /* seconds since 1970 */
 	struct tg_link starved;
-	uint16_t flags;
 };
+_Static_assert(offsetof(struct tls_conn, rx.traffic_key) <= 128, "see above");
+_Static_assert(offsetof(struct tls_conn, tx) / 64 == 3, "see above");
+_Static_assert(offsetof(struct tls_conn, tx.traffic_key) <= 256, "see above");
 _Static_assert(sizeof(struct tls_conn) <= 384, "idle connections are counted in bytes");
 
 struct tg_tls {
@@ -112,6 +117,15 @@ struct tg_tls {
 };
 
 _Static_assert(offsetof(struct tls_act, rx_key) >= sizeof(struct tg_pool_node), "see there");
+
+/* Brings near what one record of moderate size touches: of many connections most are cold. */
+static inline void tls_prefetch(const struct tls_act *a, const struct tg_aead_key *key)
+{
+	__builtin_prefetch(a, 1);
+	__builtin_prefetch(a->region, 1);
+	for (uint32_t i = 0; i < TG_AEAD_KEY_HOT; i += 64)
+		__builtin_prefetch(&key->b[i]);
+}
 
 static inline struct tls_conn *tls_of(const struct tg_conn *c)
 {

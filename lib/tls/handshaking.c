@@ -125,7 +125,7 @@ struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struc
 	c->lower = lower;
 	c->hs = h;
 	c->flags = server ? F_SERVER : 0;
-	c->peer_expires = INT64_MAX;
+	c->expires = INT64_MAX;
 	tg_list_init(&c->starved);
 	h->c = c;
 	h->since = t->conf.wheel->now;
@@ -186,6 +186,16 @@ void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why)
 	}
 }
 
+/* A certificate of ours that is no SVID may outlive its end: whether the peer still takes it is the
+ * peer's affair. */
+static void set_expires(struct tls_conn *c, int64_t peer)
+{
+	int64_t own = c->own && c->own->spiffe_id.n ? c->own->not_after : INT64_MAX;
+
+	c->expires = own < peer ? own : peer;
+	c->flags |= own < peer ? F_OWN_EXPIRES : 0;
+}
+
 /* The engine is through: its secrets become ours. */
 static void open(struct tls_conn *c)
 {
@@ -206,7 +216,7 @@ static void open(struct tls_conn *c)
 	c->alpn = r.alpn;
 	c->peer = r.peer;
 	c->own = r.own;
-	c->peer_expires = r.peer_expires;
+	set_expires(c, r.peer_expires);
 	c->resume = r.resume;
 	c->cipher = r.cipher;
 	c->flags |= r.resumed ? F_RESUMED : 0;

@@ -457,7 +457,7 @@ static bool wants_answer(
 	return p->due || (data_left && (p->answers || tg_rec_worn(tx))) || rx_wants_key(p, rx);
 }
 
-bool tg_post_wants_tx(
+bool tg_post_wants_any(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
 {
 	return !p->tx_closed &&

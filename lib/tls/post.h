@@ -94,6 +94,16 @@ struct tg_post_out {
 /* A record of n bytes of application data was opened. 0: hand it up (unless it is empty); a
  * negative alert: the peer breaks the rules, and the alert has been queued. */
 int32_t tg_post_data(struct tg_post *p, uint32_t n);
+/* The same where nothing is to be refused, n > 0; false: it may be, ask the other. */
+static inline bool tg_post_plain_data(struct tg_post *p)
+{
+	if (tg_unlikely(p->n_head))
+		return false;
+	p->empty = 0;
+	p->warnings = 0;
+	p->key_updates = 0;
+	return true;
+}
 /* A record of another type (TG_REC_HANDSHAKE, TG_REC_ALERT) was opened; content: all of it, in one
  * piece; what has been taken is cut off at its front. */
 enum tg_post_ev tg_post_take(struct tg_post *p, uint8_t type, struct tg_view *content,
@@ -116,8 +126,16 @@ struct tg_post_msg {
 };
 
 /* Whether tg_post_tx() would give something. Cheap: a few loads. */
-bool tg_post_wants_tx(
+bool tg_post_wants_any(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left);
+static inline bool tg_post_wants_tx(
+	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
+{
+	if (tg_likely(!(p->alert | p->finish | p->answers | p->due) && !tg_rec_may_be_worn(tx) &&
+		      !tg_rec_may_be_worn(rx)))
+		return false;
+	return tg_post_wants_any(p, tx, rx, data_left);
+}
 /* The next message that must be sealed before any application data (data_left: there is some to
  * seal). False: nothing. A KeyUpdate that asked for one is answered one for one, when there is data
  * to send or when the next handshake message comes, whichever is first; so does OpenSSL. Worn keys

@@ -45,14 +45,15 @@ static inline bool tg_suite_is12(enum tg_suite suite)
 }
 
 struct tg_rec {
-	uint8_t secret[48]; /* TLS 1.3: traffic secret, 32 or 48 bytes */
-	uint8_t traffic_key[TG_AEAD_KEY_MAX];
+	/* What every record needs: 32 bytes. */
+	struct tg_aead_key *key;   /* NULL: at rest */
+	uint64_t seq;              /* of the next record */
 	uint8_t iv[TG_AEAD_NONCE]; /* TLS 1.2, GCM: salt, and (sending) the nonce of record 0 */
 	uint8_t suite;             /* enum tg_suite */
 	uint8_t front;             /* bytes before the content */
 	uint8_t max_log2;          /* content of a record: at most 2 to this power */
-	uint64_t seq;              /* of the next record */
-	struct tg_aead_key *key;   /* NULL: at rest */
+	uint8_t traffic_key[TG_AEAD_KEY_MAX];
+	uint8_t secret[48]; /* TLS 1.3: traffic secret, 32 or 48 bytes */
 };
 _Static_assert(sizeof(struct tg_rec) == 112, "idle connections are counted in bytes");
 
@@ -92,9 +93,13 @@ bool tg_rec_next_key(struct tg_rec *r);
  * lower limit than GCM's. */
 #define TG_REC_WORN(max) ((max) - (max) / 8)
 bool tg_rec_is_worn(const struct tg_rec *r);
+static inline bool tg_rec_may_be_worn(const struct tg_rec *r)
+{
+	return r->seq >= TG_REC_WORN(TG_AEAD_GCM_RECORDS);
+}
 static inline bool tg_rec_worn(const struct tg_rec *r)
 {
-	return tg_unlikely(r->seq >= TG_REC_WORN(TG_AEAD_GCM_RECORDS)) && tg_rec_is_worn(r);
+	return tg_unlikely(tg_rec_may_be_worn(r)) && tg_rec_is_worn(r);
 }
 
 /* Seals n bytes of content (<= tg_rec_content_max(), the total of `in`) as one record of n +
@@ -122,7 +127,18 @@ enum tg_alert {
 
 /* Looks at a record header. > 0: bytes of the whole record; a negative alert: not acceptable on an
  * encrypted connection (type, version, length). */
-int32_t tg_rec_frame(const struct tg_rec *r, const uint8_t header[static TG_REC_HEADER]);
+int32_t tg_rec_frame_odd(const struct tg_rec *r, const uint8_t header[static TG_REC_HEADER]);
+static inline int32_t tg_rec_frame(
+	const struct tg_rec *r, const uint8_t header[static TG_REC_HEADER])
+{
+	int32_t n = tg_load_be16(header + 3);
+
+	/* Nothing that either version would refuse. */
+	if (tg_likely(header[0] == TG_REC_DATA && header[1] == 3 && header[2] == 3 &&
+		      n <= TG_REC_BODY_MAX))
+		return TG_REC_HEADER + n;
+	return tg_rec_frame_odd(r, header);
+}
 /* Opens one whole record, which tg_rec_frame() accepted and which stands at the front of the pieces
  * (any sizes), in place. >= 0: bytes of content, which stand r->front bytes into it, and *type the
  * type (alert, handshake or data; in TLS 1.3 the first two are never empty); negative: an alert.

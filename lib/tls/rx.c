@@ -158,12 +158,27 @@ static void append(struct look *k, struct cursor from, uint32_t n)
 	k->a->region[last].plain += n;
 }
 
+/* n > 0 bytes of content at p (NULL: in pieces) of a record of `all` bytes become a region of their
+ * own. */
+static inline void add_region(struct look *k, const uint8_t *p, uint32_t all, uint32_t n)
+{
+	struct tls_act *a = k->a;
+	uint32_t front = k->c->rx.front;
+
+	k->c->tls->pinned += !a->n_regions;
+	a->region[a->n_regions].p = p;
+	a->region[a->n_regions].skip = a->tail_skip + front;
+	a->region[a->n_regions++].plain = n;
+	a->tail_skip = all - front - n;
+	a->plain += n;
+	k->events |= TG_EV_READABLE;
+}
+
 /* A record of `all` bytes with n bytes of application data was opened; `at` stands at its content.
  */
 static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n)
 {
 	struct tls_act *a = k->a;
-	uint32_t front = k->c->rx.front;
 	int32_t refused = tg_post_data(&k->c->post, n);
 
 	if (refused < 0) {
@@ -177,17 +192,13 @@ static void take_data(struct look *k, struct cursor at, uint32_t all, uint32_t n
 	if (a->n_regions && (n <= SMALL_RECORD || a->n_regions == REGIONS)) {
 		append(k, at, n);
 		a->tail_skip += all - n;
-	} else {
-		k->c->tls->pinned += !a->n_regions;
-		a->region[a->n_regions].p = run_of(&at) >= n ? at.v->p + at.off : NULL;
-		a->region[a->n_regions].skip = a->tail_skip + front;
-		a->region[a->n_regions++].plain = n;
-		a->tail_skip = all - front - n;
-		k->end = at;
-		skip(&k->end, n);
+		a->plain += n;
+		k->events |= TG_EV_READABLE;
+		return;
 	}
-	a->plain += n;
-	k->events |= TG_EV_READABLE;
+	add_region(k, run_of(&at) >= n ? at.v->p + at.off : NULL, all, n);
+	k->end = at;
+	skip(&k->end, n);
 }
 
 static void use_ticket(struct tls_conn *c, const struct tg_ticket *ticket)
@@ -233,6 +244,41 @@ static void take_message(struct look *k, struct cursor at, uint8_t type, uint32_
 	}
 }
 
+/* A record of `all` bytes was opened. */
+static inline void take_record(
+	struct look *k, struct cursor at, uint8_t type, uint32_t all, uint32_t n)
+{
+	if (tg_likely(type == TG_REC_DATA)) {
+		take_data(k, at, all, n);
+		return;
+	}
+	k->a->tail_skip += all;
+	take_message(k, at, type, n);
+}
+
+/* The usual case: what lies there is one whole record in one piece. */
+static inline bool is_lone(const struct look *k, uint32_t cnt)
+{
+	return cnt == 1 && !k->a->n_regions && !k->a->tail_skip && k->raw->n > TG_REC_HEADER &&
+	       tg_rec_frame(&k->c->rx, k->raw->p) == (int32_t)k->raw->n;
+}
+
+static void open_lone(struct look *k)
+{
+	struct tls_conn *c = k->c;
+	struct tg_span rec = {(uint8_t *)(uintptr_t)k->raw->p, k->raw->n};
+	uint8_t type = 0;
+	int32_t n = tg_rec_open(&c->rx, &rec, 1, &type);
+
+	if (tg_unlikely(n < 0))
+		refuse(k, n);
+	else if (tg_likely(type == TG_REC_DATA && n && tg_post_plain_data(&c->post)))
+		add_region(k, rec.p + c->rx.front, rec.n, (uint32_t)n);
+	else
+		take_record(k, (struct cursor){k->raw, k->raw + 1, c->rx.front}, type, rec.n,
+			(uint32_t)n);
+}
+
 /* False: no whole record is there, or it was refused. */
 static bool open_next(struct look *k)
 {
@@ -259,13 +305,19 @@ static bool open_next(struct look *k)
 		return false;
 	}
 	skip(&at, c->rx.front);
-	if (type == TG_REC_DATA) {
-		take_data(k, at, (uint32_t)all, (uint32_t)n);
-	} else {
-		k->a->tail_skip += (uint32_t)all;
-		take_message(k, at, type, (uint32_t)n);
-	}
+	take_record(k, at, type, (uint32_t)all, (uint32_t)n);
 	return !(k->events & (TG_EV_EOF | TG_EV_FAILED));
+}
+
+static void open_all(struct look *k, uint32_t cnt)
+{
+	look_at(k, cnt);
+	do {
+		if (k->a->plain >= OPEN_MAX) {
+			k->c->flags |= F_STOPPED;
+			return;
+		}
+	} while (open_next(k));
 }
 
 /* Headers, tags and padding with no content before them are dropped at once, lest content stand
@@ -299,7 +351,7 @@ static uint32_t check_end(struct tls_conn *c, uint32_t events)
 uint32_t tls_rx_open(struct tls_conn *c)
 {
 	struct look k; /* large: not zeroed */
-	bool more = true, was_short = c->lower->rx_short;
+	bool was_short = c->lower->rx_short;
 	uint32_t cnt;
 
 	if (no_more(c))
@@ -316,14 +368,10 @@ uint32_t tls_rx_open(struct tls_conn *c)
 		c->flags |= F_STOPPED;
 		return 0;
 	}
-	look_at(&k, cnt);
-	while (more) {
-		if (k.a->plain >= OPEN_MAX) {
-			c->flags |= F_STOPPED;
-			break;
-		}
-		more = open_next(&k);
-	}
+	if (tg_likely(is_lone(&k, cnt)))
+		open_lone(&k);
+	else
+		open_all(&k, cnt);
 	/* What lies beyond the pieces that were looked at is for the next time. */
 	if (cnt == RAW_VIEWS)
 		c->flags |= F_STOPPED;
@@ -374,9 +422,8 @@ static uint32_t walk(struct tls_conn *c, uint32_t i, struct tg_view *v, uint32_t
 	return n;
 }
 
-uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
+static uint32_t peek_slow(struct tls_conn *c, struct tg_view *v, uint32_t cnt)
 {
-	struct tls_conn *c = tls_of(conn);
 	const struct tls_act *a;
 	uint32_t n = 0;
 
@@ -395,17 +442,27 @@ uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
 	return n;
 }
 
-void tls_rx_consume(struct tg_conn *conn, uint32_t n)
+uint32_t tls_rx_peek(struct tg_conn *conn, struct tg_view *v, uint32_t cnt)
 {
 	struct tls_conn *c = tls_of(conn);
-	struct tls_act *a = c->act;
+	const struct tls_act *a = c->act;
+
+	/* Users look often: nothing, or one piece, is told at once. */
+	if (tg_unlikely(tls_mode(c) != TLS_OPEN || c->flags & F_STOPPED || !cnt))
+		return peek_slow(c, v, cnt);
+	if (!a || !a->n_regions)
+		return 0;
+	if (tg_unlikely(a->n_regions > 1 || !a->region[0].p))
+		return peek_slow(c, v, cnt);
+	v[0] = tg_view_of(a->region[0].p, a->region[0].plain);
+	return 1;
+}
+
+/* n > 0 bytes of content, from the first region on; returns how many that is below. */
+static uint32_t take_off(struct tls_act *a, uint32_t n)
+{
 	uint32_t raw = 0, gone = 0;
 
-	if (tls_mode(c) != TLS_OPEN || !n || !a) {
-		tg_conn_consume(c->lower, 0);
-		return;
-	}
-	a->plain -= n;
 	while (n) {
 		uint32_t part = a->region[gone].plain < n ? a->region[gone].plain : n;
 
@@ -418,9 +475,28 @@ void tls_rx_consume(struct tg_conn *conn, uint32_t n)
 		if (!a->region[gone].plain)
 			gone++;
 	}
-	if (gone) {
-		a->n_regions -= gone;
+	a->n_regions -= gone;
+	if (gone && a->n_regions)
 		memmove(a->region, a->region + gone, a->n_regions * sizeof(a->region[0]));
+	return raw;
+}
+
+void tls_rx_consume(struct tg_conn *conn, uint32_t n)
+{
+	struct tls_conn *c = tls_of(conn);
+	struct tls_act *a = c->act;
+	uint32_t raw;
+
+	if (tls_mode(c) != TLS_OPEN || !n || !a) {
+		tg_conn_consume(c->lower, 0);
+		return;
+	}
+	a->plain -= n;
+	if (tg_likely(a->n_regions == 1 && a->region[0].plain == n)) {
+		raw = a->region[0].skip + n;
+		a->n_regions = 0;
+	} else {
+		raw = take_off(a, n);
 	}
 	/* What stands before the next content keeps the window closed for nothing. */
 	if (a->n_regions) {

@@ -9,6 +9,7 @@ struct sealing {
 	const struct tg_view *v;
 	uint32_t cnt;
 	uint32_t off; /* into v[0] */
+	uint32_t all; /* bytes of all of v, if off is 0; else 0 */
 	uint8_t type;
 };
 
@@ -18,16 +19,19 @@ static void seal_into(void *ctx, const struct tg_span *to, uint32_t cnt, uint32_
 	struct tg_view in[SEAL_VIEWS];
 	uint32_t content = n - tg_rec_overhead(&s->c->tx), left = content, k = 0;
 
-	for (uint32_t i = 0; i < s->cnt && left; i++) {
-		in[k] = s->v[i];
-		if (i == 0) {
-			in[k].p += s->off;
-			in[k].n -= s->off;
-		}
-		if (in[k].n > left)
-			in[k].n = left;
-		left -= in[k].n;
-		k += in[k].n > 0;
+	if (tg_likely(content == s->all)) {
+		tg_rec_seal(&s->c->tx, s->type, s->v, s->cnt, content, to, cnt);
+		return;
+	}
+	for (uint32_t i = 0, off = s->off; i < s->cnt && left; i++, off = 0) {
+		uint32_t here = s->v[i].n - off;
+
+		if (!here)
+			continue;
+		if (here > left)
+			here = left;
+		in[k++] = tg_view_of(s->v[i].p + off, here);
+		left -= here;
 	}
 	tg_rec_seal(&s->c->tx, s->type, in, k, content, to, cnt);
 }
@@ -110,7 +114,7 @@ static bool tx_open(const struct tls_conn *c)
 uint32_t tls_tx_space(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	uint32_t space, records, more = tg_rec_overhead(&c->tx);
+	uint32_t space, records = 1, most, more = tg_rec_overhead(&c->tx);
 
 	if (!tx_open(c))
 		return 0;
@@ -118,7 +122,9 @@ uint32_t tls_tx_space(const struct tg_conn *conn)
 	if (space <= TX_RESERVE + more)
 		return 0;
 	space -= TX_RESERVE;
-	records = space / (tg_rec_content_max(&c->tx) + more) + 1;
+	most = tg_rec_content_max(&c->tx) + more;
+	if (space >= most)
+		records += space / most;
 	return space > records * more ? space - records * more : 0;
 }
 
@@ -167,31 +173,47 @@ static bool ready_for_data(struct tls_conn *c, uint32_t n)
 	return !tg_post_wants_tx(&c->post, &c->tx, &c->rx, n > 0) || tls_tx_control(c, n > 0);
 }
 
-uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
+/* Of wanted bytes those that fit, a record after the other; returns how many. */
+static uint32_t seal_all(struct sealing *s, uint32_t wanted)
 {
-	struct tls_conn *c = tls_of(conn);
-	struct sealing s = {.c = c, .v = v, .cnt = cnt, .type = TG_REC_DATA};
-	uint32_t wanted = total(v, cnt), done = 0;
+	uint32_t done = 0;
 
-	if (!tx_open(c) || !ready_for_data(c, wanted) || !tls_wake_tx(c))
-		return 0;
 	while (done < wanted) {
-		struct sealing part = s;
-		uint32_t n, room, ahead = 0;
+		struct sealing part = *s;
+		uint32_t n, room, ahead;
 
 		/* What does not fit into the array of pieces goes into the next record. */
 		if (part.cnt > SEAL_VIEWS)
 			part.cnt = SEAL_VIEWS;
 		ahead = total(part.v, part.cnt) - part.off;
-		room = record_room(c, ahead);
+		room = record_room(s->c, ahead);
 		n = room ? seal(&part, 1, room) : 0;
 		if (!n)
 			break;
 		done += n;
-		advance(&s, n);
+		advance(s, n);
+	}
+	return done;
+}
+
+uint32_t tls_tx_write(struct tg_conn *conn, const struct tg_view *v, uint32_t cnt)
+{
+	struct tls_conn *c = tls_of(conn);
+	uint32_t wanted = total(v, cnt), done = 0;
+	struct sealing s = {.c = c, .v = v, .cnt = cnt, .all = wanted, .type = TG_REC_DATA};
+
+	if (!tx_open(c) || !ready_for_data(c, wanted) || !tls_wake_tx(c))
+		return 0;
+	/* Mostly it all goes into one record. */
+	if (tg_likely(wanted && cnt <= SEAL_VIEWS && record_room(c, wanted) == wanted))
+		done = seal(&s, 1, wanted);
+	if (tg_unlikely(done < wanted)) {
+		s.all = 0;
+		advance(&s, done);
+		done += seal_all(&s, wanted - done);
 	}
 	tls_rest_tx(c);
-	if (done < wanted || !wanted)
+	if (tg_unlikely(done < wanted || !wanted))
 		tg_conn_write(c->lower, NULL, 0); /* asks for WRITABLE */
 	return done;
 }

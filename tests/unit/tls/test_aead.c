@@ -246,6 +246,32 @@ static void every_cut(void)
 	}
 }
 
+/* Records in one piece, of every length up to several chunks of whoever works on many blocks. */
+static void every_length(void)
+{
+	static struct case_ c;
+	struct tg_rng r;
+
+	tg_rng_seed(&r, 4);
+	for (uint32_t id = 0; id < TG_AEAD_MAX; id++) {
+		struct subject s[2];
+		bool two = both_open(s, id, &r);
+		uint32_t bad = 0;
+
+		for (uint32_t n = 0; n <= 1100; n++) {
+			struct tg_span whole = {c.text, n};
+
+			case_make(&r, &s[1], &c, n);
+			bad += two && !case_holds(&s[0], &c, &whole, 1, n % 37);
+			bad += !case_holds(&s[1], &c, &whole, 1, n % 37);
+		}
+		CU_ASSERT_EQUAL(bad, 0);
+		if (two)
+			subject_close(&s[0]);
+		subject_close(&s[1]);
+	}
+}
+
 static void random_cuts(void)
 {
 	static struct case_ c;
@@ -549,7 +575,8 @@ static void instances(void)
 }
 
 TG_TEST_MAIN("aead", {"known answers", known_answers}, {"every cut", every_cut},
-	{"random cuts", random_cuts}, {"edge of memory", edge_of_memory},
-	{"flipped bits", flipped_bits}, {"tags compared", tags_compared}, {"key life", key_life},
+	{"every length", every_length}, {"random cuts", random_cuts},
+	{"edge of memory", edge_of_memory}, {"flipped bits", flipped_bits},
+	{"tags compared", tags_compared}, {"key life", key_life},
 	{"allocates nothing", allocates_nothing}, {"choosing", choosing},
 	{"an instance a thread", instances})
