@@ -26,10 +26,10 @@ struct target {
 	struct tg_dns_watch *watch;
 	struct tg_cluster_stats *stats; /* row of the control core's words */
 	bool wanted;
-	bool answered;  /* at least once */
-	bool troubled;  /* said */
-	uint32_t fresh; /* successful answers that were not looked at */
-	uint32_t n;
+	bool answered;                      /* at least once */
+	bool troubled;                      /* said */
+	uint32_t fresh;                     /* successful answers that were not looked at */
+	uint32_t n, n_self;                 /* addresses; and those of this process */
 	struct tg_ip ips[TG_DNS_ADDRS_MAX]; /* strict: sorted */
 };
 
@@ -63,17 +63,15 @@ static uint64_t monotonic(void)
 
 /* --- what comes back --- */
 
-static bool usable(const struct tg_app *app, const struct tg_ip *ip)
+static bool is_self(const struct tg_app *app, const struct tg_ip *ip)
 {
 	const struct tg_snapshot *s = app->boot;
 
-	if (tg_ip_is_any(ip) || tg_ip_is_multicast(ip))
-		return false;
 	for (uint32_t p = 0; p < s->n_ports; p++)
 		for (uint32_t a = 0; a < s->ports[p].n_addrs; a++)
 			if (tg_ip_eq(&s->ports[p].addrs[a].ip, ip))
-				return false; /* Tidegate cannot be its own origin */
-	return true;
+				return true;
+	return false;
 }
 
 static int by_bytes(const void *a, const void *b)
@@ -83,9 +81,11 @@ static int by_bytes(const void *a, const void *b)
 
 static void found(struct target *t, const struct tg_dns_answer *a)
 {
-	t->n = 0;
+	t->n = t->n_self = 0;
 	for (uint32_t i = 0; i < a->n; i++)
-		if (usable(t->control->app, &a->ips[i]))
+		if (is_self(t->control->app, &a->ips[i]))
+			t->n_self++; /* Tidegate cannot be its own origin */
+		else if (!tg_ip_is_any(&a->ips[i]) && !tg_ip_is_multicast(&a->ips[i]))
 			t->ips[t->n++] = a->ips[i];
 	/* Servers turn the order round, which changes nothing where all are used. */
 	if (!t->logical)
@@ -127,7 +127,7 @@ static void take(void *owner, const struct tg_dns_answer *a)
 	if (a->outcome == TG_DNS_FOUND)
 		found(t, a);
 	else if (!t->logical)
-		t->n = 0;
+		t->n = t->n_self = 0;
 	t->fresh++;
 	t->control->fresh++;
 	tell(t, a);
@@ -288,16 +288,20 @@ static void add(struct tg_endpoint *list, uint32_t *n, const struct tg_ip *ip,
 	for (uint32_t i = 0; i < *n; i++)
 		if (tg_sockaddr_eq(&list[i].addr, &a))
 			return; /* two names of one host */
-	list[(*n)++] = (struct tg_endpoint){
-		.addr = a, .weight = name->weight, .priority = name->priority, .near = name->near};
+	list[(*n)++] = (struct tg_endpoint){.addr = a,
+		.weight = name->weight,
+		.priority = name->priority,
+		.locality = name->locality,
+		.zone_weight = name->zone_weight};
 }
 
 /* What c's names stand for now, into list (max_endpoints); how many. */
 static uint32_t gather(struct tg_dns_control *k, const struct tg_cluster *c,
-	struct tg_endpoint *list, uint32_t *fresh)
+	struct tg_endpoint *list, uint32_t *n_self, uint32_t *fresh)
 {
 	uint32_t n = 0;
 
+	*n_self = c->n_self;
 	*fresh = 0;
 	for (uint32_t i = 0; i < c->n_names; i++) {
 		const struct tg_origin_name *name = &c->names[i];
@@ -311,6 +315,7 @@ static uint32_t gather(struct tg_dns_control *k, const struct tg_cluster *c,
 		for (uint32_t a = 0; t && a < (t->logical && t->n ? 1 : t->n); a++)
 			add(list, &n, &t->ips[a], name);
 		if (t) {
+			*n_self += t->n_self;
 			*fresh += t->fresh;
 			k->fresh -= t->fresh;
 			t->fresh = 0;
@@ -322,22 +327,22 @@ static uint32_t gather(struct tg_dns_control *k, const struct tg_cluster *c,
 /* In the same order, as names are, and their addresses sorted. An address of two names takes
  * weight, priority and locality of the first, which may have lost it. */
 static bool same_endpoints(
-	const struct tg_cluster *live, const struct tg_endpoint *list, uint32_t n)
+	const struct tg_cluster *live, const struct tg_endpoint *list, uint32_t n, uint32_t n_self)
 {
-	if (!live || live->n_endpoints != n)
+	if (!live || live->n_endpoints != n || live->n_self != n_self)
 		return false;
 	for (uint32_t i = 0; i < n; i++)
 		if (!tg_sockaddr_eq(&live->endpoints[i].addr, &list[i].addr) ||
 			live->endpoints[i].weight != list[i].weight ||
 			live->endpoints[i].priority != list[i].priority ||
-			live->endpoints[i].near != list[i].near)
+			live->endpoints[i].locality != list[i].locality)
 			return false;
 	return true;
 }
 
 /* NULL: no memory. */
 static struct twin *make_twin(struct tg_dns_control *k, const struct tg_cluster *c,
-	const struct tg_endpoint *list, uint32_t n)
+	const struct tg_endpoint *list, uint32_t n, uint32_t n_self)
 {
 	struct twin *w = calloc(1, sizeof(*w));
 
@@ -350,6 +355,7 @@ static struct twin *make_twin(struct tg_dns_control *k, const struct tg_cluster 
 		free_twin(w);
 		return NULL;
 	}
+	w->c.n_self = n_self;
 	return w;
 }
 
@@ -402,6 +408,7 @@ static void publish(struct tg_dns_control *k, struct tg_cluster *c, struct twin 
 		return; /* a worker hangs, and may still use it */
 	if (old)
 		tg_health_replaced(old, &w->c);
+	tg_health_changed(&w->c);
 	retire(k, old);
 	tg_names_look(k->app);
 }
@@ -415,12 +422,12 @@ static void count(struct tg_cluster *c, uint32_t n)
 static void look_at(struct tg_dns_control *k, struct tg_cluster *c)
 {
 	struct tg_endpoint *list = calloc(c->max_endpoints + 1, sizeof(*list));
-	uint32_t fresh = 0, n = list ? gather(k, c, list, &fresh) : 0;
+	uint32_t fresh = 0, n_self = 0, n = list ? gather(k, c, list, &n_self, &fresh) : 0;
 	struct twin *w = NULL;
 
-	if (list && (!fresh || same_endpoints(c->live, list, n))) {
+	if (list && (!fresh || same_endpoints(c->live, list, n, n_self))) {
 		c->stats->update_no_rebuild += fresh;
-	} else if (list && (w = make_twin(k, c, list, n))) {
+	} else if (list && (w = make_twin(k, c, list, n, n_self))) {
 		publish(k, c, w);
 		count(c, n);
 		tg_say(TG_INFO, "cluster %s: %u endpoint(s) by DNS", c->name, n);
@@ -465,7 +472,7 @@ static bool make_twins(struct tg_dns_control *k, struct tg_snapshot *s)
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		struct tg_cluster *c = &s->clusters[i];
 		struct tg_endpoint *list;
-		uint32_t fresh, n;
+		uint32_t fresh, n, n_self = 0;
 		struct twin *w;
 
 		if (!by_dns(c)) {
@@ -473,8 +480,8 @@ static bool make_twins(struct tg_dns_control *k, struct tg_snapshot *s)
 			continue;
 		}
 		list = calloc(c->max_endpoints + 1, sizeof(*list));
-		n = list ? gather(k, c, list, &fresh) : 0;
-		w = list ? make_twin(k, c, list, n) : NULL;
+		n = list ? gather(k, c, list, &n_self, &fresh) : 0;
+		w = list ? make_twin(k, c, list, n, n_self) : NULL;
 		free(list);
 		if (!w)
 			return false;

@@ -94,25 +94,99 @@ static uint32_t usable(const struct tg_cluster *c)
 	return good ? good : unknown;
 }
 
+/* "eu-1/eu-1a". */
+static json_t *locality_text(const struct tg_locality *l)
+{
+	const char *parts[] = {l->region, l->zone, l->sub_zone};
+	char text[256] = "";
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(parts); i++)
+		if (parts[i][0])
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s%s",
+				text[0] ? "/" : "", parts[i]);
+	return tg_explain_text(tg_view_str(text[0] ? text : "no locality"));
+}
+
+static const char *zoning_text(const struct tg_cluster *c, const struct tg_lb_set *set)
+{
+	static const char *const texts[] = {
+		[TG_ZONING_OFF] = "anywhere: not two zones in the cluster and in the local cluster",
+		[TG_ZONING_SMALL] = "anywhere: fewer healthy endpoints than min_cluster_size",
+		[TG_ZONING_NOT_OK] = "anywhere: of the local cluster nobody is in this zone, or it "
+				     "is in panic",
+		[TG_ZONING_REFUSED] = "refused: the local cluster is in panic, "
+				      "fail_traffic_on_panic",
+		[TG_ZONING_DIRECT] = "to the own zone",
+		[TG_ZONING_RESIDUAL] = "to the own zone for its part of the endpoints, the rest "
+				       "where more is left",
+	};
+
+	return set->near          ? "to the own zone: force_local_zone"
+	       : c->zone_weighted ? "by load_balancing_weight"
+				  : texts[set->zoning];
+}
+
+static json_t *shares(
+	const struct tg_cluster *c, const struct tg_lb_set *set, const struct tg_explain_world *w)
+{
+	uint32_t levels = c->n_levels ? c->n_levels : 1;
+	json_t *list = json_array();
+
+	for (uint32_t g = 0; g < 2 * levels && !set->all; g++)
+		for (uint32_t i = 0; i < set->groups[g].n_zones; i++) {
+			const struct tg_lb_zone *z = &set->zones[set->groups[g].zone + i];
+
+			json_array_append_new(list,
+				json_pack("{s:o, s:b, s:I, s:b, s:I, s:f}", "locality",
+					locality_text(&w->snap->localities[z->locality]), "own",
+					z->locality == 0, "priority", (json_int_t)(g % levels),
+					"degraded", g >= levels, "n_endpoints", (json_int_t)z->n,
+					"share", tg_lb_zone_part(set, &set->groups[g], i)));
+		}
+	return list;
+}
+
+/* Which zone requests go to, by the verdicts of now. NULL: nobody asked for one. *by_zone: it is
+ * not one for all. */
+static json_t *zones(const struct tg_cluster *c, const struct tg_explain_world *w, bool *by_zone)
+{
+	struct tg_lb_set set;
+	void *memory;
+	json_t *j;
+
+	if (!c->health || !(c->local || c->zone_weighted || c->near_least))
+		return NULL;
+	memory = calloc(1, tg_lb_set_bytes(c) + 1);
+	if (!memory)
+		return NULL;
+	tg_lb_set_init(&set, c, memory);
+	*by_zone = !set.all && set.n_zones;
+	j = json_pack("{s:s, s:i, s:o}", "how", zoning_text(c, &set), "routing_enabled",
+		c->local ? (int)c->zone_percent : 100, "shares", shares(c, &set, w));
+	free(memory);
+	return j;
+}
+
 /* Whether the worker's next choice is known, or by chance. */
-static bool is_certain(const struct tg_cluster *c, const struct tg_dry_result *r)
+static bool is_certain(const struct tg_cluster *c, const struct tg_dry_result *r, bool by_zone)
 {
 	if (usable(c) < 2)
 		return true;
+	if (by_zone)
+		return false;
 	if (!c->lb || c->lb == &tg_lb_ops_round_robin)
 		return c->n_levels < 2; /* which priority is by chance */
 	return r->has_hash && (c->lb == &tg_lb_ops_ring_hash || c->lb == &tg_lb_ops_maglev);
 }
 
-static json_t *choices(
-	const struct tg_cluster *c, const struct tg_dry_result *r, const struct tg_explain_world *w)
+static json_t *choices(const struct tg_cluster *c, const struct tg_dry_result *r,
+	const struct tg_explain_world *w, bool certain)
 {
 	json_t *list = json_array();
 
 	for (uint32_t i = 0; i < w->n_workers; i++) {
 		const struct tg_endpoint *e =
-			is_certain(c, r) ? tg_proxy_peek(w->proxies[i], c, r->has_hash, r->hash)
-					 : NULL;
+			certain ? tg_proxy_peek(w->proxies[i], c, r->has_hash, r->hash) : NULL;
 
 		json_array_append_new(
 			list, json_pack("{s:I, s:o}", "worker", (json_int_t)i, "endpoint",
@@ -125,14 +199,22 @@ json_t *tg_explain_cluster(const struct tg_cluster *c, double share, const struc
 	const struct tg_explain_world *w, bool all)
 {
 	const char *how;
+	bool by_zone = false, certain;
+	json_t *j, *z;
 
 	c = tg_cluster_live(c);
-	how = !usable(c)         ? "no healthy upstream: 503, UH"
-	      : is_certain(c, r) ? "known"
-				 : "by chance";
+	z = zones(c, w, &by_zone);
+	certain = is_certain(c, r, by_zone);
+	how = !usable(c) ? "no healthy upstream: 503, UH" : certain ? "known" : "by chance";
 
-	return json_pack("{s:s, s:f, s:s, s:b, s:s, s:I, s:o, s:o, s:o}", "name", c->name, "share",
+	j = json_pack("{s:s, s:f, s:s, s:b, s:s, s:I, s:o, s:o, s:o}", "name", c->name, "share",
 		share, "lb_policy", c->lb ? c->lb->name : "round_robin", "tls", c->tls != NULL,
-		"choice", how, "n_endpoints", (json_int_t)c->n_endpoints, "next", choices(c, r, w),
-		"endpoints", endpoints(c, w, all), "circuit_breakers", breakers(c, w, r->priority));
+		"choice", how, "n_endpoints", (json_int_t)c->n_endpoints, "next",
+		choices(c, r, w, certain), "endpoints", endpoints(c, w, all), "circuit_breakers",
+		breakers(c, w, r->priority));
+	if (j && z)
+		json_object_set_new(j, "zones", z);
+	else
+		json_decref(z);
+	return j;
 }

@@ -166,8 +166,27 @@ static void print_route(const json_t *j)
 			real(m, "percent"));
 }
 
+static void print_zones(const json_t *z)
+{
+	size_t i;
+	json_t *e;
+
+	printf("%*szone: %s", COLUMN, "", str(z, "how"));
+	if (num(z, "routing_enabled") < 100)
+		printf(", for %" PRId64 " %% of requests", num(z, "routing_enabled"));
+	putchar('\n');
+	json_array_foreach(json_object_get(z, "shares"), i, e)
+		printf("%*szone %s%s  priority %" PRId64 "%s, %" PRId64
+		       " endpoints: %.2f %% of its requests\n",
+			COLUMN, "", str(e, "locality"),
+			json_is_true(json_object_get(e, "own")) ? " (own)" : "", num(e, "priority"),
+			json_is_true(json_object_get(e, "degraded")) ? " (degraded)" : "",
+			num(e, "n_endpoints"), real(e, "share") * 100);
+}
+
 static void print_cluster(const json_t *c)
 {
+	const json_t *z = json_object_get(c, "zones");
 	size_t i;
 	json_t *e;
 
@@ -178,6 +197,8 @@ static void print_cluster(const json_t *c)
 	if (strcmp(str(c, "choice"), "known") != 0)
 		printf("  %s", str(c, "choice"));
 	putchar('\n');
+	if (z)
+		print_zones(z);
 	json_array_foreach(json_object_get(c, "next"), i, e) if (str(e, "endpoint")[0])
 		printf("%*sworker %" PRId64 " takes %s next\n", COLUMN, "", num(e, "worker"),
 			str(e, "endpoint"));

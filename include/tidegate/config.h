@@ -122,6 +122,11 @@ struct tg_listener_conf {
 
 #define TG_CHAINS_MAX (1u << 20) /* listeners times different lists of filters below them */
 
+/* "": not given. */
+struct tg_locality {
+	const char *region, *zone, *sub_zone;
+};
+
 struct tg_snapshot {
 	uint64_t generation; /* 1 as loaded; who adopts it counts on from the running one */
 	struct tg_dataplane_conf dataplane;
@@ -145,6 +150,8 @@ struct tg_snapshot {
 		struct tg_filter_chain *chain;
 		const char *listener;
 	} * chains;
+	uint32_t n_localities;
+	const struct tg_locality *localities;    /* by tg_endpoint.locality; the first: our own */
 	const struct tg_overload_conf *overload; /* NULL: there is none */
 	uint32_t n_tls;
 	struct tg_tls_conf *tls; /* of all listeners and clusters */

@@ -118,6 +118,9 @@ void tg_health_unbind(struct tg_cluster *c);
  * requests under way keep it. */
 void tg_health_replaced(struct tg_cluster *old, const struct tg_cluster *c);
 
+/* c, bound, has other endpoints than the cluster of this name had: its generation grows. */
+void tg_health_changed(const struct tg_cluster *c);
+
 /* NULL: nobody looks. */
 static inline uint32_t tg_host_flags(const struct tg_host *h)
 {

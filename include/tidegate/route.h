@@ -28,7 +28,8 @@ struct tg_endpoint {
 	uint32_t weight;         /* 1.. */
 	uint32_t id;             /* dense over the snapshot: index of per-worker arrays */
 	uint32_t priority;       /* 0: asked for first */
-	bool near;               /* its locality is this process's own */
+	uint32_t locality;       /* 0: this process's own; below TG_LOCALITIES_MAX */
+	uint32_t zone_weight;    /* load_balancing_weight of its locality and priority */
 	uint32_t upto;           /* set by tg_cluster_compile(): weights up to and with this one */
 	struct tg_host *host;    /* its health; NULL: not bound, and healthy */
 	char text[TG_ADDR_TEXT]; /* "10.77.2.2:8080", for logs and /clusters */
@@ -41,8 +42,7 @@ struct tg_dns_conf;
 struct tg_origin_name {
 	const char *host;        /* NULL: addr is its address */
 	struct tg_sockaddr addr; /* else only the port */
-	uint32_t weight, priority;
-	bool near;
+	uint32_t weight, priority, locality, zone_weight;
 };
 
 enum tg_discovery { TG_DISCOVERY_STATIC, TG_DISCOVERY_STRICT_DNS, TG_DISCOVERY_LOGICAL_DNS };
@@ -71,6 +71,7 @@ struct tg_cluster {
 	uint32_t first_id, max_endpoints; /* ids of endpoints that live can have */
 	uint32_t n_endpoints;
 	struct tg_endpoint *endpoints;
+	uint32_t n_self; /* of a local cluster: addresses of this process, which are no endpoints */
 	const struct tg_lb_ops *lb;  /* NULL: round_robin */
 	uint32_t choice_count;       /* least_request; 2 */
 	uint32_t min_ring, max_ring; /* ring_hash: points; 1024, 8 Mi */
@@ -78,9 +79,15 @@ struct tg_cluster {
 	uint32_t overprovisioning;   /* percent; 0: 140 */
 	uint32_t panic_threshold;    /* millionths of a level's endpoints; 0: no panic */
 	bool fail_on_panic;          /* and then no endpoint is chosen */
-	/* Zone preference: if so many endpoints of priority 0 that are near are good, they get all
-	 * that it is given. 0: off. Only in clusters of a size. */
-	uint32_t near_least, near_cluster_size;
+	/* force_local_zone: if so many endpoints of priority 0 in the own locality are good, they
+	 * get all that it is given. 0: off. */
+	uint32_t near_least;
+	/* zone_aware_lb_config: the cluster that this process is one of, with all others that send
+	 * requests here; so many percent of the requests go by zone. NULL: none do. */
+	const struct tg_cluster *local;
+	uint32_t zone_percent;
+	uint32_t zone_min;             /* both: only if so many endpoints of priority 0 are good */
+	bool zone_weighted;            /* locality_weighted_lb_config: zone_weight counts */
 	uint64_t slow_window;          /* ns; 0: no slow start */
 	double slow_exponent;          /* 1 / aggression */
 	double slow_least;             /* of its weight, from the beginning */
@@ -89,6 +96,7 @@ struct tg_cluster {
 	uint32_t n_ring;
 	struct tg_ring_point *ring;          /* by hash */
 	uint32_t *table;                     /* endpoints' indices */
+	uint32_t *by_zone;                   /* the same, locality by locality; NULL: not needed */
 	struct tg_cluster_stats *stats;      /* [worker]; survives reloads */
 	struct tg_health_cluster *health;    /* health.h; NULL: not bound */
 	const struct tg_health_check *check; /* NULL: no active checks */
@@ -239,12 +247,22 @@ int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx);
 int tg_cluster_with(struct tg_cluster *out, const struct tg_cluster *c,
 	const struct tg_endpoint *endpoints, uint32_t n, tg_alloc_fn *alloc, void *ctx);
 /* The cluster that has the endpoints of c as they are now. Any thread that keeps the snapshot from
- * being freed, but for workers, who adopt it (proxy.h). */
+ * being freed; a worker adopts it (proxy.h), and may look here for as long as a turn lasts. */
 static inline const struct tg_cluster *tg_cluster_live(const struct tg_cluster *c)
 {
 	const struct tg_cluster *live = __atomic_load_n(&c->live, __ATOMIC_ACQUIRE);
 
 	return live ? live : c;
+}
+
+/* Of all that a set (lb.h) is made of. */
+static inline uint32_t tg_lb_generation(const struct tg_cluster *c)
+{
+	uint32_t local = tg_unlikely(c->local != NULL)
+				 ? tg_health_generation(tg_cluster_live(c->local)->health)
+				 : 0;
+
+	return tg_health_generation(c->health) + local;
 }
 
 /* Clusters by their names. NULL: no memory. */

@@ -117,9 +117,15 @@ struct tg_core_stats {
 	X(lb_healthy_panic, "requests for a priority with too few healthy endpoints: all were " \
 			    "taken, or none by fail_traffic_on_panic") \
 	X(lb_zone_routing_all_directly, \
-		"requests for a priority whose endpoints in the own locality got them all") \
+		"requests to the own zone, which can take all of this process's") \
+	X(lb_zone_routing_sampled, "requests to the own zone, which can take a part of them") \
+	X(lb_zone_routing_cross_zone, "requests to another zone, beyond that part") \
+	X(lb_zone_no_capacity_left, "of them, those to any zone, as none had room by the numbers") \
 	X(lb_zone_cluster_too_small, \
-		"requests of clusters smaller than min_cluster_size: no preference") \
+		"requests not sent by zone: fewer healthy endpoints than min_cluster_size") \
+	X(lb_local_cluster_not_ok, "requests not sent by zone: the local cluster has nobody in " \
+				   "the own one, or is in panic") \
+	X(lb_recalculate_zone_structures, "times that what each zone gets was worked out") \
 	X(upstream_cx_overflow, "connection limit reached") \
 	X(upstream_cx_rx_bytes_total, "bytes received from origins") \
 	X(upstream_cx_tx_bytes_total, "bytes sent to origins") \

@@ -11,8 +11,6 @@ static bool is_prime(uint32_t n)
 	return n > 1;
 }
 
-enum { ROUND_ROBIN, LEAST_REQUEST, RANDOM, RING_HASH, MAGLEV };
-
 static void check_group(struct cfg *c, const struct raw_cluster *raw, const struct raw_head *h,
 	uint32_t policy, const char *key, const char *word)
 {
@@ -45,12 +43,12 @@ static void check_priorities(struct cfg *c, const struct raw_cluster *raw)
 void cfg_check_balancer(struct cfg *c, const struct raw_cluster *raw)
 {
 	check_priorities(c, raw);
-	check_group(
-		c, raw, &raw->round_robin.h, ROUND_ROBIN, "round_robin_lb_config", "round_robin");
-	check_group(c, raw, &raw->least_request.h, LEAST_REQUEST, "least_request_lb_config",
+	check_group(c, raw, &raw->round_robin.h, CFG_LB_ROUND_ROBIN, "round_robin_lb_config",
+		"round_robin");
+	check_group(c, raw, &raw->least_request.h, CFG_LB_LEAST_REQUEST, "least_request_lb_config",
 		"least_request");
-	check_group(c, raw, &raw->ring.h, RING_HASH, "ring_hash_lb_config", "ring_hash");
-	check_group(c, raw, &raw->maglev.h, MAGLEV, "maglev_lb_config", "maglev");
+	check_group(c, raw, &raw->ring.h, CFG_LB_RING_HASH, "ring_hash_lb_config", "ring_hash");
+	check_group(c, raw, &raw->maglev.h, CFG_LB_MAGLEV, "maglev_lb_config", "maglev");
 	if (raw->ring.min > raw->ring.max)
 		cfg_error(c, cfg_line_of(raw->ring.h.at),
 			"%s: \"minimum_ring_size\" is larger than \"maximum_ring_size\"",
@@ -93,16 +91,12 @@ bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct t
 	static const struct tg_lb_ops *const ops[] = {NULL, &tg_lb_ops_least_request,
 		&tg_lb_ops_random, &tg_lb_ops_ring_hash, &tg_lb_ops_maglev};
 
-	const struct raw_slow_start *slow =
-		raw->lb_policy == ROUND_ROBIN ? &raw->round_robin.slow : &raw->least_request.slow;
+	const struct raw_slow_start *slow = raw->lb_policy == CFG_LB_ROUND_ROBIN
+						    ? &raw->round_robin.slow
+						    : &raw->least_request.slow;
 
 	out->lb = ops[raw->lb_policy];
 	out->panic_threshold = raw->common.panic_threshold;
-	out->fail_on_panic = raw->common.zone.fail_on_panic;
-	if (raw->common.zone.local.h.at) {
-		out->near_least = raw->common.zone.local.min_size;
-		out->near_cluster_size = raw->common.zone.min_cluster_size;
-	}
 	if (slow->h.at) {
 		out->slow_window = slow->window;
 		out->slow_exponent = 1e4 / slow->aggression;

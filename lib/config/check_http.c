@@ -401,4 +401,5 @@ void cfg_check_http(struct cfg *c, struct raw_config *raw)
 		cfg_check_balancer(c, &clusters[i]);
 	for (uint32_t i = 0; i < raw->clusters.n; i++)
 		cfg_check_health(c, &clusters[i]);
+	cfg_check_zones(c, raw, &p.clusters);
 }

@@ -364,12 +364,12 @@ static void check_listener_addresses(struct net *n, const struct raw_list *list)
 	}
 }
 
-/* "" or why no connection can be made to this address. */
-static const char *origin_address(const struct net *n, const struct tg_ip *ip)
+/* "" or why no connection can be made to this address. local: it may be this process. */
+static const char *origin_address(const struct net *n, const struct tg_ip *ip, bool local)
 {
 	if (tg_ip_is_any(ip) || tg_ip_is_multicast(ip))
 		return "is not an address of one host";
-	if (own_address(n, ip))
+	if (!local && own_address(n, ip))
 		return "is an address of an own port; Tidegate cannot be its own origin";
 	return "";
 }
@@ -387,7 +387,7 @@ static int by_endpoint(const void *x, const void *y)
 	return d;
 }
 
-static void check_endpoints(struct net *n, const struct raw_cluster *cluster)
+static void check_endpoints(struct net *n, const struct raw_cluster *cluster, bool local)
 {
 	const struct raw_endpoint *e = cluster->endpoints.items, **sorted;
 	uint32_t readable = 0;
@@ -402,7 +402,7 @@ static void check_endpoints(struct net *n, const struct raw_cluster *cluster)
 		if (!e[i].at.addr.port || e[i].at.host)
 			continue;
 		sorted[readable++] = &e[i];
-		bad = origin_address(n, &e[i].at.addr.ip);
+		bad = origin_address(n, &e[i].at.addr.ip, local);
 		if (*bad)
 			cfg_error(c, cfg_key_line(&e[i].h, "address"), "%s: endpoint %s %s",
 				cfg_who(c, cluster->h.at, &cfg_clusters),
@@ -437,7 +437,9 @@ void cfg_check_net(struct cfg *c, struct raw_config *raw)
 	check_ip_routes(&n, &raw->ip_routes);
 	check_listener_addresses(&n, &raw->listeners);
 	for (uint32_t i = 0; i < raw->clusters.n; i++) {
-		check_endpoints(&n, &clusters[i]);
+		const char *name = clusters[i].c.name, *local = raw->manager.local;
+
+		check_endpoints(&n, &clusters[i], name && local && strcmp(name, local) == 0);
 		cfg_check_discovery(c, &clusters[i]);
 		endpoints += clusters[i].endpoints.n;
 	}

@@ -8,6 +8,8 @@ struct compile {
 	const struct raw_config *raw;
 	struct tg_snapshot *s;
 	struct cfg_index vhosts, clusters;
+	struct cfg_zones zones;
+	const struct tg_cluster *local; /* cluster_manager's; NULL: none */
 };
 
 static void *keep(struct compile *k, size_t n, size_t size)
@@ -108,8 +110,9 @@ static bool compile_cluster(struct compile *k, const struct raw_cluster *raw, st
 	c->id = (uint32_t)(c - k->s->clusters);
 	c->tls = compile_tls(k, &raw->tls, false, false);
 	compile_breakers(&raw->breakers, c);
-	if (!cfg_compile_discovery(k->c, raw, &k->raw->node.locality, c, &k->s->n_endpoints))
+	if (!cfg_compile_discovery(k->c, raw, &k->zones, k->s, c == k->local, c))
 		return false;
+	cfg_compile_zones(raw, k->local, c);
 	/* Weights are bounded by 65535, and 65536 endpoints would be needed to exceed their sum. */
 	return tg_cluster_compile(c) == 0 && cfg_compile_balancer(k->c, raw, c) &&
 	       cfg_compile_health(k->c, raw, c);
@@ -257,9 +260,14 @@ bool cfg_compile(struct cfg *c, const struct raw_config *raw, struct tg_snapshot
 	s->tls = keep(&k, s->n_listeners + s->n_clusters, sizeof(*s->tls));
 	if (!compile_fixed(&k) || c->no_memory)
 		return false;
+	cfg_zones_begin(&k.zones, &raw->node.locality);
+	if (raw->manager.local)
+		k.local = &s->clusters[cfg_index_find(&k.clusters, raw->manager.local)];
 	for (uint32_t i = 0; i < s->n_clusters; i++)
 		if (!compile_cluster(&k, &clusters[i], &s->clusters[i]))
 			return false;
+	if (!cfg_keep_zones(c, &k.zones, s))
+		return false;
 	s->cluster_names = tg_cluster_names_build(s->clusters, s->n_clusters, cfg_alloc, c->keep);
 	if (!s->cluster_names)
 		return false;

@@ -97,23 +97,25 @@ static const char *join(struct cfg *c, const struct raw_list *r)
 	return all;
 }
 
-static bool is_near(const struct raw_locality *own, const struct raw_endpoint *e)
+static bool is_self(const struct tg_snapshot *s, const struct raw_endpoint *e)
 {
-	const struct raw_locality *l = &e->locality;
-
-	return own->h.at && l->h.at && strcmp(own->region, l->region) == 0 &&
-	       strcmp(own->zone, l->zone) == 0 && strcmp(own->sub_zone, l->sub_zone) == 0;
+	for (uint32_t p = 0; p < s->n_ports && !e->at.host; p++)
+		for (uint32_t a = 0; a < s->ports[p].n_addrs; a++)
+			if (tg_ip_eq(&s->ports[p].addrs[a].ip, &e->at.addr.ip))
+				return true;
+	return false;
 }
 
-static bool compile_names(struct cfg *c, const struct raw_cluster *raw,
-	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id)
+static bool compile_names(struct cfg *c, const struct raw_cluster *raw, struct cfg_zones *zones,
+	struct tg_snapshot *s, bool local, struct tg_cluster *out)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
 	uint32_t n = raw->endpoints.n;
 	struct tg_dns_conf *dns = cfg_need(c, c->keep, sizeof(*dns));
 	struct tg_origin_name *names = cfg_need(c, c->keep, (n + 1) * sizeof(*names));
+	uint32_t *weights = cfg_need(c, &c->tmp, (n + 1) * sizeof(*weights));
 
-	if (!dns || !names)
+	if (!dns || !names || !weights || !cfg_compile_weights(c, zones, raw, weights))
 		return false;
 	*dns = raw->dns.c;
 	dns->family = raw->dns.family;
@@ -124,37 +126,52 @@ static bool compile_names(struct cfg *c, const struct raw_cluster *raw,
 	if (!dns->resolvers)
 		return false;
 	out->dns = dns;
-	out->n_names = n;
 	out->names = names;
-	out->first_id = *next_id;
+	out->first_id = s->n_endpoints;
 	for (uint32_t i = 0; i < n; i++) {
-		names[i] = (struct tg_origin_name){e[i].at.host, e[i].at.addr, e[i].c.weight,
-			e[i].c.priority, is_near(own, &e[i])};
+		if (local && is_self(s, &e[i])) {
+			out->n_self++;
+			continue;
+		}
+		names[out->n_names++] = (struct tg_origin_name){e[i].at.host, e[i].at.addr,
+			e[i].c.weight, e[i].c.priority, cfg_zone_number(zones, &e[i].locality),
+			weights[i]};
 		if (e[i].c.priority >= out->n_levels)
 			out->n_levels = e[i].c.priority + 1;
 		out->max_endpoints +=
 			e[i].at.host && raw->type == TG_DISCOVERY_STRICT_DNS ? TG_DNS_ADDRS_MAX : 1;
 	}
-	*next_id += out->max_endpoints;
+	s->n_endpoints += out->max_endpoints;
 	return true;
 }
 
-bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw,
-	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id)
+bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw, struct cfg_zones *zones,
+	struct tg_snapshot *s, bool local, struct tg_cluster *out)
 {
 	const struct raw_endpoint *e = raw->endpoints.items;
+	uint32_t n = raw->endpoints.n, *weights;
 
 	out->discovery = raw->type;
 	if (out->discovery != TG_DISCOVERY_STATIC)
-		return compile_names(c, raw, own, out, next_id);
-	out->n_endpoints = raw->endpoints.n;
-	out->endpoints = cfg_need(c, c->keep, (out->n_endpoints + 1) * sizeof(*out->endpoints));
-	for (uint32_t i = 0; i < out->n_endpoints && out->endpoints; i++) {
-		out->endpoints[i] = e[i].c;
-		out->endpoints[i].addr = e[i].at.addr;
-		out->endpoints[i].near = is_near(own, &e[i]);
-		out->endpoints[i].id = (*next_id)++;
-		tg_sockaddr_format(&e[i].at.addr, out->endpoints[i].text);
+		return compile_names(c, raw, zones, s, local, out);
+	out->endpoints = cfg_need(c, c->keep, (n + 1) * sizeof(*out->endpoints));
+	weights = cfg_need(c, &c->tmp, (n + 1) * sizeof(*weights));
+	if (!out->endpoints || !weights || !cfg_compile_weights(c, zones, raw, weights))
+		return false;
+	for (uint32_t i = 0; i < n; i++) {
+		struct tg_endpoint *next = &out->endpoints[out->n_endpoints];
+
+		if (local && is_self(s, &e[i])) {
+			out->n_self++;
+			continue;
+		}
+		*next = e[i].c;
+		next->addr = e[i].at.addr;
+		next->locality = cfg_zone_number(zones, &e[i].locality);
+		next->zone_weight = weights[i];
+		next->id = s->n_endpoints++;
+		tg_sockaddr_format(&e[i].at.addr, next->text);
+		out->n_endpoints++;
 	}
-	return out->endpoints != NULL;
+	return true;
 }

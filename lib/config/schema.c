@@ -483,25 +483,6 @@ static const struct cfg_key breaker_keys[] = {THRESHOLD_KEYS(raw_breakers, flat.
 		.doc = "the same by priority; what stands beside this list is DEFAULT's"),
 	END};
 
-static const struct cfg_key locality_keys[] = {
-	KEY(raw_locality, region, "region", .type = CFG_STRING, .dflt = "", .example = "\"eu-1\"",
-		.doc = "the largest part"),
-	KEY(raw_locality, zone, "zone", .type = CFG_STRING, .dflt = "", .example = "\"eu-1a\"",
-		.doc = "a part of the region"),
-	KEY(raw_locality, sub_zone, "sub_zone", .type = CFG_STRING, .dflt = "",
-		.example = "\"rack-7\"", .doc = "a part of the zone"),
-	END};
-static const struct cfg_refused refused_locality[] = {{NULL}};
-static const struct cfg_group cfg_locality = {
-	"locality", sizeof(struct raw_locality), locality_keys, refused_locality};
-
-static const struct cfg_key node_keys[] = {
-	KEY(raw_node, locality, "locality", .type = CFG_GROUP, .group = &cfg_locality,
-		.example = "{ zone = \"eu-1a\"; }", .doc = "where this process is"),
-	END};
-static const struct cfg_refused refused_node[] = {{"id"}, {"cluster"}, {"metadata"}, {NULL}};
-static const struct cfg_group cfg_node = {"node", sizeof(struct raw_node), node_keys, refused_node};
-
 static const struct cfg_key endpoint_keys[] = {
 	KEY(raw_endpoint, at, "address", .type = CFG_ORIGIN, .flags = CFG_REQUIRED,
 		.example = "\"10.77.2.2:8080\"",
@@ -538,37 +519,16 @@ static const struct cfg_key lb_turns_keys[] = {
 		.doc = "endpoints that are new get their share little by little"),
 	END};
 
-static const struct cfg_key local_zone_keys[] = {
-	KEY(raw_local_zone, min_size, "min_size", .type = CFG_U32, .min = 1, .max = 65536,
-		.dflt = "1", .example = "2",
-		.doc = "as long as so many healthy endpoints of priority 0 are near"),
-	END};
-static const struct cfg_refused refused_local_zone[] = {{"enabled"}, {NULL}};
-static const struct cfg_group cfg_local_zone = {
-	"force_local_zone", sizeof(struct raw_local_zone), local_zone_keys, refused_local_zone};
-
-static const struct cfg_key zone_aware_keys[] = {
-	KEY(raw_zone_aware, local, "force_local_zone", .type = CFG_GROUP, .group = &cfg_local_zone,
-		.example = "{ min_size = 1; }",
-		.doc = "endpoints in the node's own locality get all that priority 0 gets"),
-	KEY(raw_zone_aware, min_cluster_size, "min_cluster_size", .type = CFG_U32, .max = 65536,
-		.dflt = "6", .example = "6", .doc = "not in clusters with fewer endpoints"),
-	KEY(raw_zone_aware, fail_on_panic, "fail_traffic_on_panic", .type = CFG_BOOL,
-		.dflt = "false", .example = "true",
-		.doc = "in panic requests are answered 503 (UH), not sent to all endpoints"),
-	END};
-
-static const struct cfg_refused refused_zone_aware[] = {{"routing_enabled"}, {NULL}};
-static const struct cfg_group cfg_zone_aware = {
-	"zone_aware_lb_config", sizeof(struct raw_zone_aware), zone_aware_keys, refused_zone_aware};
-
 static const struct cfg_key common_lb_keys[] = {
 	KEY(raw_common_lb, panic_threshold, "healthy_panic_threshold", .type = CFG_PERCENT,
 		.dflt = "50", .example = "50",
 		.doc = "where fewer endpoints of a priority are healthy, all are taken; 0: never"),
 	KEY(raw_common_lb, zone, "zone_aware_lb_config", .type = CFG_GROUP,
-		.group = &cfg_zone_aware, .example = "{ fail_traffic_on_panic = true; }",
-		.doc = "of it, what is done in panic"),
+		.group = &cfg_zone_aware, .example = "{ min_cluster_size = 6; }",
+		.doc = "the own zone first"),
+	KEY(raw_common_lb, weighted, "locality_weighted_lb_config", .type = CFG_GROUP,
+		.group = &cfg_locality_weighted, .example = "{ }",
+		.doc = "requests by weights of localities, which \"localities\" has"),
 	END};
 
 static const struct cfg_key lb_choice_keys[] = {
@@ -682,6 +642,9 @@ static const struct cfg_key cluster_keys[] = {
 	KEY(raw_cluster, endpoints, "endpoints", .type = CFG_GROUPS,
 		.flags = CFG_REQUIRED | CFG_NOT_EMPTY, .group = &cfg_endpoint,
 		.example = "( { address = \"10.77.2.2:8080\"; } )", .doc = "the origins"),
+	KEY(raw_cluster, localities, "localities", .type = CFG_GROUPS, .group = &cfg_zone_weight,
+		.example = "( { locality: { zone = \"eu-1a\"; }; load_balancing_weight = 80; } )",
+		.doc = "what localities of endpoints get: locality_weighted_lb_config"),
 	END};
 
 static const struct cfg_key root_keys[] = {
@@ -695,6 +658,9 @@ static const struct cfg_key root_keys[] = {
 		.doc = "where SVIDs come from; fixed at start"),
 	KEY(raw_config, node, "node", .type = CFG_GROUP, .group = &cfg_node,
 		.example = "{ locality: { zone = \"eu-1a\"; }; }", .doc = "this process"),
+	KEY(raw_config, manager, "cluster_manager", .type = CFG_GROUP,
+		.group = &cfg_cluster_manager, .example = "{ local_cluster_name = \"gateways\"; }",
+		.doc = "what is said of all clusters"),
 	KEY(raw_config, service, "rate_limit_service", .type = CFG_GROUP,
 		.group = &cfg_rate_limit_service, .example = "{ address = \"10.0.0.5:6379\"; }",
 		.doc = "the Redis that counts for the filter \"ratelimit\""),
@@ -803,10 +769,9 @@ static const struct cfg_refused refused_lb_choice[] = {
 static const struct cfg_refused refused_lb_turns[] = {{"locality_lb_config"}, {NULL}};
 const struct cfg_group cfg_lb_turns = {
 	"round_robin_lb_config", sizeof(struct raw_lb_turns), lb_turns_keys, refused_lb_turns};
-static const struct cfg_refused refused_common_lb[] = {{"locality_weighted_lb_config"},
-	{"update_merge_window"}, {"ignore_new_hosts_until_first_hc"},
-	{"close_connections_on_host_set_change"}, {"consistent_hashing_lb_config"},
-	{"override_host_status"}, {NULL}};
+static const struct cfg_refused refused_common_lb[] = {{"update_merge_window"},
+	{"ignore_new_hosts_until_first_hc"}, {"close_connections_on_host_set_change"},
+	{"consistent_hashing_lb_config"}, {"override_host_status"}, {NULL}};
 const struct cfg_group cfg_common_lb = {
 	"common_lb_config", sizeof(struct raw_common_lb), common_lb_keys, refused_common_lb};
 static const struct cfg_refused refused_lb_ring[] = {{"hash_function"}, {NULL}};

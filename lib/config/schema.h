@@ -456,6 +456,18 @@ struct raw_node {
 	struct raw_locality locality;
 };
 
+struct raw_cluster_manager {
+	struct raw_head h;
+	const char *local; /* NULL: not given */
+};
+
+/* What a locality of a cluster gets at a priority. */
+struct raw_zone_weight {
+	struct raw_head h;
+	struct raw_locality locality;
+	uint32_t priority, weight;
+};
+
 struct raw_endpoint {
 	struct raw_head h;
 	struct raw_locality locality;
@@ -509,13 +521,18 @@ struct raw_local_zone {
 struct raw_zone_aware {
 	struct raw_head h;
 	bool fail_on_panic;
+	uint32_t routing_enabled; /* millionths */
 	uint32_t min_cluster_size;
 	struct raw_local_zone local;
+};
+struct raw_locality_weighted {
+	struct raw_head h;
 };
 struct raw_common_lb {
 	struct raw_head h;
 	uint32_t panic_threshold;
 	struct raw_zone_aware zone;
+	struct raw_locality_weighted weighted;
 };
 struct raw_lb_choice {
 	struct raw_head h;
@@ -580,7 +597,7 @@ struct raw_cluster {
 	struct raw_tls tls;
 	struct raw_list checks;
 	struct raw_outlier outlier;
-	struct raw_list endpoints;
+	struct raw_list endpoints, localities;
 };
 
 struct raw_config {
@@ -589,6 +606,7 @@ struct raw_config {
 	struct raw_admin admin;
 	struct raw_spiffe spiffe;
 	struct raw_node node;
+	struct raw_cluster_manager manager;
 	struct raw_service service;
 	struct raw_overload overload;
 	struct raw_list ports, ip_routes, listeners, virtual_hosts, clusters;
@@ -646,18 +664,49 @@ bool cfg_compile_retry(
 	struct cfg *c, const struct raw_retry *raw, const struct tg_retry_policy **out);
 
 /* balance.c */
+enum cfg_lb_policy {
+	CFG_LB_ROUND_ROBIN,
+	CFG_LB_LEAST_REQUEST,
+	CFG_LB_RANDOM,
+	CFG_LB_RING_HASH,
+	CFG_LB_MAGLEV
+};
 void cfg_check_balancer(struct cfg *c, const struct raw_cluster *raw);
 void cfg_check_hash(struct cfg *c, const struct raw_list *raw, const char *who);
 /* False: no memory. */
 bool cfg_compile_balancer(struct cfg *c, const struct raw_cluster *raw, struct tg_cluster *out);
 bool cfg_compile_hash(struct cfg *c, const struct raw_list *raw, struct tg_route *out);
 
+/* zones.c */
+extern const struct cfg_group cfg_locality, cfg_node, cfg_cluster_manager, cfg_zone_aware,
+	cfg_locality_weighted, cfg_zone_weight;
+/* Localities of all clusters, each with a number; 0 is this process's own. */
+struct cfg_zones {
+	const struct raw_locality *all[TG_LOCALITIES_MAX];
+	uint32_t n, last;
+	bool too_many;
+};
+void cfg_zones_begin(struct cfg_zones *z, const struct raw_locality *own);
+/* One that is new gets the next number; 0, where there are too many. */
+uint32_t cfg_zone_number(struct cfg_zones *z, const struct raw_locality *l);
+void cfg_check_zones(struct cfg *c, const struct raw_config *raw, const struct cfg_index *clusters);
+/* Into out, [endpoints], which is all 0: weights of their localities. False: no memory. */
+bool cfg_compile_weights(
+	struct cfg *c, struct cfg_zones *z, const struct raw_cluster *raw, uint32_t *out);
+/* local: the one of cluster_manager; NULL: none. */
+void cfg_compile_zones(
+	const struct raw_cluster *raw, const struct tg_cluster *local, struct tg_cluster *out);
+/* The snapshot's. False: no memory. */
+bool cfg_keep_zones(struct cfg *c, const struct cfg_zones *z, struct tg_snapshot *s);
+
 /* discovery.c: clusters whose endpoints have names. */
 extern const struct cfg_group cfg_dns_failure;
 void cfg_check_discovery(struct cfg *c, const struct raw_cluster *raw);
-/* Its endpoints, or the names that they come from; ids from *next_id on. False: no memory. */
-bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw,
-	const struct raw_locality *own, struct tg_cluster *out, uint32_t *next_id);
+/* Its endpoints, or the names that they come from; ids from s->n_endpoints on. local: it is that of
+ * cluster_manager, and what has an address of a port of s counts without being an endpoint. False:
+ * no memory. */
+bool cfg_compile_discovery(struct cfg *c, const struct raw_cluster *raw, struct cfg_zones *zones,
+	struct tg_snapshot *s, bool local, struct tg_cluster *out);
 /* health.c */
 extern const struct cfg_group cfg_check, cfg_outlier, cfg_http_check, cfg_tcp_check, cfg_payload,
 	cfg_status_range;

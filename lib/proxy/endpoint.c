@@ -114,8 +114,14 @@ static void adopt_one(struct tg_proxy *p, struct px_endpoint **table, uint64_t m
 	*out = ep;
 }
 
+static void count_zones(const struct tg_proxy *p, const struct tg_cluster *c)
+{
+	if (c->local && c->stats)
+		c->stats[p->conf.worker].lb_recalculate_zone_structures++;
+}
+
 /* What this worker chooses from, of each cluster, in one block. NULL: no memory. */
-static struct tg_lb_set *make_sets(const struct tg_snapshot *s)
+static struct tg_lb_set *make_sets(const struct tg_proxy *p, const struct tg_snapshot *s)
 {
 	size_t head = (s->n_clusters + 1) * sizeof(struct tg_lb_set), size = head;
 	struct tg_lb_set *sets;
@@ -129,6 +135,7 @@ static struct tg_lb_set *make_sets(const struct tg_snapshot *s)
 	at = (uint8_t *)sets + head;
 	for (uint32_t c = 0; c < s->n_clusters; c++) {
 		tg_lb_set_init(&sets[c], tg_cluster_live(&s->clusters[c]), at);
+		count_zones(p, &s->clusters[c]);
 		at += tg_lb_set_bytes(&s->clusters[c]);
 	}
 	return sets;
@@ -154,7 +161,7 @@ int px_endpoints_adopt(struct tg_proxy *p, struct tg_snapshot *s)
 	uint64_t size = 64;
 	struct px_endpoint **table, **list = calloc(s->n_endpoints + 1, sizeof(*list)), **slot;
 	struct tg_breaker **rows = calloc(s->n_clusters + 1, sizeof(struct tg_breaker *));
-	struct tg_lb_set *sets = make_sets(s);
+	struct tg_lb_set *sets = make_sets(p, s);
 	const struct tg_cluster **live =
 		calloc(s->n_clusters + 1, sizeof(const struct tg_cluster *));
 
@@ -256,6 +263,7 @@ void tg_proxy_adopt_live(
 	p->clusters[live->id] = live;
 	px_checks_adopt_live(p, old, live);
 	tg_lb_set_init(&p->sets[live->id], live, p->sets[live->id].groups);
+	count_zones(p, live);
 	for (uint32_t k = 0; k < n; k++)
 		if (!was[k]->wanted)
 			close_idle_of(was[k]);
@@ -294,10 +302,11 @@ static const struct tg_lb_set *set_of(struct tg_proxy *p, const struct tg_cluste
 {
 	struct tg_lb_set *set = &p->sets[c->id];
 
-	if (tg_unlikely(
-		    set->generation != tg_health_generation(c->health) || px_now(p) >= set->due) &&
-		px_now(p) >= set->next)
+	if (tg_unlikely(set->generation != tg_lb_generation(c) || px_now(p) >= set->due) &&
+		px_now(p) >= set->next) {
 		tg_lb_set_make(set, c, px_now(p));
+		count_zones(p, c);
+	}
 	return set;
 }
 
@@ -331,7 +340,7 @@ static const struct tg_endpoint *pick_good(const struct tg_cluster *c, struct tg
 		ask->has_hash = false;
 		e = tg_lb_pick(c, ask);
 	}
-	if (e && tg_health_good(tg_host_flags(e->host)))
+	if ((e && tg_health_good(tg_host_flags(e->host))) || ask->way == TG_LB_REFUSED)
 		return e;
 	other = c->n_endpoints ? next_good(c, tg_rng_below(ask->rng, c->n_endpoints)) : NULL;
 	if (other || !e)
@@ -346,8 +355,15 @@ static void count_choice(const struct tg_lb_ask *ask, struct tg_cluster_stats *s
 	const struct tg_lb_set *set = ask->set;
 
 	stats->lb_healthy_panic += set->panic && (!ask->group || ask->group->panic);
-	stats->lb_zone_routing_all_directly += set->near && ask->group == set->groups;
-	stats->lb_zone_cluster_too_small += set->small;
+	stats->lb_zone_routing_all_directly +=
+		ask->way == TG_LB_DIRECT || (set->near && ask->group == set->groups);
+	stats->lb_zone_routing_sampled += ask->way == TG_LB_SAMPLED;
+	stats->lb_zone_routing_cross_zone +=
+		ask->way == TG_LB_CROSS || ask->way == TG_LB_NO_CAPACITY;
+	stats->lb_zone_no_capacity_left += ask->way == TG_LB_NO_CAPACITY;
+	stats->lb_zone_cluster_too_small += set->zoning == TG_ZONING_SMALL;
+	stats->lb_local_cluster_not_ok +=
+		set->zoning == TG_ZONING_NOT_OK || ask->way == TG_LB_REFUSED;
 }
 
 const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_snapshot *s,
@@ -364,9 +380,9 @@ const struct tg_endpoint *px_endpoint_pick(struct tg_proxy *p, const struct tg_s
 		ask->active = active_at;
 		ask->ctx = p;
 		ask->set = set_of(p, c);
-		if (tg_likely(ask->set->generation == tg_health_generation(c->health))) {
+		if (tg_likely(ask->set->generation == tg_lb_generation(c))) {
 			e = tg_lb_pick(c, ask);
-			if (tg_unlikely(ask->set->panic || ask->set->near || ask->set->small))
+			if (tg_unlikely(ask->set->counted))
 				count_choice(ask, &c->stats[p->conf.worker]);
 			return e;
 		}

@@ -1,5 +1,5 @@
 /* balance.c: weights, and the balancers that need no tables. */
-#include <tidegate/route.h>
+#include "set.h"
 
 static uint32_t gcd(uint32_t a, uint32_t b)
 {
@@ -61,17 +61,22 @@ struct choice {
 	const struct tg_cluster *c;
 	const uint32_t *index, *upto; /* NULL: the whole */
 	uint32_t n, total, stride;
+	uint32_t before; /* of upto[], in front */
 };
 
 static struct choice choice_of(const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
 	const struct tg_lb_group *g = ask->group;
+	const struct tg_lb_zone *z = ask->zone;
 
+	if (z)
+		return (struct choice){c, ask->set->index + z->from, ask->set->upto + z->from, z->n,
+			z->total, z->stride, z->before};
 	if (g)
 		return (struct choice){c, ask->set->index + g->from, ask->set->upto + g->from, g->n,
-			g->total, g->stride};
+			g->total, g->stride, 0};
 	return (struct choice){c, NULL, NULL, c->n_endpoints,
-		c->total_weight ? c->total_weight : c->n_endpoints, c->stride};
+		c->total_weight ? c->total_weight : c->n_endpoints, c->stride, 0};
 }
 
 static const struct tg_endpoint *nth(const struct choice *k, uint32_t i)
@@ -81,7 +86,7 @@ static const struct tg_endpoint *nth(const struct choice *k, uint32_t i)
 
 static uint32_t upto(const struct choice *k, uint32_t i)
 {
-	return k->upto ? k->upto[i] : k->c->endpoints[i].upto;
+	return k->upto ? k->upto[i] - k->before : k->c->endpoints[i].upto;
 }
 
 static uint64_t weight(const struct choice *k, uint32_t i)
@@ -143,10 +148,14 @@ static const struct tg_endpoint *round_robin(
 	const struct tg_cluster *c, const struct tg_lb_ask *ask)
 {
 	struct choice k = choice_of(c, ask);
-	bool own = ask->group && ask->group != ask->set->only;
+	uint32_t *pos = ask->pos;
 
-	/* Turns in one level do not count in another. */
-	return take_turns(&k, own ? &ask->group->pos : ask->pos, ask->avoid);
+	/* Turns in one level, or zone, do not count in another. */
+	if (ask->zone)
+		pos = &ask->zone->pos;
+	else if (ask->group && ask->group != ask->set->only)
+		pos = &ask->group->pos;
+	return take_turns(&k, pos, ask->avoid);
 }
 
 /* By weight; seldom `avoid`, and never if a few draws more can help it. */
@@ -194,7 +203,10 @@ const struct tg_lb_ops tg_lb_ops_least_request = {"least_request", NULL, least_r
 
 int tg_cluster_compile_lb(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
 {
-	return c->lb && c->lb->compile && c->n_endpoints ? c->lb->compile(c, alloc, ctx) : 0;
+	int rc = zone_compile(c, alloc, ctx);
+
+	return !rc && c->lb && c->lb->compile && c->n_endpoints ? c->lb->compile(c, alloc, ctx)
+								: rc;
 }
 
 /* The group that a request is for. A hash decides that too, where it decides the rest. */
@@ -217,7 +229,15 @@ const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, struct tg_lb_as
 	struct choice k;
 
 	ask->group = ask->set && !ask->set->all ? group_of(c, ask) : NULL;
+	ask->zone = NULL;
+	ask->way = TG_LB_ANYWHERE;
+	if (tg_unlikely(ask->group && ask->group->n_zones) && !tg_lb_pick_zone(c, ask))
+		return NULL;
 	k = choice_of(c, ask);
+	if (tg_unlikely(ask->zone && k.n == 1 && nth(&k, 0) == ask->avoid)) {
+		ask->zone = NULL; /* there are others elsewhere */
+		k = choice_of(c, ask);
+	}
 	if (k.n < 2)
 		return k.n ? nth(&k, 0) : NULL;
 	return c->lb ? c->lb->pick(c, ask) : round_robin(c, ask);

@@ -1,9 +1,10 @@
 /* consistent.c: ring_hash and maglev: the same hash goes to the same endpoint, and when endpoints
  * come or go, few hashes move. The tables depend on addresses and weights only, so that all
  * workers, and all processes with this configuration, agree. */
+#include <math.h>
 #include <stdlib.h>
 
-#include <tidegate/route.h>
+#include "set.h"
 
 static uint64_t hash_of(const struct tg_endpoint *e, uint64_t seed)
 {
@@ -26,23 +27,27 @@ static int by_hash(const void *x, const void *y)
  * smaller than asked for, and each endpoint has one. */
 static int ring_compile(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
 {
-	uint64_t sum = 0, want = c->min_ring > c->n_endpoints ? c->min_ring : c->n_endpoints;
+	uint64_t want = c->min_ring > c->n_endpoints ? c->min_ring : c->n_endpoints;
+	double *weight = zone_table_weights(c), sum = 0;
 	uint64_t n = 0, cap;
 
-	for (uint32_t i = 0; i < c->n_endpoints; i++)
-		sum += c->endpoints[i].weight;
 	if (want > c->max_ring)
 		want = c->max_ring;
 	cap = want + c->n_endpoints;
 	c->ring = alloc(ctx, cap * sizeof(*c->ring));
-	if (!c->ring)
+	if (!weight || !c->ring) {
+		free(weight);
 		return TG_ENOMEM;
+	}
+	for (uint32_t i = 0; i < c->n_endpoints; i++)
+		sum += weight[i];
 	for (uint32_t i = 0; i < c->n_endpoints; i++) {
-		uint64_t points = (want * c->endpoints[i].weight + sum - 1) / sum;
+		uint64_t points = (uint64_t)ceil((double)want * weight[i] / sum);
 
 		for (uint64_t k = 0; k < points && n < cap; k++)
 			c->ring[n++] = (struct tg_ring_point){hash_of(&c->endpoints[i], k + 1), i};
 	}
+	free(weight);
 	c->n_ring = (uint32_t)n;
 	qsort(c->ring, n, sizeof(*c->ring), by_hash);
 	return 0;
@@ -110,17 +115,18 @@ static uint32_t next_free(const uint32_t *table, uint32_t n, struct walk *w)
 
 /* Eisenbud et al. 2016, section 3.4; an endpoint takes part in as many rounds as its weight says.
  */
-static void fill(const struct tg_cluster *c, uint32_t *table, struct walk *w)
+static void fill(const struct tg_cluster *c, uint32_t *table, struct walk *w, const double *weight)
 {
-	uint32_t n = c->table_size, filled = 0, most = 0;
+	uint32_t n = c->table_size, filled = 0;
+	double most = 0;
 
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
-		most = c->endpoints[i].weight > most ? c->endpoints[i].weight : most;
+		most = weight[i] > most ? weight[i] : most;
 	for (uint32_t i = 0; i < n; i++)
 		table[i] = FREE;
 	for (uint64_t round = 1; filled < n; round++)
 		for (uint32_t i = 0; i < c->n_endpoints && filled < n; i++) {
-			if ((double)round * c->endpoints[i].weight < w[i].target)
+			if (!(weight[i] > 0) || (double)round * weight[i] < w[i].target)
 				continue;
 			w[i].target += most;
 			table[next_free(table, n, &w[i])] = i;
@@ -131,18 +137,21 @@ static void fill(const struct tg_cluster *c, uint32_t *table, struct walk *w)
 static int maglev_compile(struct tg_cluster *c, tg_alloc_fn *alloc, void *ctx)
 {
 	struct walk *w = calloc(c->n_endpoints + 1, sizeof(*w));
+	double *weight = zone_table_weights(c);
 
 	c->table = alloc(ctx, c->table_size * sizeof(*c->table));
-	if (!w || !c->table) {
+	if (!w || !weight || !c->table) {
 		free(w);
+		free(weight);
 		return TG_ENOMEM;
 	}
 	for (uint32_t i = 0; i < c->n_endpoints; i++) {
 		w[i].at = (uint32_t)(hash_of(&c->endpoints[i], 0) % c->table_size);
 		w[i].skip = (uint32_t)(hash_of(&c->endpoints[i], 1) % (c->table_size - 1)) + 1;
 	}
-	fill(c, c->table, w);
+	fill(c, c->table, w, weight);
 	free(w);
+	free(weight);
 	return 0;
 }
 

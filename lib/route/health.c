@@ -251,6 +251,11 @@ void tg_health_replaced(struct tg_cluster *old, const struct tg_cluster *c)
 	pthread_mutex_unlock(&h->mutex);
 }
 
+void tg_health_changed(const struct tg_cluster *c)
+{
+	__atomic_fetch_add(&c->health->generation, 1, __ATOMIC_RELEASE);
+}
+
 /* --- flags --- */
 
 bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)

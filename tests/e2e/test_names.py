@@ -30,6 +30,16 @@ MORE_CLUSTERS = {'levels': ('common_lb_config: { healthy_panic_threshold = 0; };
                  'zone': ('common_lb_config: { zone_aware_lb_config: { min_cluster_size = 2; force_local_zone: { }; }; };',
                           '{ address = "far.names.test:8081"; }, '
                           '{ address = "near.names.test:8081"; locality: { zone = "here"; }; }'),
+                 'fleet': ('', '{ address = "callers.names.test:80"; locality: { zone = "here"; }; }, '
+                               '{ address = "others.names.test:80"; }'),
+                 'aware': ('common_lb_config: { zone_aware_lb_config: { min_cluster_size = 3; }; };',
+                           '{ address = "mine.names.test:8081"; locality: { zone = "here"; }; }, '
+                           '{ address = "theirs.names.test:8081"; }'),
+                 'weights': ('common_lb_config: { locality_weighted_lb_config: { }; }; '
+                             'localities: ( { locality: { zone = "here"; }; load_balancing_weight = 75; }, '
+                             '{ load_balancing_weight = 25; } );',
+                             '{ address = "mine.names.test:8081"; locality: { zone = "here"; }; }, '
+                             '{ address = "theirs.names.test:8081"; }'),
                  'eject': ('outlier_detection: { consecutive_5xx = 1; base_ejection_time = "10m"; };',
                            '{ address = "eject.names.test:8081"; }'),
                  'slow': ('round_robin_lb_config: { slow_start_config: { slow_start_window = "10m"; min_weight_percent = 0; }; };',
@@ -49,6 +59,7 @@ def clusters(port):
 
 ROUTES = '''
 node: { locality: { zone = "here"; }; };
+cluster_manager: { local_cluster_name = "fleet"; };
 listeners: (
   { name = "web"; address = "10.77.1.1:80"; protocol = "http"; virtual_hosts = ["names"]; $web },
   { name = "echo"; address = "10.77.1.1:9001"; protocol = "tcp"; cluster = "echo"; }
@@ -79,6 +90,10 @@ def before(lab):
     dns.set('near.names.test', '10.77.2.2', '10.77.2.3')
     dns.set('far.names.test', '10.77.2.4')
     dns.set('slow.names.test', '10.77.2.2')
+    dns.set('callers.names.test', '10.77.1.1')  # this process
+    dns.set('others.names.test', '10.77.1.51')
+    dns.set('mine.names.test', '10.77.2.2')
+    dns.set('theirs.names.test', '10.77.2.3', '10.77.2.4')
     dns.set('churn.names.test', '10.77.2.2')
     dns.set('eject.names.test', '10.77.2.2', '10.77.2.3')
 
@@ -336,6 +351,51 @@ def the_own_zone_while_it_has_someone(lab):
     becomes(lab, 'zone', '10.77.2.4')
     equal(got(lab, 'zone', 20), {'10.77.2.4': 20})
     equal(stat(lab, 'zone', 'lb_zone_cluster_too_small'), 20)
+
+
+def zones(lab):
+    """What tgctl explain says of the zones of `aware`: how, and {locality: share}."""
+    z = lab.dry('GET', 'http://x.test/status/200/aware')['clusters'][0]['zones']
+    return z['how'], {s['locality']: round(s['share'], 3) for s in z['shares']}
+
+
+@case
+def the_own_zone_has_its_part_of_the_endpoints(lab):
+    # Half of the callers are here and a third of the endpoints: two thirds of what this one calls for can stay.
+    how, share = zones(lab)
+    check(how.startswith('to the own zone for its part'), how)
+    equal(share, {'here': 0.667, 'no locality': 0.333})
+    n = got(lab, 'aware', 300)
+    sampled, cross = (stat(lab, 'aware', f'lb_zone_routing_{w}') for w in ('sampled', 'cross_zone'))
+    equal(sampled + cross, 300)
+    equal(n['10.77.2.2'], sampled)
+    check(200 - 50 < sampled < 200 + 50, f'{sampled} of 300, six sigma from 200')
+    # A third of the callers: all can stay. Every worker knows when DNS says so.
+    changes = stat(lab, 'fleet', 'membership_change')
+    dns.set('others.names.test', '10.77.1.51', '10.77.1.52')
+    wait_for(lambda: stat(lab, 'fleet', 'membership_change') > changes, 'another caller')
+    equal(zones(lab), ('to the own zone', {'here': 1, 'no locality': 0}))
+    for _ in range(4):
+        equal(got(lab, 'aware', 10), {'10.77.2.2': 10, '10.77.2.3': 0, '10.77.2.4': 0})
+    equal(stat(lab, 'aware', 'lb_zone_routing_all_directly'), 40)
+    # One endpoint less, and it is too small a cluster; nobody here, and all goes elsewhere.
+    dns.set('theirs.names.test', '10.77.2.3')
+    becomes(lab, 'aware', '10.77.2.2', '10.77.2.3')
+    equal(got(lab, 'aware', 20), {'10.77.2.2': 10, '10.77.2.3': 10})
+    equal(stat(lab, 'aware', 'lb_zone_cluster_too_small'), 20)
+    dns.set('theirs.names.test', '10.77.2.3', '10.77.2.4')
+    becomes(lab, 'aware', *IPS[:3])
+    check(stat(lab, 'aware', 'lb_recalculate_zone_structures') > 4, 'lb_recalculate_zone_structures')
+
+
+@case
+def weights_of_localities(lab):
+    n = got(lab, 'weights', 200)
+    check(abs(n['10.77.2.2'] - 150) <= 3, f'{n}')
+    check(abs(n['10.77.2.3'] - n['10.77.2.4']) <= 1, f'{n}')
+    dns.set('mine.names.test', rcode=NXDOMAIN)
+    becomes(lab, 'weights', '10.77.2.3', '10.77.2.4')
+    equal(got(lab, 'weights', 20), {'10.77.2.3': 10, '10.77.2.4': 10})
 
 
 @case

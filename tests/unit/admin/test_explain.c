@@ -83,9 +83,21 @@ static const char config[] =
 	"     { address = \"10.77.2.4:2\"; }, { address = \"10.77.2.4:3\"; } ); },\n"
 	" { name = \"any\"; lb_policy = \"random\"; endpoints: ( { address = \"10.77.2.4:1\"; },\n"
 	"     { address = \"10.77.2.4:2\"; } ); },\n"
-	" { name = \"db\"; endpoints: ( { address = \"10.77.2.5:5432\"; } ); } );\n";
+	" { name = \"db\"; endpoints: ( { address = \"10.77.2.5:5432\"; } ); },\n"
+	" { name = \"here\"; endpoints: ( { address = \"10.0.0.1:1\"; locality: { zone = \"a\"; }; "
+	"},\n"
+	"     { address = \"10.0.0.2:1\"; locality: { zone = \"b\"; }; } ); },\n"
+	" { name = \"zones\"; common_lb_config: { zone_aware_lb_config: { min_cluster_size = 4; "
+	"routing_enabled = 90; }; };\n"
+	"   endpoints: ( { address = \"10.0.1.1:1\"; locality: { zone = \"a\"; }; },\n"
+	"     { address = \"10.0.1.2:1\"; locality: { region = \"r\"; zone = \"b\"; }; },\n"
+	"     { address = \"10.0.1.3:1\"; locality: { zone = \"b\"; }; }, { address = "
+	"\"10.0.1.4:1\"; } ); } );\n"
+	"node: { locality: { zone = \"a\"; }; };\n"
+	"cluster_manager: { local_cluster_name = \"here\"; };\n";
 
 static struct tg_stats *stats;
+static struct tg_health *health;
 static struct tg_snapshot *snap;
 static struct tg_proxy *proxies[WORKERS];
 static struct tg_wheel wheels[WORKERS];
@@ -115,6 +127,8 @@ static void start(void)
 	stats = tg_stats_create(WORKERS);
 	snap = tg_config_parse("t.cfg", config, stats, stderr);
 	CU_ASSERT_FATAL(snap != NULL);
+	health = tg_health_create(WORKERS);
+	CU_ASSERT_EQUAL_FATAL(tg_snapshot_bind_health(snap, health), 0);
 	snap->generation = 1;
 	for (uint32_t w = 0; w < WORKERS; w++) {
 		struct tg_proxy_conf c = {.worker = w,
@@ -143,6 +157,7 @@ static void stop(void)
 		tg_proxy_destroy(proxies[w]);
 	CU_ASSERT_EQUAL(snap->worker[0].pins, 0);
 	tg_snapshot_free(snap);
+	tg_health_destroy(health);
 	tg_stats_destroy(stats);
 }
 
@@ -377,6 +392,39 @@ static void balancers(void)
 	stop();
 }
 
+/* Half of the callers are here and a quarter of the endpoints. */
+static void zones(void)
+{
+	static const struct {
+		const char *locality;
+		double share;
+	} want[] = {{"a", 0.5}, {"no locality", 0.25}, {"b", 0}, {"r/b", 0.25}};
+	json_t *list;
+
+	start();
+	get("http://shop.test/named", "x-cluster: zones");
+	IS("clusters 0 choice", "by chance");
+	HAS("clusters 0 zones how", "to the own zone for its part");
+	CU_ASSERT_EQUAL(number("clusters 0 zones", "routing_enabled"), 90);
+	list = json_object_get(
+		json_object_get(json_array_get(json_object_get(doc, "clusters"), 0), "zones"),
+		"shares");
+	CU_ASSERT_EQUAL_FATAL(json_array_size(list), TG_ARRAY_LEN(want));
+	for (size_t i = 0; i < TG_ARRAY_LEN(want); i++) {
+		json_t *z = json_array_get(list, i);
+
+		CU_ASSERT_STRING_EQUAL(
+			json_string_value(json_object_get(z, "locality")), want[i].locality);
+		CU_ASSERT_EQUAL(json_is_true(json_object_get(z, "own")), i == 0);
+		CU_ASSERT_DOUBLE_EQUAL(
+			json_real_value(json_object_get(z, "share")), want[i].share, 1e-9);
+	}
+	get("http://shop.test/named", "x-cluster: v2");
+	IS("clusters 0 zones how",
+		"anywhere: not two zones in the cluster and in the local cluster");
+	stop();
+}
+
 /* Everything that workers write, before and after a thousand explanations of all kinds. */
 static void leaves_no_trace(void)
 {
@@ -479,6 +527,6 @@ static void anything(void)
 }
 
 TG_TEST_MAIN("explain", {"forwarded", forwarded}, {"answered", answered}, {"close by", close_by},
-	{"filters", filters}, {"tcp", tcp}, {"balancers", balancers},
+	{"filters", filters}, {"tcp", tcp}, {"balancers", balancers}, {"zones", zones},
 	{"leaves no trace", leaves_no_trace}, {"wrong questions", wrong_questions},
 	{"anything", anything})

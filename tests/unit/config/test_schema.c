@@ -29,7 +29,7 @@ static bool has_path(config_setting_t *s, const char *path)
 }
 
 static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits",
-	"balance", "routing", "global-limits", "health"};
+	"balance", "routing", "global-limits", "health", "zones"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)
@@ -91,7 +91,8 @@ static const char *const groups[] = {"dataplane.", "admin.", "overload_manager."
 	"default_value.", "rate_limit_service.", "rate_limit.", "redirect.", "direct_response.",
 	"regex_rewrite.", "host_rewrite_path_regex.", "common_lb_config.", "zone_aware_lb_config.",
 	"round_robin_lb_config.", "slow_start_config.", "force_local_zone.", "locality.", "node.",
-	"http_health_check.", "tcp_health_check.", "send.", "outlier_detection."};
+	"cluster_manager.", "locality_weighted_lb_config.", "http_health_check.",
+	"tcp_health_check.", "send.", "outlier_detection."};
 
 /* Whether a name is that of a group, or of a list of groups: what the schema takes. */
 static bool is_list(const char *path)

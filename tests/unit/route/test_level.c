@@ -330,11 +330,10 @@ void level_near(void)
 	for (size_t b = 0; b < TG_ARRAY_LEN(all); b++) {
 		struct tg_cluster c = make(all[b]);
 
-		for (uint32_t i = 0; i < 3; i++)
-			ends[i].near = true;
-		ends[FIRST].near = true; /* only priority 0 counts */
+		for (uint32_t i = 3; i < N; i++)
+			ends[i].locality = i != FIRST; /* only priority 0 counts */
 		c.near_least = 2;
-		c.near_cluster_size = N;
+		c.zone_min = 2;
 		tg_lb_set_make(&set, &c, 0);
 		spread(&c);
 		CU_ASSERT_TRUE(set.near);
@@ -354,11 +353,10 @@ void level_near(void)
 		CU_ASSERT_TRUE(count[2] > 0 && count[6] > 0 && count[9] > 0);
 		done();
 		c = make(all[b]);
-		ends[0].near = true;
 		c.near_least = 1;
-		c.near_cluster_size = N + 1;
-		tg_lb_set_make(&set, &c, 0);
-		CU_ASSERT_TRUE(set.small);
+		c.zone_min = FIRST;
+		fail(&c, 0, 1);
+		CU_ASSERT_EQUAL(set.zoning, TG_ZONING_SMALL);
 		CU_ASSERT_FALSE(set.near);
 		done();
 	}
