@@ -53,7 +53,7 @@ struct tg_redis *tg_redis_open(const struct tg_redis_conf *conf, struct tg_quota
 void tg_redis_close(struct tg_redis *r);
 /* Until the connection or the other descriptor is ready, or so long. */
 void tg_redis_wait(const struct tg_redis *r, int also, int ms);
-/* A round: what came, what is due, what is to be asked. True: there was something. Both clocks in
+/* A round: what came, what is due, what is to be asked. True: something was asked. Both clocks in
  * ns, read behind tg_redis_wait(). */
 bool tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime);
 void tg_redis_counts(const struct tg_redis_counts *counts, struct tg_redis_counts *out);

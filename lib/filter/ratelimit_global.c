@@ -351,7 +351,10 @@ static enum tg_verdict look(const struct tg_filter *f, struct tg_exchange *ex,
 			c->in->failure_mode_deny ? "true" : "false");
 		return away(f, ex);
 	}
-	if (left || d->shadow)
+	if (left && !here && !d->quota.credit)
+		x->say(x, "none is leased: no_lease_behavior refuses the next request, and leases "
+			  "one");
+	if ((left && (here || d->quota.credit)) || d->shadow)
 		return TG_PASS;
 	return over(f, ex);
 }

@@ -497,14 +497,13 @@ void tg_redis_wait(const struct tg_redis *r, int also, int ms)
 	poll(p, 2, ms);
 }
 
-/* False: nothing came. */
-static bool attend_socket(struct tg_redis *r)
+static void attend_socket(struct tg_redis *r)
 {
 	struct pollfd p = socket_of(r);
 	char buf[TG_ADDR_TEXT];
 
 	if (poll(&p, 1, 0) <= 0 || !r->ac)
-		return false;
+		return;
 	/* Either may free the connection; whoever only broke is told so by writing. */
 	if (p.revents & POLLIN)
 		redisAsyncHandleRead(r->ac);
@@ -514,18 +513,16 @@ static bool attend_socket(struct tg_redis *r)
 		redisAsyncHandleRead(r->ac);
 	if (r->ac && r->ac->c.reader->len > ANSWER_MAX)
 		fault(r, "%s: an answer without an end", where(r, buf));
-	return true;
 }
 
 bool tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime)
 {
 	uint64_t asked = r->counts->commands;
 	char buf[TG_ADDR_TEXT];
-	bool busy;
 
 	r->now = monotonic;
 	/* First what has come: whoever was held up himself must not take it for silence. */
-	busy = attend_socket(r);
+	attend_socket(r);
 	/* A read is 16 KiB at most, and the answers to a whole flight may be more. */
 	for (uint32_t i = 0; i < 2 && r->n && !r->doomed; i++)
 		attend_socket(r);
@@ -545,7 +542,7 @@ bool tg_redis_poll(struct tg_redis *r, uint64_t monotonic, uint64_t realtime)
 		redisAsyncHandleWrite(r->ac);
 	if (r->doomed)
 		hang_up(r);
-	return busy || r->counts->commands != asked;
+	return r->counts->commands != asked;
 }
 
 void tg_redis_counts(const struct tg_redis_counts *counts, struct tg_redis_counts *out)

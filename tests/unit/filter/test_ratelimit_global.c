@@ -398,6 +398,21 @@ static void dry_runs(void)
 	end();
 }
 
+/* Without credit it is refused: nothing is leased. */
+static void dry_runs_without_credit(void)
+{
+	start((struct tg_ratelimit_global_in){
+		.n_limits = 1, .limits = &by_tenant, DESCRIPTORS({1, &any_tenant, TWO_STRICT})});
+	CU_ASSERT_EQUAL(dry(), TG_REPLY);
+	CU_ASSERT_EQUAL(ex->reply.status, 429);
+	CU_ASSERT_PTR_NOT_NULL(strstr(told[2], "no_lease_behavior"));
+	begin("a");
+	CU_ASSERT_EQUAL(at(T0), TG_REPLY);
+	CU_ASSERT_EQUAL(give(T0, 1, 1), 1);
+	CU_ASSERT_EQUAL(dry(), TG_PASS);
+	end();
+}
+
 static void no_memory(void)
 {
 	struct tg_ratelimit_global_in in = {.quota = &quota,
@@ -423,4 +438,4 @@ TG_TEST_MAIN("ratelimit_global", {"passes on credit and by tokens", passes_on_cr
 	{"shadow mode only counts", shadow_mode_only_counts},
 	{"no room for the key", no_room_for_the_key},
 	{"internal and external", internal_and_external}, {"dry runs", dry_runs},
-	{"no memory", no_memory})
+	{"dry runs without credit", dry_runs_without_credit}, {"no memory", no_memory})
