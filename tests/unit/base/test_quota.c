@@ -547,9 +547,11 @@ static void who_owes_stays(void)
 	CU_ASSERT_EQUAL(a[0].charge + a[1].charge, 6);
 	tg_quota_unanswered(quota[0], &a[0]);
 	tg_quota_unanswered(quota[0], &a[1]);
+	tg_quota_here(quota[0], false);
 	tick(quota[0]);
 	tg_quota_counts(quota[0], &n);
 	CU_ASSERT_EQUAL(n.evicted, 0);
+	tg_quota_here(quota[0], true);
 	CU_ASSERT_TRUE_FATAL(tg_quota_next(quota[0], &a[0]));
 	CU_ASSERT_TRUE_FATAL(tg_quota_next(quota[0], &a[1]));
 	CU_ASSERT_EQUAL(a[0].charge + a[1].charge, 6);
