@@ -25,7 +25,7 @@ void tg_ratelimit_stop(struct tg_app *app);
 /* After the last worker and snapshot. */
 void tg_ratelimit_free(struct tg_app *app);
 
-/* A worker is about to sleep: wakes the thread if there is something for it. */
+/* A worker has nothing to do: wakes the thread if there is something for it. */
 void tg_ratelimit_rest(struct tg_app *app);
 
 struct tg_ratelimit_counts {

@@ -168,13 +168,17 @@ static void housekeep(struct tg_worker *w)
 	w->taxed = w->stats->tax.on || tg_tax_wanted(&w->stats->tax, w->wheel->now);
 }
 
-/* Nothing to do: spin for a while, then sleep in growing steps, never beyond the next timer. */
+/* Nothing to do: spin for a while, then see to who waits for that, and sleep in growing steps,
+ * never beyond the next timer. */
 static void rest(struct tg_worker *w)
 {
 	uint64_t now = w->wheel->now, next, ns;
 
 	rte_pause();
-	if (!w->adaptive || now - w->busy_at < SPIN_NS || w->ready.queued)
+	if (now - w->busy_at < SPIN_NS || w->ready.queued)
+		return;
+	tg_ratelimit_rest(w->app);
+	if (!w->adaptive)
 		return;
 	ns = w->sleep ? w->sleep * 2 : SLEEP_FIRST;
 	w->sleep = ns = RTE_MIN(ns, SLEEP_MAX);
@@ -185,7 +189,6 @@ static void rest(struct tg_worker *w)
 		struct timespec ts = {.tv_nsec = (long)ns};
 
 		w->stats->sleeps++;
-		tg_ratelimit_rest(w->app);
 		nanosleep(&ts, NULL);
 	}
 }
