@@ -5,16 +5,21 @@ searched for what protected it. And a crash writes no core dump, which would hav
 Both ends of the TLS are ours (tls_wire.py), so that all secrets are known. That the search finds them is shown while
 the connections are open.
 """
+import base64
 import contextlib
 import os
+import re
 import resource
 import signal
 import socket
 import subprocess
 
+from cryptography.hazmat.primitives import serialization
+
 import certs
 import tls_wire
 import tls_wire12
+import tlspeer
 from lab import GATE4, ORIGIN4, Lab
 from tap import case, check, equal, main, note, wait_for
 
@@ -39,7 +44,7 @@ CLUSTERS = f'''
   , {{ name = "old"; endpoints: ( {{ address = "10.77.2.2:{PORT}"; }} ); connect_timeout = "20s";
        tls: {{ ca = "ca.crt"; sni = "origin.test"; min_version = "1.2"; session_tickets = false; }}; }}
 '''
-CHUNK = 1 << 20
+CHUNK = 1 << 16
 
 
 def make_certs(lab):
@@ -84,11 +89,9 @@ def found(pid, secrets):
     return left
 
 
-def keys_of(half):
-    """What follows from a direction's secret (RFC 8446 section 7.3), but for the IV, which is the first record's nonce
-    and no secret."""
-    n = tls_wire.SUITES[half.suite][1]
-    return {'secret': half.secret, 'key': tls_wire.expand_label(half.h, half.secret, b'key', b'', n)}
+def key_of(half):
+    """RFC 8446 section 7.3. The IV is the first record's nonce, and no secret."""
+    return tls_wire.expand_label(half.h, half.secret, b'key', b'', tls_wire.SUITES[half.suite][1])
 
 
 def secrets13(x, what):
@@ -98,10 +101,12 @@ def secrets13(x, what):
     if x.keys:
         halves |= {'client data': x.keys[0], 'server data': x.keys[1]}
     for name, h in halves.items():
-        out |= {f'{what}: {name} {k}': v for k, v in keys_of(h).items()}
-    for name in ('early', 'hs', 'master'):
+        out[f'{what}: {name} secret'] = h.secret
+        if 'data' in name:
+            out[f'{what}: {name} key'] = key_of(h)
+    for name in ('hs', 'master'):
         v = getattr(x.schedule, name)
-        if v and v != tls_wire.Schedule(x.suite).early:  # which is known to all where there is no PSK
+        if v:
             out[f'{what}: {name}'] = v
     return out
 
@@ -217,6 +222,55 @@ def are_gone_when_connections_end(lab):
     o.begin('asked again', 443, lambda c: c.open(asked_again(c)))
     o.look()
     o.end()
+
+
+# --- private keys ---
+
+def forms_of(path):
+    """A private key as it may lie in memory, or be written somewhere."""
+    with open(path, 'rb') as f:
+        pem = f.read()
+    n = serialization.load_pem_private_key(pem, None).private_numbers().private_value
+    big = n.to_bytes(32, 'big')
+    body = b''.join(pem.splitlines()[1:-1])
+    return {'its number': big[::-1], 'its DER': big, 'its PEM': pem.splitlines()[1], 'its base64': base64.b64encode(big),
+            'its body': body, 'its digits': big.hex().encode(), 'its capital digits': big.hex().upper().encode()}
+
+
+def shows(lab):
+    """The serial number of the certificate that a client is shown."""
+    ctx = tlspeer.client_context(lab)
+    with ctx.wrap_socket(lab.connect((GATE4, 444)), server_hostname='nginx.test') as s:
+        return int(s.getpeercert()['serialNumber'], 16)
+
+
+@case
+def of_keys_that_were_replaced_are_gone(lab):
+    """Of the file nothing is kept but the key, and that as long as it is in use; nobody is told it, whatever he asks."""
+    key, crt = f'{lab.dir}/server.key', f'{lab.dir}/server.crt'
+    old, pid = forms_of(key), lab.gate_pid()
+    there = found(pid, old)
+    check('its number' in there, f'the search finds {sorted(there)}')
+    check(set(there) <= {'its number'}, f'the file is kept: {sorted(there)}')
+    certs.CA.there(lab.dir).issue('next', ['DNS:nginx.test'])
+    with open(key, 'w', encoding='ascii') as f, open(f'{lab.dir}/next.key', encoding='ascii') as g:
+        half = g.read()
+        f.write(half[:len(half) // 2])  # something is wrong with it: that is said
+    wait_for(lambda: 'server.key' in lab.log_text(), 'a complaint')
+    now = {**forms_of(f'{lab.dir}/next.key'), **{f'{k}, old': v for k, v in old.items()}}
+    for name in ('key', 'crt'):
+        os.replace(f'{lab.dir}/next.{name}', f'{lab.dir}/server.{name}')
+    new = certs.serial(crt)
+    wait_for(lambda: shows(lab) == new, 'the new certificate')
+    said = {'the log': lab.log_text()}
+    for path in re.findall(r'^\s*(/[a-z_/]+)', lab.get('/help')[1], re.M):
+        said[path] = lab.get(path)[1]  # what changes something wants a POST
+    check({'/certs', '/config_dump', '/stats'} <= set(said), f'the admin interface has {sorted(said)}')
+    for where, text in said.items():
+        for name, secret in now.items():
+            check(secret not in text.encode('utf-8', 'surrogateescape'), f'{name} is in {where}')
+    gone(lab)
+    wait_for(lambda: not found(pid, old), lambda: f'the old key to be gone: {found(pid, old)}')
 
 
 def ends_by(proc):
