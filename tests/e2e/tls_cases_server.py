@@ -426,7 +426,7 @@ def random_damage(rng, long):
             if how == 0:
                 b[where] ^= 1 << r.randrange(8)
             elif how == 1:
-                b[where] = r.randrange(256)
+                b[where] ^= r.randrange(1, 256)
             elif how == 2:
                 del b[where:where + r.randrange(1, 8)]
             else:
@@ -441,3 +441,59 @@ def random_damage(rng, long):
                 t.body[1].body = damage(Random(seed), t.body[1].encode()[3:])
             if part not in ('certificate', 'verify'):  # whose lengths differ from run to run
                 yield Case(f'{part}-{i}', lambda s, b=bend, p=part: s.open(bend=b, part=p))
+
+
+# --- chains of odd steps ---
+
+CONTENTS = (b'', b'\0', b'\1', b'\1\1', b'\1\x5a', b'\2\x28', b'\2\x5a', b'\1\x64', b'\x18\0\0\1\0', b'\x18\0\0\1\1', b'\x18\0\0\1\2', b'\x18\0\0', b'\x14\0\0\x20' + bytes(32),
+            message(TICKET, bytes(8) + b'\1\0\0\1x\0\0'), bytes(17), b'\1\0\0\0')
+
+
+def odd_step(r, s):
+    """One thing that does not belong where it is, or that may."""
+    kind, content = r.choice((CCS, ALERT, HANDSHAKE, DATA, HANDSHAKE, CCS, 24, 0, 99)), r.choice(CONTENTS)
+    if r.random() < 0.2:
+        m = r.choice(list(MESSAGES.values()))
+        kind, content = HANDSHAKE, m if m is not None else message(1, bytes(60))
+        content = content[:r.choice((len(content), len(content), 1, 3, 4, 5))]
+    if kind == DATA:
+        content = b''  # no part of an answer
+    keys = [None, s.tx, s.tx, *([s.hs[1]] if s.hs else []), *([s.keys[1]] if s.keys else [])]
+    k, times = r.choice(keys), r.choice((1, 1, 1, 2, 5, 33))
+    for _ in range(times):
+        if k:
+            s.raw(k.seal(content + u8(kind) + bytes(r.choice((0, 0, 0, 1, 100)))))
+        else:
+            s.raw(u8(kind) + u16(r.choice((0x303, 0x303, 0x301, 0x304, 0x203))) + u16(len(content)) + content)
+
+
+def strange_way(seed, steps):
+    """A handshake and an answer, with odd steps in between, in records of odd sizes."""
+    def run(s):
+        r = Random(seed)
+        places = (*Server.PARTS, 'flown', 'open', 'inside')
+        at = [r.choice(places) for _ in range(steps)]
+
+        def odd(place):
+            for a in at:
+                if a == place:
+                    odd_step(r, s)
+        s.read_hello()
+        s.flight(before=odd, cut=r.choice((16384, 16384, 16384, 50)), ccs=r.random() < 0.7)
+        odd('flown')
+        s.complete()
+        s.request()
+        odd('open')
+        s.send(DATA, RESPONSE[:9])
+        odd('inside')
+        s.send(DATA, RESPONSE[9:], r.choice((16384, 1, 5)))
+        s.log.append('served')
+    return run
+
+
+@group
+def strange_ways(rng, long):
+    """One, two and three odd steps on the way, drawn at random."""
+    for i in range(60 if not long else 3000):
+        seed, steps = rng.getrandbits(48), rng.choice((1, 1, 2, 2, 3))
+        yield Case(f'{i}-{seed:x}-{steps}', strange_way(seed, steps))
