@@ -173,12 +173,30 @@ static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
 
 const struct tg_conn_user tls_lower_user = {on_lower_ready, on_lower_soon};
 
+/* The peer's last word was an alert, or a FIN that came too early: a FIN answers it, not a RST. */
+static bool answer_end(struct tls_conn *c)
+{
+	enum tg_why why = (enum tg_why)c->conn.impl[I_WHY];
+
+	if (!(c->flags & F_FAIL_TOLD) || c->flags & (F_LOWER_FAILED | F_FINISHED) ||
+		(why != TG_WHY_tls_alert && why != TG_WHY_tls_truncated))
+		return false;
+	c->flags |= F_FINISHED;
+	tg_conn_finish(c->lower);
+	return true;
+}
+
 static void tls_abort(struct tg_conn *conn, enum tg_why why)
 {
 	struct tls_conn *c = tls_of(conn);
+	bool answered = answer_end(c);
 
 	if (last_words(c)) {
 		linger(c);
+		return;
+	}
+	if (answered) {
+		end(c);
 		return;
 	}
 	/* Why it failed has been counted. */
@@ -191,6 +209,7 @@ static void tls_detach(struct tg_conn *conn)
 {
 	struct tls_conn *c = tls_of(conn);
 
+	answer_end(c);
 	tls_tx_finish(conn);
 	/* What is there and needs no user (close_notify, tickets) is taken, lest it be answered
 	 * with a RST that destroys what we sent last. */

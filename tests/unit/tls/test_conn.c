@@ -412,6 +412,37 @@ static void close_notify_waits_for_no_keys(void)
 	leave_one(c, s);
 }
 
+/* Who ends it with an alert, or without a word, gets a FIN: a RST could destroy what was sent to
+ * him before. */
+static void who_ends_it_gets_a_fin(void)
+{
+	struct tg_conn *first = client, *first_server = server;
+
+	for (int how = 0; how < 4; how++) {
+		open_pair();
+		if (how & 1)
+			client_sends(TG_REC_ALERT, "\2\x28", 2, 0);
+		else
+			tg_conn_finish(tls_of(client)->lower);
+		server_events = 0;
+		run();
+		CU_ASSERT((server_events & TG_EV_FAILED) != 0);
+		if (how & 2)
+			tg_conn_abort(server, TG_WHY_conn_aborted);
+		else
+			tg_conn_detach(server);
+		run();
+		CU_ASSERT_EQUAL(
+			tls_of(client)->flags & (F_LOWER_EOF | F_LOWER_FAILED), F_LOWER_EOF);
+		tg_conn_detach(client);
+		run();
+	}
+	CU_ASSERT_EQUAL(stats->why[TG_WHY_tls_alert], 2);
+	CU_ASSERT(stats->why[TG_WHY_tls_truncated] >= 2);
+	client = first;
+	server = first_server;
+}
+
 static struct tg_conn *refused_client(void)
 {
 	const struct tg_sockaddr a = {.port = 1}, b = {.port = 2};
@@ -509,6 +540,7 @@ LAB_TEST(who_gets_no_keys_is_called)
 LAB_TEST(a_writer_waits_for_no_keys)
 LAB_TEST(close_notify_waits_for_no_keys)
 LAB_TEST(the_refused_keep_nobody_out)
+LAB_TEST(who_ends_it_gets_a_fin)
 
 TG_TEST_MAIN("tls_conn",
 	{"KeyUpdate is answered before data", key_update_is_answered_before_data_in_lab},
@@ -519,4 +551,5 @@ TG_TEST_MAIN("tls_conn",
 	{"who gets no keys is called", who_gets_no_keys_is_called_in_lab},
 	{"a writer waits for no keys", a_writer_waits_for_no_keys_in_lab},
 	{"close_notify waits for no keys", close_notify_waits_for_no_keys_in_lab},
-	{"the refused keep nobody out", the_refused_keep_nobody_out_in_lab})
+	{"the refused keep nobody out", the_refused_keep_nobody_out_in_lab},
+	{"who ends it gets a FIN", who_ends_it_gets_a_fin_in_lab})
