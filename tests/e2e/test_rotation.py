@@ -259,11 +259,11 @@ def meet(lab, ctx, session=None):
 
 def rotate(lab, fresh):
     """The newest key becomes the old one, as one would do it by hand."""
-    done = lab.stat('tls.rotations')
-    rename_over(f'{lab.dir}/tickets/old.key', lab.keys[0])
-    rename_over(f'{lab.dir}/tickets/new.key', fresh)
+    for name, key in (('old', lab.keys[0]), ('new', fresh)):
+        done = lab.stat('tls.rotations')
+        rename_over(f'{lab.dir}/tickets/{name}.key', key)
+        wait_for(lambda done=done: lab.stat('tls.rotations') > done, 'the rotation', 20)
     lab.keys = [fresh, lab.keys[0]]
-    wait_for(lambda: lab.stat('tls.rotations') > done, 'the rotation', 20)
 
 
 @case
