@@ -58,9 +58,16 @@ static uint64_t column(const struct tg_endpoint_view *v, size_t i)
 	return n;
 }
 
-static void endpoint_text(
-	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
+static struct tg_locality locality_of(const struct tg_snapshot *s, const struct tg_endpoint *ep)
 {
+	return ep->locality < s->n_localities ? s->localities[ep->locality]
+					      : (struct tg_locality){"", "", ""};
+}
+
+static void endpoint_text(struct tg_admin_req *q, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *ep)
+{
+	struct tg_locality l = locality_of(s, ep);
 	struct tg_endpoint_view v = endpoint_sum(q, c, ep);
 	char flags[TG_HEALTH_TEXT];
 
@@ -71,13 +78,17 @@ static void endpoint_text(
 	fprintf(q->out, "%s::%s::health_flags::%s\n", c->name, ep->text,
 		tg_health_text(tg_host_flags(ep->host), flags));
 	fprintf(q->out, "%s::%s::weight::%u\n", c->name, ep->text, ep->weight);
+	fprintf(q->out, "%s::%s::region::%s\n", c->name, ep->text, l.region);
+	fprintf(q->out, "%s::%s::zone::%s\n", c->name, ep->text, l.zone);
+	fprintf(q->out, "%s::%s::sub_zone::%s\n", c->name, ep->text, l.sub_zone);
 	fprintf(q->out, "%s::%s::priority::%u\n", c->name, ep->text, ep->priority);
 }
 
 static const char *const limits[TG_RESOURCES] = {
 	"max_connections", "max_pending_requests", "max_requests", "max_retries"};
 
-static void cluster_text(struct tg_admin_req *q, const struct tg_cluster *c)
+static void cluster_text(
+	struct tg_admin_req *q, const struct tg_snapshot *s, const struct tg_cluster *c)
 {
 	fprintf(q->out, "%s::observability_name::%s\n", c->name, c->name);
 	for (uint32_t p = 0; p < TG_PRIORITIES; p++)
@@ -87,7 +98,7 @@ static void cluster_text(struct tg_admin_req *q, const struct tg_cluster *c)
 	fprintf(q->out, "%s::added_via_api::false\n", c->name);
 	c = tg_cluster_live(c);
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
-		endpoint_text(q, c, &c->endpoints[i]);
+		endpoint_text(q, s, c, &c->endpoints[i]);
 }
 
 /* 64-bit numbers are strings, as in Envoy's (protobuf's) JSON. */
@@ -118,8 +129,21 @@ static json_t *health_json(uint32_t flags)
 	return j;
 }
 
-static json_t *endpoint_json(
-	struct tg_admin_req *q, const struct tg_cluster *c, const struct tg_endpoint *ep)
+/* As Envoy's: parts that are not given are left out. */
+static json_t *locality_json(struct tg_locality l)
+{
+	const char *const names[] = {"region", "zone", "sub_zone"};
+	const char *const parts[] = {l.region, l.zone, l.sub_zone};
+	json_t *j = json_object();
+
+	for (size_t i = 0; i < TG_ARRAY_LEN(parts); i++)
+		if (parts[i][0])
+			json_object_set_new(j, names[i], json_string(parts[i]));
+	return j;
+}
+
+static json_t *endpoint_json(struct tg_admin_req *q, const struct tg_snapshot *s,
+	const struct tg_cluster *c, const struct tg_endpoint *ep)
 {
 	struct tg_endpoint_view v = endpoint_sum(q, c, ep);
 	json_t *stats = json_array();
@@ -128,9 +152,10 @@ static json_t *endpoint_json(
 		json_array_append_new(
 			stats, stat_json(columns[i].name, columns[i].gauge, column(&v, i)));
 	json_array_append_new(stats, stat_json("rq_success", false, rq_success(&v)));
-	return json_pack("{s:o, s:o, s:o, s:i, s:i}", "address", tg_admin_sockaddr(&ep->addr),
-		"stats", stats, "health_status", health_json(tg_host_flags(ep->host)), "weight",
-		(int)ep->weight, "priority", (int)ep->priority);
+	return json_pack("{s:o, s:o, s:o, s:o, s:i, s:i}", "address", tg_admin_sockaddr(&ep->addr),
+		"locality", locality_json(locality_of(s, ep)), "stats", stats, "health_status",
+		health_json(tg_host_flags(ep->host)), "weight", (int)ep->weight, "priority",
+		(int)ep->priority);
 }
 
 static json_t *thresholds_json(const struct tg_cluster *c)
@@ -147,13 +172,14 @@ static json_t *thresholds_json(const struct tg_cluster *c)
 	return list;
 }
 
-static json_t *cluster_json(struct tg_admin_req *q, const struct tg_cluster *c)
+static json_t *cluster_json(
+	struct tg_admin_req *q, const struct tg_snapshot *s, const struct tg_cluster *c)
 {
 	json_t *hosts = json_array();
 
 	c = tg_cluster_live(c);
 	for (uint32_t i = 0; i < c->n_endpoints; i++)
-		json_array_append_new(hosts, endpoint_json(q, c, &c->endpoints[i]));
+		json_array_append_new(hosts, endpoint_json(q, s, c, &c->endpoints[i]));
 	return json_pack("{s:s, s:b, s:s, s:o, s:{s:o}}", "name", c->name, "added_via_api", 0,
 		"observability_name", c->name, "host_statuses", hosts, "circuit_breakers",
 		"thresholds", thresholds_json(c));
@@ -171,9 +197,9 @@ unsigned int tg_admin_clusters(struct tg_admin_req *q)
 	s = tg_app_hold(q->app);
 	for (uint32_t i = 0; i < s->n_clusters; i++) {
 		if (json)
-			json_array_append_new(list, cluster_json(q, &s->clusters[i]));
+			json_array_append_new(list, cluster_json(q, s, &s->clusters[i]));
 		else
-			cluster_text(q, &s->clusters[i]);
+			cluster_text(q, s, &s->clusters[i]);
 	}
 	tg_app_release(q->app);
 	return json ? tg_admin_json(q, json_pack("{s:o}", "cluster_statuses", list)) : status;

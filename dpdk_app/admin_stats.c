@@ -345,6 +345,7 @@ static struct tg_member_stats members_of(const struct tg_cluster *c)
 		m.membership_healthy += good && !degraded;
 		m.membership_degraded += good && degraded;
 		m.check_healthy += c->check && !(flags & TG_HEALTH_FAILED_ACTIVE);
+		m.check_degraded += c->check && degraded && !(flags & TG_HEALTH_FAILED_ACTIVE);
 		m.ejections_active += (flags & TG_HEALTH_FAILED_OUTLIER) != 0;
 	}
 	return m;

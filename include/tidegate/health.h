@@ -211,7 +211,8 @@ struct tg_outlier {
 	uint32_t consecutive[TG_STREAKS]; /* 0: off */
 	uint32_t enforcing[TG_DETECTORS]; /* percent of what is detected */
 	uint64_t interval, base_ejection, max_ejection, max_jitter;
-	uint32_t max_percent; /* of the hosts may be ejected; one in any case */
+	uint32_t max_percent;                          /* of the hosts may be ejected */
+	bool one_in_any_case;                          /* whatever percentage that is */
 	uint32_t rate_hosts, rate_volume, rate_factor; /* success rate; thousandths of sigma */
 	uint32_t failure_percent, failure_hosts, failure_volume;
 	bool split;   /* what happens on the way counts apart from answers */

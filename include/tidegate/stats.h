@@ -228,6 +228,7 @@ struct tg_outlier_stats {
 	X(membership_degraded, "membership_degraded", \
 		"healthy endpoints that say they are degraded") \
 	X(check_healthy, "health_check.healthy", "endpoints that active checks find healthy") \
+	X(check_degraded, "health_check.degraded", "of them, those that say they are degraded") \
 	X(ejections_active, "outlier_detection.ejections_active", "endpoints that are ejected")
 
 struct tg_member_stats {

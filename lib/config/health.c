@@ -122,7 +122,10 @@ static const struct cfg_key outlier_keys[] = {
 		.example = "\"1s\"", .doc = "added to it by chance"),
 	KEY(raw_outlier, c.max_percent, "max_ejection_percent", .type = CFG_U32, .max = 100,
 		.dflt = "10", .example = "50",
-		.doc = "of the endpoints that may be ejected at a time; one in any case"),
+		.doc = "of the endpoints that may be ejected at a time"),
+	KEY(raw_outlier, c.one_in_any_case, "always_eject_one_host", .type = CFG_BOOL,
+		.dflt = "true", .example = "false",
+		.doc = "one may be, whatever part of them it is"),
 	KEY(raw_outlier, c.rate_hosts, "success_rate_minimum_hosts", .type = CFG_U32,
 		.max = 1000000, .dflt = "5", .example = "5",
 		.doc = "endpoints with enough answers, for success rates to be compared"),
@@ -170,7 +173,7 @@ static const struct cfg_refused refused_http_check[] = {{"send"}, {"receive"},
 static const struct cfg_refused refused_tcp_check[] = {{"proxy_protocol_config"}, {NULL}};
 static const struct cfg_refused refused_payload[] = {{"binary", "text"}, {NULL}};
 static const struct cfg_refused refused_outlier[] = {
-	{"always_eject_one_host"}, {"monitors"}, {"detect_degraded_hosts"}, {NULL}};
+	{"monitors"}, {"detect_degraded_hosts"}, {NULL}};
 
 const struct cfg_group cfg_status_range = {
 	"status range", sizeof(struct raw_status_range), status_range_keys, refused_none};

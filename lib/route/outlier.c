@@ -10,14 +10,15 @@ static struct tg_outlier_stats *stats_of(const struct tg_outlier_ask *a)
 	return &a->c->stats[a->worker].outlier;
 }
 
-/* A place among those that may be ejected; false: there is none. One in any case. */
+/* A place among those that may be ejected; false: there is none. */
 static bool take_place(const struct tg_outlier_ask *a)
 {
 	uint64_t hosts = a->c->n_endpoints, percent = a->c->outlier->max_percent;
 	uint32_t n = __atomic_load_n(&a->c->health->ejected, __ATOMIC_RELAXED);
 
 	do {
-		if (n && (n + UINT64_C(1)) * 100 > hosts * percent)
+		if ((n || !a->c->outlier->one_in_any_case) &&
+			(n + UINT64_C(1)) * 100 > hosts * percent)
 			return false;
 	} while (!__atomic_compare_exchange_n(
 		&a->c->health->ejected, &n, n + 1, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED));

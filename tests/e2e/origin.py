@@ -313,7 +313,8 @@ class Origin:
             return await self.do_hang(req, writer, note, body)
         if how == 'reset':
             return self.reset(writer)
-        return how != 'close' and await self.reply(req, writer, int(how), b'as told\n')
+        more = [('x-envoy-degraded', '1')] if how == 'degraded' else []
+        return how != 'close' and await self.reply(req, writer, 200 if more else int(how), b'as told\n', more)
 
     async def do_echo(self, req, reader, writer, note):
         writer.write(b'HTTP/1.1 200 Told\r\n' +

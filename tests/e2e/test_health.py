@@ -110,6 +110,18 @@ def an_unhealthy_endpoint_gets_nothing(lab):
 
 
 @case
+def a_degraded_endpoint_is_healthy_and_last(lab):
+    tell(lab, health_v6='degraded')
+    becomes(lab, 'shop', V6, '/degraded_active_hc')
+    s = lab.stats()
+    equal([s[f'cluster.shop.{n}'] for n in ('membership_total', 'membership_healthy', 'membership_degraded',
+                                            'health_check.healthy', 'health_check.degraded')], [2, 1, 1, 2, 1])
+    tell(lab, health_v6='200')
+    becomes(lab, 'shop', V6, 'healthy')
+    equal(lab.stat('cluster.shop.health_check.degraded'), 0)
+
+
+@case
 def nobody_is_left(lab):
     tell(lab, health_v4='503', health_v6='503')
     for e in (V4, V6):

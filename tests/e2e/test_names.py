@@ -389,6 +389,15 @@ def the_own_zone_has_its_part_of_the_endpoints(lab):
 
 
 @case
+def localities_are_told(lab):
+    text = lab.get('/clusters')[1]
+    check('aware::10.77.2.2:8081::zone::here\n' in text and 'aware::10.77.2.3:8081::zone::\n' in text, 'zones in /clusters')
+    found = {h['address']['socket_address']['address']: h['locality'] for c in lab.json('/clusters')['cluster_statuses']
+             if c['name'] == 'aware' for h in c['host_statuses']}
+    equal(found, {'10.77.2.2': {'zone': 'here'}, '10.77.2.3': {}, '10.77.2.4': {}})
+
+
+@case
 def weights_of_localities(lab):
     n = got(lab, 'weights', 200)
     check(abs(n['10.77.2.2'] - 150) <= 3, f'{n}')

@@ -50,6 +50,7 @@ static void begin(uint32_t n_workers)
 		.base_ejection = 10 * TG_SEC,
 		.max_ejection = 300 * TG_SEC,
 		.max_percent = 50,
+		.one_in_any_case = true,
 		.uneject = true};
 	bench_start_of(65536, n_workers);
 }

@@ -27,6 +27,7 @@ static void begin(uint32_t n)
 		.base_ejection = 30 * SEC,
 		.max_ejection = 300 * SEC,
 		.max_percent = 10,
+		.one_in_any_case = true,
 		.rate_hosts = 5,
 		.rate_volume = 100,
 		.rate_factor = 1900,
@@ -184,6 +185,16 @@ void outlier_percent(void)
 		answers(i & 1, i, 500, 5);
 	CU_ASSERT_EQUAL(cluster.health->ejected, 3);
 	finish();
+	/* Exactly so many, as in Envoy: a tenth of ten, and of nine none. */
+	for (uint32_t n = N - 1; n <= N; n++) {
+		begin(n);
+		o.one_in_any_case = false;
+		for (uint32_t i = 0; i < n; i++)
+			answers(i & 1, i, 500, 5);
+		CU_ASSERT_EQUAL(cluster.health->ejected, n == N);
+		CU_ASSERT_EQUAL(SUM(overflow), N - 1);
+		finish();
+	}
 }
 
 /* An ejection lasts base times how often it was, at most max; intervals without one forget. */
