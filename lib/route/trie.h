@@ -102,20 +102,23 @@ static inline uint32_t trie_tag(uint64_t hash)
 	return (uint32_t)hash | 1;
 }
 
+static inline bool trie_is(
+	const struct trie_node *x, uint32_t parent, uint64_t hash, const uint8_t *p, uint32_t n)
+{
+	return x->tag == trie_tag(hash) && x->parent == parent && x->len == n &&
+	       memcmp(trie_label(&x->label, n), p, n) == 0;
+}
+
 /* The node of a label in parent's directory, whose path has that hash and that place; TRIE_NONE. */
 static inline uint32_t trie_child(const struct tg_route_trie *t, uint32_t place, uint32_t parent,
 	uint64_t hash, const uint8_t *p, uint32_t n)
 {
-	for (uint32_t i = place;;) {
-		const struct trie_node *x = &t->nodes[i];
-
-		if (x->tag == trie_tag(hash) && x->parent == parent && x->len == n &&
-			memcmp(trie_label(&x->label, n), p, n) == 0)
-			return i;
-		if (tg_likely(!x->same))
-			return TRIE_NONE;
-		i = x->same;
-	}
+	if (tg_likely(trie_is(&t->nodes[place], parent, hash, p, n)))
+		return place;
+	for (place = t->nodes[place].same; tg_unlikely(place); place = t->nodes[place].same)
+		if (trie_is(&t->nodes[place], parent, hash, p, n))
+			return place;
+	return TRIE_NONE;
 }
 
 #endif
