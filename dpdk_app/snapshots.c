@@ -34,6 +34,7 @@ int tg_config_start(struct tg_app *app, struct tg_errbuf *e)
 		tg_config_stop(app);
 		return tg_fail(e, TG_ENOMEM, "out of memory for the keys of rate limits");
 	}
+	tg_snapshot_use_health(app->boot);
 	return 0;
 }
 
@@ -158,6 +159,7 @@ struct tg_snapshot *tg_snapshots_load(struct tg_app *app)
 	app->reload_error[0] = '\0';
 	pthread_mutex_unlock(&app->lock);
 	tg_ratelimit_change(app, o->s, next);
+	tg_snapshot_use_health(next);
 	if (o->s == app->boot) {
 		free(o); /* it stays until the end */
 	} else {

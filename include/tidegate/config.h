@@ -180,6 +180,8 @@ int tg_snapshot_bind_stats(struct tg_snapshot *s, struct tg_stats *stats);
 
 /* Gives every endpoint its health (health.h), until it is freed. TG_ENOMEM. */
 int tg_snapshot_bind_health(struct tg_snapshot *s, struct tg_health *h);
+/* It is in use from now on (health.h). */
+void tg_snapshot_use_health(const struct tg_snapshot *s);
 
 /* What differs in the part that is fixed at start; prints a line for each to err and returns how
  * many. */

@@ -69,7 +69,8 @@ struct tg_outlier_row {
 struct tg_health_cluster {
 	uint32_t generation; /* of its hosts' flags */
 	uint32_t ejected;    /* hosts with FAILED_OUTLIER, for max_ejection_percent */
-	bool watched;        /* the newest configuration has outlier_detection */
+	bool watched;        /* the configuration in use has outlier_detection */
+	bool checked;        /* and health_checks */
 	uint32_t worker;     /* which looks after the cluster as a whole */
 	void *owned;         /* that worker's own: what it keeps of the cluster */
 	/* Private to the registry. */
@@ -110,6 +111,9 @@ void tg_health_destroy(struct tg_health *h);
 /* Gives c and its endpoints their state: as it is where it is known already, without what c has
  * nobody to find out. TG_ENOMEM, and then nothing is bound. Before any worker sees c. */
 int tg_health_bind(struct tg_health *h, struct tg_cluster *c);
+/* c is of the configuration that is in use from now on: bound, and nothing can refuse it any more.
+ * Before any worker sees it. */
+void tg_health_use(const struct tg_cluster *c);
 /* Nobody uses c any more. Nothing, if it is not bound. */
 void tg_health_unbind(struct tg_cluster *c);
 
@@ -146,6 +150,9 @@ static inline bool tg_health_unknown(uint32_t flags)
 
 /* False: that is what they were, or FAILED_OUTLIER is to be set of one that is GONE. */
 bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear);
+/* An answer says that it is unwell: until a check passes. False: that was known, or, under an old
+ * configuration, nobody would find out that it is well again. */
+bool tg_host_fail(struct tg_host *h);
 
 static inline uint32_t tg_health_generation(const struct tg_health_cluster *c)
 {

@@ -122,6 +122,12 @@ int tg_snapshot_bind_health(struct tg_snapshot *s, struct tg_health *h)
 	return 0;
 }
 
+void tg_snapshot_use_health(const struct tg_snapshot *s)
+{
+	for (uint32_t i = 0; i < s->n_clusters; i++)
+		tg_health_use(&s->clusters[i]);
+}
+
 /* ---- the schema as text ---- */
 
 static const char *type_text(enum cfg_type t)

@@ -327,7 +327,7 @@ static void on_check_timer(void *ctx, struct tg_timer *t)
 }
 
 /* As Envoy: until checks that pass say otherwise. Not for an old snapshot: perhaps nobody checks
- * any more. */
+ * any more; this worker's newest one may be old too (tg_host_fail). */
 void px_check_answer(const struct px_exch *ex, const struct tg_msg *m)
 {
 	struct tg_proxy *p = ex->proxy;
@@ -336,7 +336,7 @@ void px_check_answer(const struct px_exch *ex, const struct tg_msg *m)
 
 	if (ex->snap != p->snap || !h ||
 		!tg_msg_find_name(m, TG_VIEW("x-envoy-immediate-health-check-fail"), NULL) ||
-		!tg_host_change(h, TG_HEALTH_FAILED_ACTIVE, 0))
+		!tg_host_fail(h))
 		return;
 	ex->cluster->stats[p->conf.worker].check.passive_failure++;
 	tg_health_say(h, p->conf.worker, TG_HEALTH_IS_UNHEALTHY, TG_CHECK_FAILED);

@@ -199,12 +199,16 @@ int tg_health_bind(struct tg_health *h, struct tg_cluster *c)
 		c->endpoints[i].host = get_host(h, c->health, &c->endpoints[i].addr);
 		rc = c->endpoints[i].host ? prepare(h, c, c->endpoints[i].host) : TG_ENOMEM;
 	}
-	if (c->health && !rc)
-		__atomic_store_n(&c->health->watched, c->outlier != NULL, __ATOMIC_SEQ_CST);
 	if (c->health && rc)
 		unbind(h, c);
 	pthread_mutex_unlock(&h->mutex);
 	return c->health ? 0 : TG_ENOMEM;
+}
+
+void tg_health_use(const struct tg_cluster *c)
+{
+	__atomic_store_n(&c->health->watched, c->outlier != NULL, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&c->health->checked, c->check != NULL, __ATOMIC_SEQ_CST);
 }
 
 void tg_health_unbind(struct tg_cluster *c)
@@ -273,6 +277,17 @@ bool tg_host_change(struct tg_host *h, uint32_t set, uint32_t clear)
 		&h->flags, &old, next, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED));
 	__atomic_fetch_add(&h->of->generation, 1, __ATOMIC_RELEASE);
 	return true;
+}
+
+bool tg_host_fail(struct tg_host *h)
+{
+	if (!tg_host_change(h, TG_HEALTH_FAILED_ACTIVE, 0))
+		return false;
+	/* Behind the change: if checks end between the two, who ends them takes it back. */
+	if (__atomic_load_n(&h->of->checked, __ATOMIC_SEQ_CST))
+		return true;
+	tg_host_change(h, 0, TG_HEALTH_FAILED_ACTIVE);
+	return false;
 }
 
 /* --- events --- */

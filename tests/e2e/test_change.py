@@ -28,6 +28,49 @@ def reload_under_load_loses_nothing(lab):
     equal(lab.reload(), 'applied')
 
 
+# What one host's requests may meet, each in the place of the one before. None of it may cost a request.
+POLICIES = [
+    'routes: ( { match: { prefix = "/"; }; route: { cluster = "any"; }; } );',
+    'routes: ( { match: { prefix = "/"; }; route: { weighted_clusters: ( { cluster = "any"; weight = 90; }, '
+    '{ cluster = "py6"; weight = 10; } ); }; } );',
+    'routes: ( { match: { safe_regex = "/st[a-z]+/[0-9]+"; }; route: { cluster = "py"; timeout = "60s"; priority = "HIGH"; }; } );',
+    'routes: ( { match: { prefix = "/st"; }; route: { cluster = "any"; timeout = "60s"; prefix_rewrite = "/st"; '
+    'retry_policy: { retry_on = "5xx"; per_try_timeout = "20s"; }; hedge_policy: { hedge_on_per_try_timeout = true; }; }; } );',
+    'filters: ( { name = "local_ratelimit"; token_bucket: { max_tokens = 10000000; fill_interval = "1h"; }; }, '
+    '{ name = "fault"; delay: { fixed_delay = "1ms"; percentage = 50; }; }, '
+    '{ name = "rbac"; policies: ( { name = "all"; principals = ["*"]; } ); } ); '
+    'routes: ( { match: { prefix = "/"; }; route: { cluster = "any"; hash_policy: ( { header: { header_name = "x"; }; } ); }; } );',
+    'request_mirror_policies: ( { cluster = "py6"; } ); '
+    'routes: ( { match: { prefix = "/"; runtime_fraction: { default_value: { numerator = 0; }; }; }; '
+    'route: { cluster_header = "x-none"; }; }, '
+    '{ match: { prefix = "/"; }; route: { cluster = "any"; }; } );']
+BALANCERS = ('round_robin', 'least_request', 'random', 'ring_hash', 'maglev')
+OVERLOAD = ('overload_manager: { resource_monitors: ( { name = "envoy.resource_monitors.global_downstream_max_connections"; '
+            'max_active_downstream_connections = 100000; } ); actions: ( { name = "envoy.overload_actions.stop_accepting_requests"; '
+            'triggers: ( { name = "envoy.resource_monitors.global_downstream_max_connections"; threshold: { value = 0.9; }; } ); } ); };')
+
+
+@case
+def policy_changes_under_load(lab):
+    """Routes, filters, retries, balancers, breakers, outlier detection and overload change while requests run."""
+    h = None
+    for i in range(quick(24, 12)):
+        policy = POLICIES[i % len(POLICIES)]
+        extra = f''', {{ name = "any"; lb_policy = "{BALANCERS[i % len(BALANCERS)]}"; connect_timeout = "60s";
+            circuit_breakers: {{ max_requests = {1000 + i}; max_connections = {1000 + i % 3}; max_retries = {3 + i % 2}; }};
+            {'outlier_detection: { consecutive_5xx = 3; };' if i % 2 else ''}
+            endpoints: ( {{ address = "10.77.2.2:8081"; weight = {1 + i % 4}; }}, {{ address = "[fd77:2::2]:8081"; }} ); }}'''
+        equal(lab.reload(vhosts='"nginx", "policy"', top=OVERLOAD if i % 3 else '', extra_clusters=extra,
+                         extra_vhosts=f', {{ name = "policy"; domains = ["policy.test"]; {policy} }}'), 'applied', policy)
+        h = h or Hammer(lab, 6, host='policy.test', path='/status/200')
+        before = h.counts.get(200, 0)
+        wait_for(lambda b=before: h.counts.get(200, 0) > b + 30 or h.wrong, 'requests under it')
+    counts = h.end()
+    check(not h.wrong, f'{len(h.wrong)}: {h.wrong[:5]}')
+    check(set(counts) == {200} and lab.stat('cluster.py6.mirror_rq_total') > 0, counts)
+    equal(lab.reload(), 'applied')
+
+
 @case
 def reload_moves_routes_and_listeners(lab):
     r = lab.curl('only.test', '/new/x', '-o', '/dev/null', '-w', '%{http_code}')

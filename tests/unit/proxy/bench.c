@@ -145,8 +145,10 @@ struct tg_snapshot *bench_snapshot(uint64_t generation)
 	o->s.n_clusters = 3;
 	o->s.clusters = o->clusters;
 	o->s.n_endpoints = 3;
-	for (uint32_t i = 0; i < 3; i++)
+	for (uint32_t i = 0; i < 3; i++) {
 		CU_ASSERT_EQUAL_FATAL(tg_health_bind(b.health, &o->clusters[i]), 0);
+		tg_health_use(&o->clusters[i]);
+	}
 	return &o->s;
 }
 

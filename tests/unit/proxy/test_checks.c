@@ -23,6 +23,7 @@ static void adopt(const struct tg_health_check *check, const struct tg_outlier *
 	c->check = check;
 	c->outlier = o;
 	CU_ASSERT_EQUAL_FATAL(tg_health_bind(b.health, c), 0);
+	tg_health_use(c);
 	b.snap = next;
 	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, next), 0);
 	bench_snapshot_free(old);
@@ -247,6 +248,20 @@ static void says_so(void)
 	CU_ASSERT_EQUAL(flags(0), TG_HEALTH_FAILED_ACTIVE);
 	CU_ASSERT_EQUAL(stats()->passive_failure, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(bench_got(ask()), "503"));
+	bench_end();
+	/* and not under a configuration that others have left behind, with its checks */
+	begin(1);
+	adopt(&hc, NULL);
+	bench_advance(TG_MS);
+	answer(0, GOOD);
+	answer(1, GOOD);
+	bench_cluster()->health->checked = false;
+	at = b.n_origins;
+	ask();
+	bench_send(b.origin[at], "HTTP/1.1 200 OK\r\nX-Envoy-Immediate-Health-Check-Fail: true\r\n"
+				 "content-length: 0\r\n\r\n");
+	CU_ASSERT_EQUAL(flags(0) | flags(1), 0);
+	CU_ASSERT_EQUAL(stats()->passive_failure, 0);
 	bench_end();
 }
 

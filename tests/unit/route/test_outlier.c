@@ -46,6 +46,7 @@ static void begin(uint32_t n)
 	tg_rng_seed(&rng, 5);
 	registry = tg_health_create(WORKERS);
 	CU_ASSERT_EQUAL_FATAL(tg_health_bind(registry, &cluster), 0);
+	tg_health_use(&cluster);
 }
 
 static void finish(void)
@@ -284,11 +285,25 @@ void outlier_failure_percentage(void)
 /* Nobody is left ejected when the newest configuration knows no detection. */
 void outlier_not_watched(void)
 {
+	struct tg_cluster next;
+
 	begin(2);
-	cluster.health->watched = false;
+	next = cluster;
+	next.outlier = NULL;
+	next.health = NULL;
+	next.n_endpoints = 0;
+	/* one that was refused after it had been bound changes nothing */
+	CU_ASSERT_EQUAL_FATAL(tg_health_bind(registry, &next), 0);
+	tg_health_unbind(&next);
+	answers(0, 0, 500, 5);
+	CU_ASSERT_TRUE(out(0));
+	tg_outlier_return(ends[0].host, 0);
+	CU_ASSERT_EQUAL_FATAL(tg_health_bind(registry, &next), 0);
+	tg_health_use(&next);
 	answers(0, 0, 500, 5);
 	CU_ASSERT_FALSE(out(0));
 	CU_ASSERT_EQUAL(cluster.health->ejected, 0);
+	tg_health_unbind(&next);
 	finish();
 }
 
