@@ -432,22 +432,22 @@ static json_t *answer_json(const struct tg_dry_result *r)
 static json_t *clusters_json(struct run *r, const struct tg_dry_result *out)
 {
 	const struct tg_route_action *a = out->route ? out->route->action : NULL;
+	const struct tg_weighted *of = a ? a->weighted : r->listener->weighted;
+	uint32_t n = a ? a->n_weighted : r->listener->n_weighted, before = 0;
 	json_t *list = json_array();
-	uint32_t before = 0;
 
-	if (!a || a->kind != TG_ACTION_WEIGHTED) {
+	if (!n) {
 		json_array_append_new(
 			list, tg_explain_cluster(out->cluster, 1, out, r->w, r->q->all));
 		return list;
 	}
-	for (uint32_t i = 0; i < a->n_weighted; i++) {
-		double share = (double)(a->weighted[i].upto - before) /
-			       a->weighted[a->n_weighted - 1].upto;
+	for (uint32_t i = 0; i < n; i++) {
+		double share = (double)(of[i].upto - before) / of[n - 1].upto;
 
-		before = a->weighted[i].upto;
+		before = of[i].upto;
 		if (share > 0)
-			json_array_append_new(list, tg_explain_cluster(a->weighted[i].cluster,
-							    share, out, r->w, r->q->all));
+			json_array_append_new(list,
+				tg_explain_cluster(of[i].cluster, share, out, r->w, r->q->all));
 	}
 	return list;
 }

@@ -116,7 +116,11 @@ struct tg_listener_conf {
 	const struct tg_tls_conf *tls;  /* in the snapshot's tls[]; NULL: plain text */
 	uint64_t tls_handshake_timeout; /* ns */
 	/* tcp */
-	const struct tg_cluster *cluster;
+	const struct tg_cluster *cluster; /* NULL: one of those, by chance, for each connection */
+	uint32_t n_weighted;
+	const struct tg_weighted *weighted;
+	bool hash_source_ip;             /* for ring_hash and maglev: by the client's address */
+	uint32_t max_connect_attempts;   /* 1: the first that fails ends the client's connection */
 	struct tg_listener_stats *stats; /* [worker]; survives reloads */
 };
 

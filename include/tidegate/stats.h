@@ -108,6 +108,8 @@ struct tg_core_stats {
 	X(upstream_cx_total, "connections opened") \
 	X(upstream_cx_connect_fail, "connections that failed to open") \
 	X(upstream_cx_connect_timeout, "of them, by timeout") \
+	X(upstream_cx_connect_attempts_exceeded, \
+		"connections of protocol tcp that ended for it, after max_connect_attempts") \
 	X(upstream_cx_destroy_remote_with_active_rq, "closed by the origin with a request on it") \
 	X(upstream_cx_destroy_local_with_active_rq, "closed by Tidegate with a request on it") \
 	X(upstream_cx_idle_timeout, "pooled connections closed for being idle") \

@@ -10,6 +10,13 @@ static const struct cfg_key weighted_keys[] = {
 		.example = "90", .doc = "its share of the sum of all weights; 0: none"),
 	EDIT_KEYS(raw_weighted), END};
 
+static const struct cfg_key weighted_tcp_keys[] = {
+	KEY(raw_weighted, cluster, "cluster", .type = CFG_NAME, .flags = CFG_REQUIRED,
+		.example = "\"db\"", .doc = "one of the clusters"),
+	KEY(raw_weighted, weight, "weight", .type = CFG_U32, .flags = CFG_REQUIRED, .max = 1000000,
+		.example = "90", .doc = "its share of the sum of all weights; 0: none"),
+	END};
+
 static const struct cfg_key rewrite_keys[] = {
 	KEY(raw_rewrite, pattern, "pattern", .type = CFG_REGEX, .flags = CFG_REQUIRED,
 		.example = "\"^/service/([^/]+)(/.*)$\"",
@@ -60,6 +67,8 @@ static const struct cfg_key mirror_keys[] = {
 static const struct cfg_refused refused_weighted[] = {{"name", "cluster"},
 	{"cluster_header", "cluster"}, {"metadata_match"}, {"host_rewrite_literal"},
 	{"typed_per_filter_config"}, {NULL}};
+static const struct cfg_refused refused_weighted_tcp[] = {
+	{"name", "cluster"}, {"metadata_match"}, {NULL}};
 static const struct cfg_refused refused_redirect[] = {{NULL}};
 static const struct cfg_refused refused_direct[] = {
 	{"inline_string", "body"}, {"body_format"}, {NULL}};
@@ -69,6 +78,8 @@ static const struct cfg_refused refused_none[] = {{NULL}};
 
 const struct cfg_group cfg_weighted = {
 	"weighted cluster", sizeof(struct raw_weighted), weighted_keys, refused_weighted};
+const struct cfg_group cfg_weighted_tcp = {
+	"weighted cluster", sizeof(struct raw_weighted), weighted_tcp_keys, refused_weighted_tcp};
 const struct cfg_group cfg_regex_rewrite = {
 	"regex_rewrite", sizeof(struct raw_rewrite), rewrite_keys, refused_none};
 const struct cfg_group cfg_redirect = {
@@ -128,22 +139,43 @@ static void check_path_text(
 			key, s, query ? "" : " and has no query");
 }
 
-static void check_weighted(struct check *k, const struct raw_action *a)
+/* Their sum. */
+static uint64_t check_weights(struct check *k, const struct raw_list *l)
 {
-	const struct raw_weighted *w = a->weighted.items;
+	const struct raw_weighted *w = l->items;
 	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < a->weighted.n; i++) {
+	for (uint32_t i = 0; i < l->n; i++) {
 		refer(k, &w[i].h, w[i].cluster);
 		cfg_check_edits(k->c, &w[i].request, &w[i].response, k->who);
 		sum += w[i].weight;
 	}
-	if (a->weighted.n && a->weighted.whole && !sum)
-		cfg_error(k->c, cfg_line_of(a->weighted.at),
-			"%s: weighted_clusters: the weights are all 0", k->who);
+	if (l->n && l->whole && !sum)
+		cfg_error(k->c, cfg_line_of(l->at), "%s: weighted_clusters: the weights are all 0",
+			k->who);
 	if (sum > UINT32_MAX)
-		cfg_error(k->c, cfg_line_of(a->weighted.at),
+		cfg_error(k->c, cfg_line_of(l->at),
 			"%s: weighted_clusters: the sum of weights is too large", k->who);
+	return sum;
+}
+
+void cfg_check_tcp_route(
+	struct cfg *c, const struct raw_listener *l, const struct cfg_index *clusters)
+{
+	struct check k = {.c = c, .who = cfg_who(c, l->h.at, &cfg_listeners), .clusters = clusters};
+
+	refer(&k, &l->h, l->cluster);
+	check_weights(&k, &l->weighted);
+	if (l->cluster && l->weighted.at)
+		cfg_error(c, cfg_line_of(l->h.at),
+			"%s: give only one of \"cluster\", \"weighted_clusters\"", k.who);
+	cfg_check_hash(c, &l->hash, k.who);
+}
+
+static void check_weighted(struct check *k, const struct raw_action *a)
+{
+	uint64_t sum = check_weights(k, &a->weighted);
+
 	if (!cfg_given(&cfg_action, &a->h, "total_weight"))
 		return;
 	if (!a->weighted.at || sum != a->total_weight)
@@ -324,8 +356,7 @@ static const struct tg_cluster *cluster(const struct compile *k, const char *nam
 	return &k->clusters[cfg_index_find(k->index, name)];
 }
 
-static bool compile_weighted(
-	const struct compile *k, const struct raw_list *l, struct tg_route_action *a)
+static const struct tg_weighted *weighted(const struct compile *k, const struct raw_list *l)
 {
 	const struct raw_weighted *raw = l->items;
 	struct tg_weighted *w = cfg_need(k->c, k->c->keep, l->n * sizeof(*w));
@@ -337,10 +368,32 @@ static bool compile_weighted(
 			cfg_compile_edits(k->c, &raw[i].request),
 			cfg_compile_edits(k->c, &raw[i].response)};
 	}
+	return w;
+}
+
+bool cfg_compile_tcp_route(struct cfg *c, const struct raw_listener *raw,
+	const struct cfg_index *index, const struct tg_cluster *clusters,
+	struct tg_listener_conf *l)
+{
+	struct compile k = {c, index, clusters};
+
+	l->hash_source_ip = raw->hash.n;
+	if (raw->cluster) {
+		l->cluster = cluster(&k, raw->cluster);
+		return true;
+	}
+	l->n_weighted = raw->weighted.n;
+	l->weighted = weighted(&k, &raw->weighted);
+	return l->weighted;
+}
+
+static bool compile_weighted(
+	const struct compile *k, const struct raw_list *l, struct tg_route_action *a)
+{
 	a->kind = TG_ACTION_WEIGHTED;
 	a->n_weighted = l->n;
-	a->weighted = w;
-	return w != NULL;
+	a->weighted = weighted(k, l);
+	return a->weighted;
 }
 
 static bool compile_mirrors(

@@ -299,13 +299,13 @@ static void check_listener(struct http *p, const struct raw_listener *l, struct 
 
 	if (l->protocol == TG_PROTOCOL_HTTP && !l->virtual_hosts.at)
 		missing(c, l, "virtual_hosts", "virtual_hosts = [\"shop\"]");
-	if (l->protocol == TG_PROTOCOL_TCP && !cfg_given(&cfg_listeners, &l->h, "cluster"))
+	if (l->protocol == TG_PROTOCOL_TCP && !cfg_given(&cfg_listeners, &l->h, "cluster") &&
+		!cfg_given(&cfg_listeners, &l->h, "weighted_clusters"))
 		missing(c, l, "cluster", "cluster = \"db\"");
 	if (l->protocol != UINT32_MAX)
 		check_protocol_keys(c, l);
-	if (l->cluster && l->protocol == TG_PROTOCOL_TCP)
-		cfg_index_refer(c, &p->clusters, l->cluster, cfg_key_line(&l->h, "cluster"), who,
-			"cluster");
+	if (l->protocol == TG_PROTOCOL_TCP)
+		cfg_check_tcp_route(c, l, &p->clusters);
 	if (l->protocol == TG_PROTOCOL_HTTP)
 		check_hosts(p, l, scratch);
 	cfg_check_edits(c, &l->request, &l->response, who);

@@ -232,8 +232,7 @@ static bool compile_listener(struct compile *k, uint32_t number)
 	if (l->limits.max_target > l->limits.max_head)
 		l->limits.max_target = l->limits.max_head;
 	if (l->protocol == TG_PROTOCOL_TCP) {
-		l->cluster = &k->s->clusters[cfg_index_find(&k->clusters, raw->cluster)];
-		return true;
+		return cfg_compile_tcp_route(k->c, raw, &k->clusters, k->s->clusters, l);
 	}
 	l->request_edits = cfg_compile_edits(k->c, &raw->request);
 	l->response_edits = cfg_compile_edits(k->c, &raw->response);

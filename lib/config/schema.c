@@ -122,6 +122,19 @@ static const struct cfg_key listener_keys[] = {
 		.doc = "names of virtual hosts served here (http)"),
 	KEY(raw_listener, cluster, "cluster", .type = CFG_NAME, .flags = CFG_TCP,
 		.example = "\"db\"", .doc = "cluster that connections go to (tcp)"),
+	KEY(raw_listener, weighted, "weighted_clusters", .type = CFG_GROUPS,
+		.flags = CFG_TCP | CFG_NOT_EMPTY, .group = &cfg_weighted_tcp,
+		.example = "( { cluster = \"db\"; weight = 90; }, { cluster = \"db2\"; weight = "
+			   "10; } )",
+		.doc = "or one of several, by chance for each connection (tcp)"),
+	KEY(raw_listener, hash, "hash_policy", .type = CFG_GROUPS, .flags = CFG_TCP,
+		.group = &cfg_hash_tcp,
+		.example = "( { connection_properties: { source_ip = true; }; } )",
+		.doc = "a client's connections go to one endpoint, with ring_hash and maglev "
+		       "(tcp)"),
+	KEY(raw_listener, c.max_connect_attempts, "max_connect_attempts", .type = CFG_U32,
+		.flags = CFG_TCP, .min = 1, .max = 100, .example = "3",
+		.doc = "endpoints that are tried until one connects; without it, one (tcp)"),
 	KEY(raw_listener, c.buffer_limit, "per_connection_buffer_limit_bytes", .type = CFG_SIZE32,
 		.min = 16 * KIB, .max = 64 * MIB, .dflt = "256KiB", .example = "\"256KiB\"",
 		.doc = "bytes of a client's connection that are held, each way"),
@@ -260,6 +273,12 @@ static const struct cfg_key hash_keys[] = {
 		.example = "{ name = \"user\"; }", .doc = "a parameter of the query"),
 	KEY(raw_hash, terminal, "terminal", .type = CFG_BOOL, .dflt = "false", .example = "true",
 		.doc = "if there is a hash by now, what stands behind does not matter"),
+	END};
+
+static const struct cfg_key hash_tcp_keys[] = {
+	KEY(raw_hash, conn, "connection_properties", .type = CFG_GROUP, .group = &cfg_hash_conn,
+		.flags = CFG_REQUIRED, .example = "{ source_ip = true; }",
+		.doc = "where the connection comes from"),
 	END};
 
 static const char *const words_reset[] = {"SECONDS", "UNIX_TIMESTAMP", NULL};
@@ -701,8 +720,8 @@ static const struct cfg_refused refused_listener[] = {{"filter_chains"}, {"liste
 	{"http_protocol_options"}, {"upgrade_configs"}, {"connection_balance_config"},
 	{"tcp_backlog_size"}, {"max_connections"}, {"proxy_protocol"}, {"skip_xff_append"}, {"via"},
 	{"tracing"}, {"rate_limits"}, {"local_reply_config"}, {"server_header_transformation"},
-	{"internal_address_config"}, {"weighted_clusters", "cluster"},
-	{"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"}, {NULL}};
+	{"internal_address_config"}, {"route_config", "virtual_hosts"}, {"rds", "virtual_hosts"},
+	{NULL}};
 static const struct cfg_refused refused_vhost[] = {
 	{"rate_limits"}, {"cors"}, {"typed_per_filter_config"}, {"virtual_clusters"}, {NULL}};
 static const struct cfg_refused refused_route[] = {{"decorator"}, {"tracing"},
@@ -756,6 +775,11 @@ static const struct cfg_refused refused_hash[] = {{"filter_state", "header"}, {N
 static const struct cfg_refused refused_hash_header[] = {{"regex_rewrite"}, {NULL}};
 static const struct cfg_refused refused_hash_cookie[] = {{"attributes"}, {NULL}};
 const struct cfg_group cfg_hash = {"hash_policy", sizeof(struct raw_hash), hash_keys, refused_hash};
+static const struct cfg_refused refused_hash_tcp[] = {{"filter_state", "connection_properties"},
+	{"header", "connection_properties"}, {"cookie", "connection_properties"},
+	{"query_parameter", "connection_properties"}, {NULL}};
+const struct cfg_group cfg_hash_tcp = {
+	"hash_policy", sizeof(struct raw_hash), hash_tcp_keys, refused_hash_tcp};
 const struct cfg_group cfg_hash_header = {
 	"header", sizeof(struct raw_hash_header), hash_header_keys, refused_hash_header};
 const struct cfg_group cfg_hash_query = {

@@ -265,6 +265,7 @@ struct raw_listener {
 	struct tg_listener_conf c;
 	uint32_t protocol;
 	const char *cluster;
+	struct raw_list weighted, hash; /* tcp */
 	struct raw_list virtual_hosts;
 	struct raw_edits request, response;
 	uint32_t max_headers_kb, max_fields;
@@ -616,9 +617,9 @@ extern const struct cfg_group cfg_root;
 extern const struct cfg_group cfg_ports, cfg_ip_routes, cfg_listeners, cfg_virtual_hosts,
 	cfg_clusters, cfg_dataplane, cfg_admin, cfg_match, cfg_action, cfg_header, cfg_route,
 	cfg_endpoint, cfg_breakers, cfg_threshold, cfg_budget, cfg_retry, cfg_backoff, cfg_hedge,
-	cfg_hash, cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn, cfg_lb_choice,
-	cfg_lb_ring, cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls, cfg_cluster_tls,
-	cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
+	cfg_hash, cfg_hash_tcp, cfg_hash_header, cfg_hash_query, cfg_hash_cookie, cfg_hash_conn,
+	cfg_lb_choice, cfg_lb_ring, cfg_lb_turns, cfg_common_lb, cfg_lb_maglev, cfg_listener_tls,
+	cfg_cluster_tls, cfg_tls_pair, cfg_trust_domain, cfg_xfcc_set, cfg_spiffe;
 /* overload.c */
 extern const struct cfg_group cfg_overload;
 void cfg_check_overload(struct cfg *c, const struct raw_overload *o);
@@ -722,8 +723,15 @@ void cfg_check_edits(struct cfg *c, const struct raw_edits *request,
 const struct tg_edits *cfg_compile_edits(struct cfg *c, const struct raw_edits *raw);
 
 /* action.c */
-extern const struct cfg_group cfg_weighted, cfg_regex_rewrite, cfg_redirect, cfg_direct, cfg_mirror;
+extern const struct cfg_group cfg_weighted, cfg_weighted_tcp, cfg_regex_rewrite, cfg_redirect,
+	cfg_direct, cfg_mirror;
 void cfg_check_action(struct cfg *c, const struct raw_route *r, const struct cfg_index *clusters);
+/* Where the connections of a listener with protocol = "tcp" go. False: no memory. */
+void cfg_check_tcp_route(
+	struct cfg *c, const struct raw_listener *l, const struct cfg_index *clusters);
+bool cfg_compile_tcp_route(struct cfg *c, const struct raw_listener *raw,
+	const struct cfg_index *index, const struct tg_cluster *clusters,
+	struct tg_listener_conf *l);
 /* Into r's action and cluster. clusters: the snapshot's. */
 bool cfg_compile_action(struct cfg *c, const struct raw_vhost *v, const struct raw_route *raw,
 	const struct cfg_index *index, const struct tg_cluster *clusters, struct tg_route *r);

@@ -136,7 +136,8 @@ static void ask_connection(struct tg_dry *d, struct tg_dry_result *out)
 	struct tg_exchange ex = {.now = d->ask->now, .worker = d->ask->worker};
 
 	out->end = TG_DRY_FORWARDED;
-	out->cluster = d->ask->listener->cluster;
+	out->cluster = d->ask->listener->cluster ? d->ask->listener->cluster
+						 : d->ask->listener->weighted[0].cluster;
 	px_client_of(&d->client.conn, &ex.client);
 	for (uint32_t i = 0; c && i < c->conn.n; i++) {
 		const struct tg_filter *real = &c->filters[c->conn.at[i]];

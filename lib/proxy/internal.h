@@ -251,6 +251,7 @@ struct px_l4 {
 	uint64_t generation;
 	const struct tg_cluster *of;
 	struct tg_host *host;
+	uint32_t attempts;           /* to connect, that are left */
 	bool to_up_fin, to_down_fin; /* FIN passed on in that direction */
 	bool open, used;
 	uint32_t flags;
@@ -560,6 +561,8 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev);
  * counted why it did. */
 void px_l4_end(struct px_l4 *l, enum tg_why why);
 void px_l4_lost(struct px_l4 *l);
+/* The origin that it has been dialled for is not there, and is told of: another one, or its end. */
+void px_l4_connect_failed(struct px_l4 *l);
 uint64_t px_l4_next_deadline(const struct px_l4 *l);
 void px_l4_deadline(struct px_l4 *l, uint64_t now);
 

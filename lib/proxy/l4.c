@@ -153,10 +153,41 @@ void px_l4_up_event(struct px_l4 *l, uint32_t ev)
 	px_l4_run(l);
 }
 
+/* Where a client's connections go under ring_hash and maglev, with source_ip. */
+static void hash_client(struct px_l4 *l, struct tg_lb_ask *ask)
+{
+	static const struct tg_hash_policy by_source = {.kind = TG_HASH_SOURCE_IP};
+	const struct tg_hash_policy *give;
+	struct tg_msg none = {0};
+	struct tg_conn_info info;
+	uint8_t value[16];
+
+	tg_conn_info(l->down->conn, &info);
+	ask->has_hash = tg_hash_request(
+		&by_source, 1, &none, &info.remote.ip, &proxy_of(l)->rng, &ask->hash, &give, value);
+}
+
+/* The endpoint of c that was tried last. NULL: it is the first try, or there is no such endpoint
+ * any more. */
+static const struct tg_endpoint *tried(const struct px_l4 *l, const struct tg_cluster *c)
+{
+	const struct tg_snapshot *s = proxy_of(l)->snap;
+	const struct tg_cluster *live = px_cluster_live(proxy_of(l), &s, c);
+
+	for (uint32_t i = 0; l->of && live && i < live->n_endpoints; i++)
+		if (tg_sockaddr_eq(&live->endpoints[i].addr, &l->upstream))
+			return &live->endpoints[i];
+	return NULL;
+}
+
 static struct px_endpoint *choose(struct px_l4 *l, struct tg_proxy *p, const struct tg_cluster *c)
 {
-	const struct tg_endpoint *e = px_endpoint_pick(p, p->snap, c, &(struct tg_lb_ask){0});
+	struct tg_lb_ask ask = {.avoid = tried(l, c)};
+	const struct tg_endpoint *e;
 
+	if (l->down->ln->conf->hash_source_ip)
+		hash_client(l, &ask);
+	e = px_endpoint_pick(p, p->snap, c, &ask);
 	l->generation = p->snap->generation;
 	l->of = c;
 	l->host = e ? e->host : NULL;
@@ -171,15 +202,83 @@ static void refuse(struct px_l4 *l, uint32_t flag, enum tg_why why, const char *
 	px_l4_lost(l);
 }
 
+/* The connection to the origin begins, or l ends. */
+static void dial(struct px_l4 *l, const struct tg_cluster *c)
+{
+	struct px_endpoint *ep;
+	int err;
+
+	do {
+		ep = choose(l, proxy_of(l), c);
+		if (!ep) {
+			refuse(l, TG_FLAG(UH), TG_WHY_req_no_host, "no_healthy_upstream");
+			return;
+		}
+		l->upstream = ep->addr;
+		l->attempts -= l->attempts > 0;
+		l->up = px_up_dial(ep, c, TG_PRIORITY_DEFAULT, l, &err);
+	} while (!l->up && err != TG_EAGAIN && l->attempts);
+	if (l->up) {
+		px_down_arm(l->down);
+	} else if (err == TG_EAGAIN) {
+		ep->stats->upstream_cx_overflow++;
+		refuse(l, TG_FLAG(UO), TG_WHY_req_overflow, "upstream_overflow");
+	} else {
+		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure,
+			err == TG_ENOPORT ? "upstream_connect_failure{no_free_source_port}"
+					  : "upstream_connect_failure");
+	}
+}
+
+/* The cluster as it is now: a reload may have come while it was dialled for. NULL: it is gone. */
+static const struct tg_cluster *cluster_now(const struct px_l4 *l)
+{
+	struct tg_proxy *p = proxy_of(l);
+
+	if (p->snap->generation == l->generation)
+		return l->of;
+	return l->down->ln->pinned
+		       ? NULL
+		       : tg_cluster_find(p->snap->cluster_names, tg_view_str(l->cluster));
+}
+
+void px_l4_connect_failed(struct px_l4 *l)
+{
+	const struct tg_cluster *c = l->attempts ? cluster_now(l) : NULL;
+
+	if (c) {
+		px_up_abort(l->up, TG_WHY_conn_peer_gone);
+		l->transport = TG_WHY_none;
+		dial(l, c);
+		return;
+	}
+	l->flags |= TG_FLAG(UF);
+	l->details = "upstream_connect_failure";
+	if (l->down->ln->conf->max_connect_attempts > 1)
+		l->flags |= TG_FLAG(URX);
+	l->up->ep->stats->upstream_cx_connect_attempts_exceeded++;
+	px_l4_lost(l);
+}
+
+static const struct tg_cluster *pick_cluster(const struct tg_listener_conf *lc, struct tg_proxy *p)
+{
+	uint32_t i = 0, at;
+
+	if (lc->cluster)
+		return lc->cluster;
+	at = tg_rng_below(&p->rng, lc->weighted[lc->n_weighted - 1].upto);
+	while (at >= lc->weighted[i].upto)
+		i++;
+	return lc->weighted[i].cluster;
+}
+
 void px_l4_begin(struct px_down *d)
 {
 	struct px_listener *ln = d->ln;
 	struct tg_proxy *p = ln->proxy;
-	const struct tg_cluster *c = ln->conf->cluster;
+	const struct tg_cluster *c = pick_cluster(ln->conf, p);
 	struct px_l4 *l = tg_pool_take(&p->l4s);
 	struct tg_filter_reply denied;
-	struct px_endpoint *ep;
-	int err;
 
 	if (!l) {
 		ln->stats->downstream_cx_overflow++;
@@ -203,23 +302,6 @@ void px_l4_begin(struct px_down *d)
 		px_l4_end(l, denied.why);
 		return;
 	}
-	ep = choose(l, p, c);
-	if (!ep) {
-		refuse(l, TG_FLAG(UH), TG_WHY_req_no_host, "no_healthy_upstream");
-		return;
-	}
-	l->upstream = ep->addr;
-	l->up = px_up_dial(ep, c, TG_PRIORITY_DEFAULT, l, &err);
-	if (!l->up && err == TG_EAGAIN) {
-		ep->stats->upstream_cx_overflow++;
-		refuse(l, TG_FLAG(UO), TG_WHY_req_overflow, "upstream_overflow");
-		return;
-	}
-	if (!l->up) {
-		refuse(l, TG_FLAG(UF), TG_WHY_req_connect_failure,
-			err == TG_ENOPORT ? "upstream_connect_failure{no_free_source_port}"
-					  : "upstream_connect_failure");
-		return;
-	}
-	px_down_arm(d);
+	l->attempts = ln->conf->max_connect_attempts;
+	dial(l, c);
 }

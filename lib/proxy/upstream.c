@@ -629,11 +629,9 @@ static void connect_failed(struct px_up *u)
 	if (u->l4) {
 		struct px_l4 *l = u->l4;
 
-		l->flags |= TG_FLAG(UF);
-		l->details = "upstream_connect_failure";
 		l->transport = px_transport_of(info.why);
 		px_outlier_l4(l, false, timeout);
-		px_l4_lost(l);
+		px_l4_connect_failed(l);
 		return;
 	}
 	ep->refs++;

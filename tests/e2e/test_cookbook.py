@@ -182,4 +182,5 @@ if __name__ == '__main__':
     main(lambda: Lab(workers=2, nginx=False, empty_seconds=60,
                      admin='access_log_format = "%REQ(:PATH)% %RESPONSE_CODE% %RESPONSE_FLAGS% %UPSTREAM_HOST%";',
                      allowed={'req_overflow', 'conn_refused', 'req_upstream_reset', 'conn_reset_by_peer', 'conn_idle', 'req_filter',
-                              'req_rate_limited', 'tcp_client_rate', 'tcp_listener_rate', 'tcp_syn_challenged', 'tcp_ack_future'}))
+                              'req_rate_limited', 'tcp_client_rate', 'tcp_listener_rate', 'tcp_syn_challenged', 'tcp_ack_future',
+                              'tx_pending_full', 'tx_no_neighbour'}))  # where sixty dial at once for an address not yet known

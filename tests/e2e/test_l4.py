@@ -8,7 +8,7 @@ import time
 from lab import GATE4, GATE6, Background, Lab, quick, wait_for
 from origin import pattern
 from tap import case, check, equal, main
-from wire import Client
+from wire import Client, Closed
 
 
 def read_all(s):
@@ -161,7 +161,54 @@ def a_slow_pair_does_not_stop_others(lab):
     lab.origin_do('hangup')
 
 
+MORE = ''',
+  { name = "parted"; address = "10.77.1.1:9011"; protocol = "tcp";
+    weighted_clusters: ( { cluster = "echo"; weight = 50; }, { cluster = "greet"; weight = 50; } ); },
+  { name = "patient"; address = "10.77.1.1:9012"; protocol = "tcp"; cluster = "half"; max_connect_attempts = 2; },
+  { name = "hasty"; address = "10.77.1.1:9013"; protocol = "tcp"; cluster = "half"; },
+  { name = "sticky"; address = "10.77.1.1:9014"; protocol = "tcp"; cluster = "ring";
+    hash_policy: ( { connection_properties: { source_ip = true; }; } ); }'''
+CLUSTERS = ''',
+  { name = "half"; endpoints: ( { address = "10.77.2.2:9"; }, { address = "10.77.2.2:9001"; } ); },
+  { name = "ring"; lb_policy = "ring_hash"; endpoints: ( { address = "10.77.2.2:9001"; }, { address = "10.77.2.2:9002"; } ); }'''
+
+
+def greets(lab, port):
+    """Whether the origin behind it speaks first, or only says again what it was told; None: neither."""
+    with Client(lab.connect((GATE4, port))) as c:
+        try:
+            c.send(b'hello\n')
+            c.exactly(6)
+            c.send(b'!')
+            return c.exactly(1) != b'!'
+        except (Closed, OSError):
+            return None
+
+
+@case
+def clusters_by_weight(lab):
+    """Of 200 a fair draw gives 100 with a deviation of 7.1; beyond six of these it is not fair."""
+    n = [greets(lab, 9011) for _ in range(200)].count(True)
+    check(58 <= n <= 142, f'{n} of 200')
+
+
+@case
+def another_endpoint_is_tried(lab):
+    before = lab.stat('cluster.half.upstream_cx_connect_fail')
+    equal([greets(lab, 9012) for _ in range(20)], [False] * 20, 'with two attempts')
+    check(lab.stat('cluster.half.upstream_cx_connect_fail') - before >= 5, 'the dead one was not tried')
+    check(None in [greets(lab, 9013) for _ in range(4)], 'with one')
+    check(lab.stat('cluster.half.upstream_cx_connect_attempts_exceeded') > 0, 'attempts_exceeded')
+
+
+@case
+def a_client_stays_with_its_endpoint(lab):
+    equal(len({greets(lab, 9014) for _ in range(16)}), 1, 'endpoints')  # by chance one in 2**15
+    d = lab.dry('CONNECT', 'tcp://10.77.1.1:9011', '--listener', 'parted')
+    equal([(c['name'], c['share']) for c in d['clusters']], [('echo', 0.5), ('greet', 0.5)], 'explained')
+
+
 if __name__ == '__main__':
-    main(lambda: Lab(nginx=False, allowed={
+    main(lambda: Lab(nginx=False, extra_listeners=MORE, extra_clusters=CLUSTERS, allowed={
         'conn_reset_by_peer', 'conn_refused', 'conn_aborted', 'tcp_no_listener', 'tcp_after_close',
         'req_connect_failure', 'conn_linger', 'tcp_rst_blind'}))

@@ -29,7 +29,7 @@ static bool has_path(config_setting_t *s, const char *path)
 }
 
 static const char *const files[] = {"tidegate", "tls", "rbac", "spiffe", "chaos", "limits",
-	"balance", "routing", "global-limits", "health", "zones"};
+	"balance", "routing", "global-limits", "health", "zones", "l4"};
 
 /* The reference, and the parts of it about TLS and about filters. */
 static void look_for(void *ctx, const struct tg_config_key *k)

@@ -126,6 +126,7 @@ struct tg_snapshot *bench_snapshot(uint64_t generation)
 	set_listener(o, 1, "raw", "10.0.1.1:5432");
 	o->listeners[1].protocol = TG_PROTOCOL_TCP;
 	o->listeners[1].cluster = &o->clusters[2];
+	o->listeners[1].max_connect_attempts = 1;
 	set_route(&o->routes[0], 0, "/empty", &o->clusters[1]);
 	set_route(&o->routes[1], 1, "/api", &o->clusters[0]);
 	o->domains[0] = TG_VIEW("shop.example");
@@ -348,7 +349,7 @@ static int on_connect(void *ctx, const struct tg_sockaddr *to, uint64_t timeout,
 	b.dialled[b.n_origins] = pair.a;
 	b.to[b.n_origins] = *to;
 	b.origin[b.n_origins++] = new_peer(pair.b);
-	if (b.connect_fails)
+	if (b.connect_fails && (!b.connect_fails_first || b.n_origins <= b.connect_fails_first))
 		tg_memconn_fail(pair.a, b.connect_fails);
 	else if (!b.connect_hangs)
 		tg_ready_raise(&b.ready, pair.a, TG_EV_OPEN);

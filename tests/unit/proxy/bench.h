@@ -48,6 +48,7 @@ struct bench {
 	bool connect_hangs;                     /* no OPEN comes by itself */
 	bool honour_buffer;                     /* dialled conns have what the proxy asks for */
 	enum tg_why connect_fails;              /* the conn fails with it at once */
+	uint32_t connect_fails_first;           /* only the first so many; 0: all */
 };
 
 extern struct bench b;

@@ -108,6 +108,71 @@ static void no_origin_is_a_reset(void)
 	bench_end();
 }
 
+static struct tg_listener_conf *raw(void)
+{
+	return (struct tg_listener_conf *)(uintptr_t)&b.snap->listeners[1];
+}
+
+/* The next endpoint, and the one after that, until one is there. */
+static void others_are_tried(void)
+{
+	struct bench_peer *c;
+
+	bench_start(64);
+	raw()->cluster = &b.snap->clusters[0]; /* with two endpoints */
+	raw()->max_connect_attempts = 3;
+	bench_cluster()->n_endpoints = 2;
+	CU_ASSERT_EQUAL(tg_proxy_adopt(b.proxy, b.snap), 0);
+	b.connect_fails = TG_WHY_conn_refused;
+	b.connect_fails_first = 2;
+	c = bench_client(1);
+	CU_ASSERT_EQUAL_FATAL(b.n_origins, 3);
+	CU_ASSERT_NOT_EQUAL(b.to[0].ip.b[15], b.to[1].ip.b[15]);
+	CU_ASSERT_EQUAL(b.to[0].ip.b[15], b.to[2].ip.b[15]);
+	CU_ASSERT_FALSE(c->failed);
+	bench_send(c, "ping");
+	CU_ASSERT_STRING_EQUAL(bench_got(b.origin[2]), "ping");
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_connect_fail, 2);
+	bench_reset(c);
+	CU_ASSERT_FALSE(bench_log()->flags & (TG_FLAG(UF) | TG_FLAG(URX)));
+	/* and no more than so many */
+	b.connect_fails_first = 0;
+	c = bench_client(1);
+	CU_ASSERT_EQUAL(b.n_origins, 6);
+	CU_ASSERT_TRUE(c->failed);
+	CU_ASSERT_EQUAL(bench_log()->flags, TG_FLAG(UF) | TG_FLAG(URX));
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_connect_attempts_exceeded, 1);
+	/* what cannot even be begun is an attempt too */
+	b.connect_error = TG_ENOROUTE;
+	c = bench_client(1);
+	CU_ASSERT_TRUE(c->failed);
+	CU_ASSERT_EQUAL(bench_cluster()->stats->upstream_cx_connect_fail, 8);
+	bench_end();
+}
+
+static void clusters_by_weight(void)
+{
+	struct tg_weighted of[2] = {{.upto = 1}, {.upto = 2}};
+	uint32_t db = 0;
+
+	bench_start(64);
+	of[0].cluster = &b.snap->clusters[0];
+	of[1].cluster = &b.snap->clusters[2];
+	raw()->cluster = NULL;
+	raw()->weighted = of;
+	raw()->n_weighted = 2;
+	for (uint32_t i = 0; i < 20; i++) {
+		struct bench_peer *c = bench_client(1);
+
+		CU_ASSERT_EQUAL_FATAL(b.n_origins, i + 1);
+		db += b.to[i].port == 5432;
+		bench_reset(c);
+		bench_log();
+	}
+	CU_ASSERT_TRUE(db > 0 && db < 20);
+	bench_end();
+}
+
 static void idle_pairs_end(void)
 {
 	struct bench_peer *c;
@@ -128,4 +193,5 @@ TG_TEST_MAIN("l4", {"bytes and FINs pass both ways", bytes_and_fins_pass_both_wa
 	{"bytes before the origin is there wait", bytes_before_the_origin_is_there_wait},
 	{"resets pass on", resets_pass_on},
 	{"slow reader closes the window", slow_reader_closes_the_window},
-	{"no origin is a reset", no_origin_is_a_reset}, {"idle pairs end", idle_pairs_end})
+	{"no origin is a reset", no_origin_is_a_reset}, {"others are tried", others_are_tried},
+	{"clusters by weight", clusters_by_weight}, {"idle pairs end", idle_pairs_end})
