@@ -224,21 +224,38 @@ static struct tg_lb_group *group_of(const struct tg_cluster *c, const struct tg_
 	return g;
 }
 
+/* Out of the way of those that have no zones. False: it is refused. */
+static __attribute__((noinline)) bool choose_zone(const struct tg_cluster *c, struct tg_lb_ask *ask)
+{
+	const struct tg_lb_zone *z;
+
+	if (!tg_lb_pick_zone(c, ask))
+		return false;
+	z = ask->zone;
+	if (z && z->n == 1 && &c->endpoints[ask->set->index[z->from]] == ask->avoid)
+		ask->zone = NULL; /* there are others elsewhere */
+	return true;
+}
+
+/* Of fewer than two. */
+static const struct tg_endpoint *only_one(const struct tg_cluster *c, const struct tg_lb_ask *ask)
+{
+	struct choice k = choice_of(c, ask);
+
+	return k.n ? nth(&k, 0) : NULL;
+}
+
 const struct tg_endpoint *tg_lb_pick(const struct tg_cluster *c, struct tg_lb_ask *ask)
 {
-	struct choice k;
+	uint32_t n;
 
 	ask->group = ask->set && !ask->set->all ? group_of(c, ask) : NULL;
 	ask->zone = NULL;
 	ask->way = TG_LB_ANYWHERE;
-	if (tg_unlikely(ask->group && ask->group->n_zones) && !tg_lb_pick_zone(c, ask))
+	if (tg_unlikely(ask->group && ask->group->n_zones) && !choose_zone(c, ask))
 		return NULL;
-	k = choice_of(c, ask);
-	if (tg_unlikely(ask->zone && k.n == 1 && nth(&k, 0) == ask->avoid)) {
-		ask->zone = NULL; /* there are others elsewhere */
-		k = choice_of(c, ask);
-	}
-	if (k.n < 2)
-		return k.n ? nth(&k, 0) : NULL;
+	n = ask->zone ? ask->zone->n : ask->group ? ask->group->n : c->n_endpoints;
+	if (n < 2)
+		return only_one(c, ask);
 	return c->lb ? c->lb->pick(c, ask) : round_robin(c, ask);
 }
