@@ -206,7 +206,7 @@ bool tg_ratelimit_prepare(struct tg_app *app, struct tg_snapshot *s, FILE *err)
 			return false;
 		}
 		pthread_mutex_init(&l->lock, NULL);
-		__atomic_store_n(&app->ratelimit, l, __ATOMIC_RELEASE); /* workers run */
+		atomic_store_explicit(&app->ratelimit, l, memory_order_release); /* workers run */
 	}
 	tg_quota_counts(l->quota, &c);
 	if (s->has_rate_limit_service && c.keys_max != s->quota_keys) {
@@ -309,7 +309,7 @@ void tg_ratelimit_counts(const struct tg_app *app, struct tg_ratelimit_counts *o
 
 void tg_ratelimit_rest(struct tg_app *app)
 {
-	struct tg_ratelimit *l = __atomic_load_n(&app->ratelimit, __ATOMIC_ACQUIRE);
+	struct tg_ratelimit *l = atomic_load_explicit(&app->ratelimit, memory_order_acquire);
 
 	if (l && tg_quota_wake(l->quota))
 		wake(l);
