@@ -36,11 +36,12 @@ static uint64_t seed_of(
 	const struct tg_ratelimit_global_in *in, const struct tg_ratelimit_descriptor *d)
 {
 	static const uint8_t key[16] = "quota descriptor";
-	uint64_t parts[2 + 3 * TG_RATELIMIT_ENTRIES_MAX];
+	uint64_t parts[3 + 3 * TG_RATELIMIT_ENTRIES_MAX];
 	uint32_t n = 0;
 
 	parts[n++] = tg_siphash24(key, in->domain.p, in->domain.n);
 	parts[n++] = d->quota.seconds;
+	parts[n++] = d->quota.limit; /* another route may have another: only the store's is one */
 	for (uint32_t i = 0; i < d->n; i++) {
 		const struct tg_ratelimit_entry *e = &d->entries[i];
 

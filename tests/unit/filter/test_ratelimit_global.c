@@ -278,6 +278,35 @@ static void several_limits(void)
 	end();
 }
 
+/* Another route may have another limit of the same domain and key: they share the store's count,
+ * and each keeps to its own. What the larger one leased is none of the smaller one's. */
+static void a_limit_of_its_own(void)
+{
+	struct tg_quota *kept;
+
+	start((struct tg_ratelimit_global_in){.n_limits = 1,
+		.limits = &by_tenant,
+		DESCRIPTORS({1, &any_tenant, .quota = {6400, 86400, 16}})});
+	begin("a");
+	CU_ASSERT_EQUAL(at(T0), TG_PASS);
+	CU_ASSERT_EQUAL(give(T0, 1, 2), 11);
+	kept = quota;
+	quota = NULL;
+	end();
+	start((struct tg_ratelimit_global_in){.n_limits = 1,
+		.limits = &by_tenant,
+		DESCRIPTORS({1, &any_tenant, .quota = {1, 86400, 0}})});
+	tg_quota_destroy(quota);
+	quota = kept; /* the filter has &quota */
+	begin("a");
+	CU_ASSERT_EQUAL(at(T0 + MS), TG_REPLY); /* two have passed already */
+	CU_ASSERT_EQUAL(give(T0 + MS, 0, 2), 1);
+	CU_ASSERT_STRING_EQUAL(key, "shop|tenant=a|86400");
+	begin("a");
+	CU_ASSERT_EQUAL(at(T0 + 2 * MS), TG_REPLY);
+	end();
+}
+
 static void shadow_mode_only_counts(void)
 {
 	start((struct tg_ratelimit_global_in){.n_limits = 1,
@@ -435,6 +464,7 @@ TG_TEST_MAIN("ratelimit_global", {"passes on credit and by tokens", passes_on_cr
 	{"is refused when nothing is left", is_refused_when_nothing_is_left},
 	{"is refused while nothing is leased", is_refused_while_nothing_is_leased},
 	{"without the store", without_the_store}, {"several limits", several_limits},
+	{"a limit of its own", a_limit_of_its_own},
 	{"shadow mode only counts", shadow_mode_only_counts},
 	{"no room for the key", no_room_for_the_key},
 	{"internal and external", internal_and_external}, {"dry runs", dry_runs},
