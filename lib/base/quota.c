@@ -29,7 +29,7 @@ static uint32_t entries_for(uint32_t keys, uint32_t workers)
 size_t tg_quota_bytes(uint32_t keys, uint32_t workers)
 {
 	return sizeof(struct tg_quota) + workers * sizeof(struct quota_ring) +
-	       heads_for(keys) * sizeof(uint64_t) +
+	       heads_for(entries_for(keys, workers)) * sizeof(uint64_t) +
 	       entries_for(keys, workers) *
 		       (sizeof(struct quota_entry) + sizeof(struct quota_cold));
 }
@@ -64,7 +64,7 @@ static void init(struct tg_quota *q, uint32_t n_heads)
 struct tg_quota *tg_quota_create(uint32_t keys, uint32_t workers)
 {
 	struct tg_quota *q = lines(sizeof(*q));
-	uint32_t n_heads = heads_for(keys);
+	uint32_t n_heads = heads_for(entries_for(keys, workers));
 
 	if (!q)
 		return NULL;

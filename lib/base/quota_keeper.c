@@ -375,12 +375,36 @@ static void do_checks(struct tg_quota *q)
 	}
 }
 
+/* Windows that are to come once more, since the clock was set back, begin anew: else whoever finds
+ * the one behind the next takes his own clock to be late, until that has come. */
+static void forget_future(struct tg_quota *q)
+{
+	for (uint32_t i = q->oldest; i != NONE; i = q->cold[i].newer) {
+		uint32_t w = window_of(q, i);
+
+		for (uint32_t k = 0; k < 2; k++) {
+			uint64_t *word = &q->entries[i].word[k],
+				 old = __atomic_load_n(word, __ATOMIC_ACQUIRE);
+
+			while ((int32_t)(word_window(old) - w) > 1 &&
+				!__atomic_compare_exchange_n(word, &old, word_of(old, 0, 0), true,
+					__ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+				;
+		}
+	}
+}
+
 void tg_quota_tick(struct tg_quota *q, uint64_t monotonic, uint64_t realtime)
 {
+	uint64_t offset = realtime - monotonic;
+	bool back = (int64_t)(q->offset - offset) > (int64_t)(SEC / 2);
+
 	q->now = monotonic;
-	__atomic_store_n(&q->offset, realtime - monotonic, __ATOMIC_RELAXED);
+	__atomic_store_n(&q->offset, offset, __ATOMIC_RELAXED);
 	for (uint32_t i = 0; i < q->n_workers; i++)
 		drain_news(q, &q->rings[i]);
+	if (tg_unlikely(back))
+		forget_future(q);
 	drain_todo(q);
 	do_checks(q);
 	make_room(q);

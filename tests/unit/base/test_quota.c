@@ -63,11 +63,11 @@ static uint32_t give(const struct tg_quota_ask *a, uint64_t *used)
  */
 
 static struct tg_quota *quota[PROCESSES];
-static uint64_t now;
+static uint64_t now, ahead; /* ahead: of the clock, that is wrong */
 
 static void tick(struct tg_quota *q)
 {
-	tg_quota_tick(q, now, EPOCH + now);
+	tg_quota_tick(q, now, EPOCH + now + ahead);
 }
 
 static void start(uint32_t n, uint32_t keys)
@@ -359,6 +359,29 @@ static void the_next_window_is_asked_for_ahead(void)
 			keep(quota[0]);
 		}
 	CU_ASSERT_EQUAL(credited, 0);
+	end();
+}
+
+/* A clock that was ahead is set back by two windows: the key is not refused until they have passed,
+ * and what is asked of the store is not thrown away. */
+static void the_clock_is_set_back(void)
+{
+	static const struct tg_quota_rate r = {100, 3600, 8};
+	uint32_t given = 0;
+
+	start(1, 10);
+	ahead = 2 * 3600 * SEC;
+	tick(quota[0]);
+	CU_ASSERT(passed(take(quota[0], "k", &r)));
+	keep(quota[0]);
+	ahead = 0;
+	tick(quota[0]);
+	for (uint32_t i = 0; i < 200; i++) {
+		given += passed(take(quota[0], "k", &r));
+		now += TG_QUOTA_REST;
+		keep(quota[0]);
+	}
+	CU_ASSERT_EQUAL(given, 100);
 	end();
 }
 
@@ -790,6 +813,7 @@ TG_TEST_MAIN("quota", {"the usual credit", the_usual_credit},
 	{"without credit", without_credit}, {"the limit changes", the_limit_changes},
 	{"windows begin anew", windows_begin_anew}, {"what rests goes back", what_rests_goes_back},
 	{"the next window is asked for ahead", the_next_window_is_asked_for_ahead},
+	{"the clock is set back", the_clock_is_set_back},
 	{"never more than the bound", never_more_than_the_bound},
 	{"more keys than room, on credit", more_keys_than_room_on_credit},
 	{"more keys than room, without", more_keys_than_room_without},
