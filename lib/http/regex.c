@@ -38,21 +38,48 @@ static bool plain(const char *p, uint8_t *byte, size_t *n)
 	return !strchr("^$.[]|()?*+{}", c);
 }
 
-/* Alternatives outside of all brackets have no common beginning that we would look for. */
+/* The ] of the class at p; NULL: not found, or it has what is rare. */
+static const char *class_end(const char *p)
+{
+	p += p[1] == '^' ? 2 : 1;
+	for (p += *p == ']'; *p && *p != ']'; p++) {
+		if (*p == '\\' && p[1]) {
+			if (p[1] == 'Q' || p[1] == 'c')
+				return NULL;
+			p++;
+		} else if (*p == '[' && p[1] == ':') {
+			p += 2;
+			p += strspn(p, "^abcdefghijklmnopqrstuvwxyz");
+			if (p[0] != ':' || p[1] != ']')
+				return NULL;
+			p++;
+		}
+	}
+	return *p ? p : NULL;
+}
+
+/* Alternatives outside of all brackets have no common beginning that we would look for. True too
+ * where brackets are not what they seem: between \Q and \E, behind \c, in a comment, a name, or a
+ * callout's text; and where a quantifier reaches over what is nothing (\E, a comment). */
 static bool has_alternatives(const char *p)
 {
 	int depth = 0;
 
 	for (; *p; p++) {
-		if (*p == '\\' && p[1] == 'Q') /* to \E all is plain, brackets too: too rare */
+		if (*p == '\\' && p[1] && strchr("QEc", p[1]))
+			return true;
+		if (*p == '(' && (p[1] == '*' || (p[1] == '?' && strchr("#C", p[2]))))
+			return true;
+		/* Options: with x, # begins a comment. */
+		if (*p == '(' && p[1] == '?' &&
+			(isalpha((unsigned char)p[2]) || p[2] == '-' || p[2] == '^') &&
+			p[2] != 'P' && p[2] != 'R')
 			return true;
 		if (*p == '\\' && p[1]) {
 			p++;
 		} else if (*p == '[') {
-			p += p[1] == '^' ? 2 : 1;
-			for (p += *p == ']'; *p && *p != ']'; p++)
-				p += *p == '\\' && p[1];
-			if (!*p)
+			p = class_end(p);
+			if (!p)
 				return true;
 		} else if (*p == '(') {
 			depth++;
