@@ -21,11 +21,17 @@
 #define KEY_MAX (TG_QUOTA_TEXT_MAX + 32)
 
 /* n < 0 gives back. What was given on credit counts whatever the limit says. A counter expires two
- * windows after its last change. */
+ * windows after its last change. What is no counter is somebody else's and counts as used up: one
+ * such key is not to end the connection that all others need. */
 static const char script[] =
 	"local n = tonumber(ARGV[1])\n"
 	"local charge = tonumber(ARGV[4])\n"
-	"local used = tonumber(redis.call('GET', KEYS[1]) or '0') + charge\n"
+	"local was = redis.pcall('GET', KEYS[1]) or '0'\n"
+	"if type(was) == 'table' and not string.find(was.err, 'WRONGTYPE') then return was end\n"
+	"if type(was) == 'table' or not string.find(was, '^%-?%d+$') then\n"
+	"  return {0, tonumber(ARGV[2])}\n"
+	"end\n"
+	"local used = tonumber(was) + charge\n"
 	"if n < 0 then n = math.max(n, -used)\n"
 	"else n = math.max(math.min(n, tonumber(ARGV[2]) - used), 0) end\n"
 	"if n + charge ~= 0 then\n"
