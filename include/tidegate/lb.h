@@ -157,6 +157,8 @@ extern const struct tg_lb_ops tg_lb_ops_round_robin, tg_lb_ops_least_request, tg
 /* zone.c: ask->zone and ask->way of a request for ask->group, which goes by zone. False: it is
  * refused. */
 bool tg_lb_pick_zone(const struct tg_cluster *c, struct tg_lb_ask *ask);
+/* Another zone of ask->group that is to get any; ask->zone if there is none. */
+struct tg_lb_zone *tg_lb_next_zone(const struct tg_lb_ask *ask);
 /* Its part of the requests, 0 .. 1, of those that go by zone. */
 double tg_lb_zone_part(const struct tg_lb_set *set, const struct tg_lb_group *g, uint32_t i);
 

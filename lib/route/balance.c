@@ -232,8 +232,9 @@ static __attribute__((noinline)) bool choose_zone(const struct tg_cluster *c, st
 	if (!tg_lb_pick_zone(c, ask))
 		return false;
 	z = ask->zone;
+	/* There are others elsewhere; but none in a zone of weight 0. */
 	if (z && z->n == 1 && &c->endpoints[ask->set->index[z->from]] == ask->avoid)
-		ask->zone = NULL; /* there are others elsewhere */
+		ask->zone = c->zone_weighted ? tg_lb_next_zone(ask) : NULL;
 	return true;
 }
 

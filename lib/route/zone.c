@@ -196,6 +196,21 @@ bool tg_lb_pick_zone(const struct tg_cluster *c, struct tg_lb_ask *ask)
 	return ask->way == TG_LB_DIRECT;
 }
 
+struct tg_lb_zone *tg_lb_next_zone(const struct tg_lb_ask *ask)
+{
+	const struct tg_lb_group *g = ask->group;
+	struct tg_lb_zone *first = &ask->set->zones[g->zone];
+	uint32_t at = (uint32_t)(ask->zone - first);
+
+	for (uint32_t n = 1; n < g->n_zones; n++) {
+		uint32_t i = (at + n) % g->n_zones;
+
+		if (first[i].share > (i ? first[i - 1].share : 0))
+			return &first[i];
+	}
+	return ask->zone;
+}
+
 double tg_lb_zone_part(const struct tg_lb_set *set, const struct tg_lb_group *g, uint32_t i)
 {
 	const struct tg_lb_zone *z = &set->zones[g->zone + i];

@@ -379,6 +379,31 @@ void zone_weights(void)
 		}
 }
 
+/* To avoid the only endpoint of a zone is no reason to choose one of a zone that is to get nothing.
+ */
+void zone_weights_avoid(void)
+{
+	const struct side up = {{1, 1, 1}, {1, 1, 1}};
+	const uint32_t one[ZONES] = {1, 0, 0}, two[ZONES] = {1, 0, 1};
+
+	for (size_t b = 0; b < TG_ARRAY_LEN(free_ones); b++)
+		for (uint32_t other = 0; other < 2; other++) {
+			struct tg_cluster c = weighted(free_ones[b], &up, other ? two : one);
+			uint32_t pos = 0;
+
+			for (uint32_t i = 0; i < 100; i++) {
+				struct tg_lb_ask ask = {.rng = &rng,
+					.set = &set,
+					.pos = &pos,
+					.active = idle,
+					.avoid = &ends[0]};
+
+				CU_ASSERT_PTR_EQUAL(tg_lb_pick(&c, &ask), &ends[other ? 2 : 0]);
+			}
+			done();
+		}
+}
+
 void zone_weights_none(void)
 {
 	const struct side up = {{1, 3}, {1, 3}};

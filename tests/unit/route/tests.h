@@ -36,6 +36,7 @@ void zone_panic(void);
 void zone_avoid(void);
 void zone_weights(void);
 void zone_weights_none(void);
+void zone_weights_avoid(void);
 void zone_weights_levels(void);
 void zone_weights_tables(void);
 void level_slow_since(void);
