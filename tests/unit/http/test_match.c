@@ -211,6 +211,16 @@ static void literals(void)
 	CU_ASSERT(literal("/a\\|b", "/a|b"));
 	CU_ASSERT(literal("/a\\Q|b\\E", ""));
 	CU_ASSERT(literal("(?i)/a", ""));
+	/* Brackets that are none, and quantifiers of what stands before nothing. */
+	CU_ASSERT(literal("/a[[:alpha:](]|c", ""));
+	CU_ASSERT(literal("/a[[:alpha:](]", "/a"));
+	CU_ASSERT(literal("/a[\\Q]\\E(]|c", ""));
+	CU_ASSERT(literal("/a\\c(|c", ""));
+	CU_ASSERT(literal("/a(?#()|c", ""));
+	CU_ASSERT(literal("/a(?C'(')|c", ""));
+	CU_ASSERT(literal("/a(*MARK:()|c", ""));
+	CU_ASSERT(literal("/a\\E*", ""));
+	CU_ASSERT(literal("/a(?#x)*", ""));
 	CU_ASSERT(literal("", ""));
 }
 
