@@ -31,20 +31,20 @@ void tls_hs_drop(struct tls_conn *c)
 }
 
 /* Who was refused and lingers keeps nobody out, nor whoever is refused next. */
-static struct tls_hs *take_linger(struct tg_tls *t)
+static void *take_linger(struct tg_tls *t, struct tg_pool *from)
 {
-	struct tls_hs *h = tg_pool_take(&t->hs);
+	void *found = tg_pool_take(from);
 
-	if (h || tg_list_empty(&t->lingering))
-		return h;
+	if (found || tg_list_empty(&t->lingering))
+		return found;
 	tls_linger_end(TG_CONTAINER(t->lingering.next, struct tls_hs, age)->c);
-	return tg_pool_take(&t->hs);
+	return tg_pool_take(from);
 }
 
 bool tls_hs_linger(struct tls_conn *c)
 {
 	struct tg_tls *t = c->tls;
-	struct tls_hs *h = take_linger(t);
+	struct tls_hs *h = take_linger(t, &t->hs);
 
 	if (!h)
 		return false;
@@ -87,7 +87,7 @@ static bool shed_slow(struct tg_tls *t)
 
 static struct tls_hs *take_hs(struct tg_tls *t)
 {
-	struct tls_hs *h = take_linger(t);
+	struct tls_hs *h = take_linger(t, &t->hs);
 
 	return h || !shed_slow(t) ? h : tg_pool_take(&t->hs);
 }
@@ -95,7 +95,7 @@ static struct tls_hs *take_hs(struct tg_tls *t)
 struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struct tg_conn *lower,
 	uint64_t timeout, const struct tg_conn_user *user, void *owner)
 {
-	struct tls_conn *c = tg_pool_take(&t->conns);
+	struct tls_conn *c = take_linger(t, &t->conns);
 	struct tls_hs *h = c ? take_hs(t) : NULL;
 	enum tg_why why = TG_WHY_tls_no_memory;
 	struct tg_conn_info info;

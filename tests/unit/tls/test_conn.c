@@ -485,6 +485,38 @@ static void the_refused_keep_nobody_out(void)
 	server = first_server;
 }
 
+/* Nor does he keep the last place for a connection. */
+static void the_refused_keep_no_connection(void)
+{
+	const struct tg_sockaddr a = {.port = 1}, b = {.port = 2};
+	struct tg_conn *first = client, *first_server = server, *raw[4], *c[10];
+	struct tg_memconn_pair p;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(raw); i++)
+		raw[i] = refused_client();
+	while (tls->conns.in_use + 2 <= tls->conns.count) {
+		open_pair();
+		c[n++] = client;
+		c[n++] = server;
+	}
+	p = tg_memconn_open(&ready, QUEUE, &a, &b);
+	server = tg_tls_accept(tls, 0, p.b, 0, &server_user, NULL);
+	CU_ASSERT(server != NULL);
+	if (server)
+		tg_conn_abort(server, TG_WHY_conn_aborted);
+	else
+		tg_conn_detach(p.b);
+	tg_conn_detach(p.a);
+	while (n)
+		tg_conn_detach(c[--n]);
+	wheel_runs(3 * TG_SEC);
+	for (uint32_t i = 0; i < TG_ARRAY_LEN(raw); i++)
+		tg_conn_detach(raw[i]);
+	client = first;
+	server = first_server;
+}
+
 static void begin(void)
 {
 	struct tg_errbuf e;
@@ -540,6 +572,7 @@ LAB_TEST(who_gets_no_keys_is_called)
 LAB_TEST(a_writer_waits_for_no_keys)
 LAB_TEST(close_notify_waits_for_no_keys)
 LAB_TEST(the_refused_keep_nobody_out)
+LAB_TEST(the_refused_keep_no_connection)
 LAB_TEST(who_ends_it_gets_a_fin)
 
 TG_TEST_MAIN("tls_conn",
@@ -552,4 +585,5 @@ TG_TEST_MAIN("tls_conn",
 	{"a writer waits for no keys", a_writer_waits_for_no_keys_in_lab},
 	{"close_notify waits for no keys", close_notify_waits_for_no_keys_in_lab},
 	{"the refused keep nobody out", the_refused_keep_nobody_out_in_lab},
+	{"the refused keep no connection", the_refused_keep_no_connection_in_lab},
 	{"who ends it gets a FIN", who_ends_it_gets_a_fin_in_lab})
