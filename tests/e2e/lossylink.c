@@ -287,7 +287,9 @@ static void read_args(int argc, char **argv, struct conf *c, uint64_t *seed)
 	}
 }
 
-static void carry(const struct conf *c, struct way w[2])
+/* Signals that end it come only while it waits, under `mask`: one between the look at `stop` and
+ * the wait would be lost, and the wait may be for ever. */
+static void carry(const struct conf *c, struct way w[2], const sigset_t *mask)
 {
 	struct pollfd fds[2] = {
 		{.fd = w[0].in, .events = POLLIN}, {.fd = w[1].in, .events = POLLIN}};
@@ -297,7 +299,7 @@ static void carry(const struct conf *c, struct way w[2])
 		uint64_t ns = a < b ? a : b;
 		struct timespec ts = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
 
-		if (ppoll(fds, 2, ns == UINT64_MAX ? NULL : &ts, NULL) < 0 && errno != EINTR)
+		if (ppoll(fds, 2, ns == UINT64_MAX ? NULL : &ts, mask) < 0 && errno != EINTR)
 			die("ppoll");
 		for (int i = 0; i < 2; i++)
 			if (fds[i].revents)
@@ -310,6 +312,7 @@ int main(int argc, char **argv)
 	static struct way w[2];
 	struct conf c = {.queue = 1000};
 	struct sigaction sa = {.sa_handler = on_signal};
+	sigset_t ends, before;
 	uint64_t seed = 1;
 
 	if (argc < 3 || argc % 2 == 0) {
@@ -317,6 +320,10 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	read_args(argc, argv, &c, &seed);
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	sigprocmask(SIG_BLOCK, &ends, &before);
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
 	w[0].in = w[1].out = open_iface(argv[1]);
@@ -325,7 +332,7 @@ int main(int argc, char **argv)
 	w[1].rng = ~(seed * 2 + 1);
 	printf("ready\n");
 	fflush(stdout);
-	carry(&c, w);
+	carry(&c, w, &before);
 	for (int i = 0; i < 2; i++)
 		printf("%s -> %s: %lu passed, %lu lost, %lu overflowed, %lu repeated, %lu "
 		       "reordered\n",
