@@ -174,6 +174,8 @@ static void refused(void)
 	CU_ASSERT(!compiles("(*NO_JIT)a", "machine code"));
 	CU_ASSERT(!compiles("(*UTF)a", "at byte"));
 	CU_ASSERT(!compiles("a\\Cb", "at byte"));
+	CU_ASSERT(!compiles("/a(*ACCEPT)b", "(*ACCEPT)"));
+	CU_ASSERT(!compiles("/a(*ACCEPT:x)", "(*ACCEPT)"));
 	memset(text, 'a', sizeof(text));
 	text[sizeof(text) - 1] = 0;
 	CU_ASSERT(!compiles(text, "longer than 1024"));
