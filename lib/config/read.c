@@ -722,7 +722,9 @@ static void unknown_key(const struct spot *p, struct raw_head *h, const char *na
 
 	if (refused) {
 		if (refused->instead_of)
-			h->meant |= UINT64_C(1) << key_number(p->g, refused->instead_of);
+			like = key_number(p->g, refused->instead_of);
+		if (like >= 0)
+			h->meant |= UINT64_C(1) << like;
 		if (refused->hint)
 			cfg_error(p->c, p->line, "%s: there is no \"%.64s\": %s", who(p), name,
 				refused->hint);

@@ -80,7 +80,8 @@ static const struct cfg_key zone_weight_keys[] = {
 		.doc = "its share of the priority's requests; 0: none"),
 	END};
 static const struct cfg_refused refused_zone_weight[] = {
-	{"lb_endpoints", "endpoints"}, {"proximity"}, {"metadata"}, {NULL}};
+	{"lb_endpoints", NULL, "the cluster's own endpoints say where they are by their locality"},
+	{"proximity"}, {"metadata"}, {NULL}};
 const struct cfg_group cfg_zone_weight = {
 	"locality", sizeof(struct raw_zone_weight), zone_weight_keys, refused_zone_weight};
 
