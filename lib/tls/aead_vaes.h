@@ -1,8 +1,8 @@
 /* aead_vaes.h: whole records of AES-GCM by VAES and VPCLMULQDQ on 256 bits (AVX2).
  *
  * For CPUs that have these but not AVX-512: there ipsec-mb 1.3 works on 128 bits, and a record of
- * the size of a request costs twice as much (perf/results/aead.txt). Used by aead_ipsecmb.c, which
- * expands the key, does whatever comes in pieces, and is what this is tested against.
+ * the size of a request costs half as much again (perf/results/aead.txt). Used by aead_ipsecmb.c,
+ * which expands the key, does whatever comes in pieces, and is what this is tested against.
  *
  * Owner: whoever owns the key. Bounds: struct tg_gcm_vaes. No branch and no address depends on key
  * or content. Not here: key expansion, pieces.

@@ -90,17 +90,20 @@ class Client12(Client):
             Field('suites', [Field(f'c{s:x}', u16(s)) for s in suites], 2), Field('compression', b'\0', 1),
             Field('extensions', [*exts, *more], 2)])
 
-    def start(self, raw=None, again=None):
-        """Up to ServerHelloDone."""
-        self.send_hello(raw if raw is not None else self.hello12().encode())
+    def server_hello(self):
         m = self.message()
         if m[0] != 2:
             self.log.append(f'message:{m[0]}')
             raise Stop()
         self.transcript += m
         self.suite, self.exts = self.answer(m)
-        self.version = 0x0303
-        self.server_random = m[6:38]
+        self.version, self.server_random = 0x0303, m[6:38]
+        return m
+
+    def start(self, raw=None, again=None):
+        """Up to ServerHelloDone."""
+        self.send_hello(raw if raw is not None else self.hello12().encode())
+        self.server_hello()
         self.log.append(f'hello12:{self.suite:x}')
         if 43 in self.exts:
             raise Stop()  # TLS 1.3 after all
@@ -123,14 +126,7 @@ class Client12(Client):
     def resume(self, ticket):
         """The server's answer to a hello with a ticket: all of its part, if it resumes; else the handshake is done in
         full, and that is the end."""
-        m = self.message()
-        if m[0] != 2:
-            self.log.append(f'message:{m[0]}')
-            raise Stop()
-        self.transcript += m
-        self.suite, self.exts = self.answer(m)
-        self.version, self.server_random = 0x0303, m[6:38]
-        session = m[38]
+        session = self.server_hello()[38]
         self.log.append(f'hello12:{self.suite:x}' + (':ems' if 23 in self.exts else ''))
         if self.suite == ticket.suite:
             self.master = ticket.master
