@@ -56,7 +56,7 @@ static void count_first(struct census *k, const struct tg_lb_set *set, const str
 
 static uint32_t part(const struct census *k, uint32_t locality)
 {
-	return k->n_good ? (uint32_t)(UINT64_C(10000) * k->good[locality] / k->n_good) : 0;
+	return k->n_good ? (uint32_t)((uint64_t)PARTS * k->good[locality] / k->n_good) : 0;
 }
 
 static bool in_panic(const struct census *k, uint32_t threshold)
