@@ -2,7 +2,7 @@
 # Builds Tidegate in five ways and runs every test.
 #
 #   scripts/test.sh            all: some 25 to 28 minutes on two cores
-#   scripts/test.sh --quick    the same suites, shorter: under five minutes
+#   scripts/test.sh --quick    the same suites, shorter: some ten minutes
 #   scripts/test.sh --long     more simulator seeds, longer fuzzing, bigger transfers
 #   scripts/test.sh --suite S  only suite S (style, unit, sim, e2e, fuzz) of its build
 #
