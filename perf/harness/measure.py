@@ -1,4 +1,5 @@
 """One run: a system, tg_load around it, and what both used."""
+import contextlib
 import ctypes
 import json
 import os
@@ -112,6 +113,47 @@ def run(name, place, work, table, seconds, warmup):
         raise RuntimeError(f'{name}: not every answer was right: {json.dumps(r["all"])}')
     n = b.sample['requests'] - a.sample['requests'] if 'requests' in a.sample else w['responses']
     return figures(work, r, b.since(a), n, name == 'tidegate')
+
+
+SETTLE, TURN = 0.05, 0.2  # seconds
+
+
+class Paused:
+    """A system with its generator, both of which stand still but for their turns."""
+
+    def __init__(self, stack, name, place, work, table, warmup):
+        self.system = stack.enter_context(ALL[name](place, work, table))
+        self.g = Generator(self.system, [*work.args(), '--seconds', 3600, '--warmup', warmup])
+        stack.callback(self.g.end)
+        stack.callback(self.signal, signal.SIGCONT)
+        self.g.event('begin')
+        self.signal(signal.SIGSTOP)
+
+    def signal(self, which):
+        for p in (self.g.proc, self.system.proc):
+            if p.poll() is None:
+                os.kill(p.pid, which)
+
+    def turn(self):
+        """(ns of the CPU, requests) of the part of a turn in which it runs as if it had never stood still."""
+        self.signal(signal.SIGCONT)
+        time.sleep(SETTLE)
+        a = self.system.sample()
+        time.sleep(TURN)
+        b = self.system.sample()
+        self.signal(signal.SIGSTOP)
+        return self.system.cpu_ns(a, b), b['requests'] - a['requests']
+
+
+def times(name, places, works, table, seconds, warmup):
+    """How many times the second work's CPU time a request of the first one takes: both systems run at once and take
+    turns, several a second. What others do to the machine meets both alike; of two runs one after the other it often
+    decides."""
+    with contextlib.ExitStack() as stack:
+        both = [Paused(stack, name, p, w, table, warmup) for p, w in zip(places, works)]
+        turns = [[x.turn() for x in both] for _ in range(max(2, round(seconds / TURN)))]
+    cpu, n = ([sum(t[i][k] for t in turns) for i in range(2)] for k in range(2))
+    return cpu[0] / n[0] / (cpu[1] / n[1])
 
 
 def figures(work, r, used, n, polls):
