@@ -141,6 +141,11 @@ class Paused:
         a = self.system.sample()
         time.sleep(TURN)
         b = self.system.sample()
+        while not self.system.moved(a, b):
+            if self.g.proc.poll() is not None:
+                raise RuntimeError(f'{self.system.name}: tg_load ended with {self.g.proc.returncode} before its time')
+            time.sleep(0.01)
+            b = self.system.sample()
         self.signal(signal.SIGSTOP)
         return self.system.cpu_ns(a, b), b['requests'] - a['requests']
 
