@@ -2,8 +2,8 @@
  *
  * Two implementations behind one table: intel-ipsec-mb's direct calls (x86-64: AES-NI up to VAES
  * with AVX-512, chosen by the library for the CPU at run time; aead_vaes.h stands in where the CPU
- *has the one without the other) and OpenSSL's EVP (arm64 with the ARMv8 AES and PMULL instructions,
- *and wherever ipsec-mb is not built in). Both pass the same vectors.
+ * has the one without the other) and OpenSSL's EVP (arm64 with the ARMv8 AES and PMULL
+ * instructions, and wherever ipsec-mb is not built in). Both pass the same vectors.
  *
  * Owner: whoever owns the key; no global state but the table, which tg_aead_init() fills once,
  * before the workers start. Bounds: an expanded key is TG_AEAD_KEY_BYTES, 64-byte aligned, in

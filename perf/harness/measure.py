@@ -9,6 +9,7 @@ import time
 
 from place import ADDRESSES, GENERATOR_CPU, LOAD, SYSTEM_CPU, netns
 from peers import ALL
+from systems import wait_for
 
 
 def cpu_ticks(cpu):
@@ -134,18 +135,19 @@ class Paused:
             if p.poll() is None:
                 os.kill(p.pid, which)
 
+    def moved_from(self, a):
+        b = self.system.sample()
+        return b if self.system.moved(a, b) else None
+
     def turn(self):
         """(ns of the CPU, requests) of the part of a turn in which it runs as if it had never stood still."""
         self.signal(signal.SIGCONT)
         time.sleep(SETTLE)
         a = self.system.sample()
         time.sleep(TURN)
-        b = self.system.sample()
-        while not self.system.moved(a, b):
-            if self.g.proc.poll() is not None:
-                raise RuntimeError(f'{self.system.name}: tg_load ended with {self.g.proc.returncode} before its time')
-            time.sleep(0.01)
-            b = self.system.sample()
+        if self.g.proc.poll() is not None:
+            raise RuntimeError(f'{self.system.name}: tg_load ended with {self.g.proc.returncode} before its time')
+        b = wait_for(lambda: self.moved_from(a), f'{self.system.name}: a request', 10)
         self.signal(signal.SIGSTOP)
         return self.system.cpu_ns(a, b), b['requests'] - a['requests']
 
