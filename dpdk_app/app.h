@@ -155,7 +155,6 @@ struct tg_app {
 	bool hugepages; /* false: --no-huge */
 	bool capture;   /* dpdk-dumpcap can attach: capture.h */
 	enum { TG_MEMORY_PLAIN, TG_MEMORY_PRIVATE, TG_MEMORY_SHARED } memory_kind; /* eal.h */
-	bool pages_matter; /* packet buffers do not cross pages of 4 KiB */
 	bool eal_up;
 	char file_prefix[32];        /* EAL's, for dpdk-dumpcap */
 	char runtime_base[PATH_MAX]; /* folder of all DPDK processes' runtime folders */

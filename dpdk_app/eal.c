@@ -17,11 +17,11 @@
 #include <rte_errno.h>
 #include <rte_lcore.h>
 #include <rte_log.h>
-#include <rte_mbuf.h>
-#include <rte_mbuf_pool_ops.h>
+#include <rte_mempool.h>
 
 #include "args.h"
 #include "janitor.h"
+#include "mbufs.h"
 
 #define PREFIX "tidegate"
 
@@ -335,35 +335,6 @@ void tg_eal_stop(struct tg_app *app)
 
 /* --- packet buffers --- */
 
-/* As rte_pktmbuf_pool_create(), but with the choice whether buffers may cross pages. */
-static struct rte_mempool *make_pool(const struct tg_app *app, uint32_t cache)
-{
-	const struct tg_budget *b = &app->budget;
-	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = (uint16_t)b->mbuf_room};
-	unsigned int flags = app->memory_kind == TG_MEMORY_PLAIN && !app->pages_matter
-				     ? RTE_MEMPOOL_F_NO_IOVA_CONTIG
-				     : 0;
-	struct rte_mempool *mp;
-
-	/* Not spread over the memory channels, which would make it larger than the page. */
-	if (tg_mbuf_fills_page(b->mbuf_room))
-		flags |= RTE_MEMPOOL_F_NO_SPREAD;
-	mp = rte_mempool_create_empty("mbufs", b->n_mbufs,
-		(unsigned int)sizeof(struct rte_mbuf) + b->mbuf_room, cache, sizeof(priv),
-		(int)rte_socket_id(), flags);
-
-	if (!mp)
-		return NULL;
-	rte_pktmbuf_pool_init(mp, &priv);
-	if (rte_mempool_set_ops_byname(mp, rte_mbuf_best_mempool_ops(), NULL) ||
-		rte_mempool_populate_default(mp) < 0) {
-		rte_mempool_free(mp);
-		return NULL;
-	}
-	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
-	return mp;
-}
-
 int tg_mbufs_start(struct tg_app *app, struct tg_errbuf *e)
 {
 	const struct tg_budget *b = &app->budget;
@@ -373,17 +344,15 @@ int tg_mbufs_start(struct tg_app *app, struct tg_errbuf *e)
 		cache = RTE_MEMPOOL_CACHE_MAX_SIZE;
 	if (cache > 256)
 		cache = 256;
-	app->mbufs = make_pool(app, cache);
+	app->mbufs = tg_mbufs_make(b->n_mbufs, b->mbuf_room, cache);
 	if (!app->mbufs)
 		return tg_fail(e, TG_ENOMEM,
 			"no memory for %u packet buffers of %u bytes: %s%s; lower dataplane.memory",
 			b->n_mbufs, b->mbuf_bytes, rte_strerror(rte_errno), tg_eal_said());
-	/* AF_XDP shares one piece of memory with the kernel. */
-	if (app->mbufs->nb_mem_chunks > 1 && any_device(app->boot, "net_af_xdp"))
+	if (any_device(app->boot, "net_af_xdp") && !tg_mbufs_side_by_side(app->mbufs))
 		return tg_fail(e, TG_ENOMEM,
-			"the packet buffers do not lie in one piece, which net_af_xdp needs: use "
-			"more "
-			"or larger hugepages, or dataplane.eal = \"--no-huge\"");
+			"the packet buffers do not lie in one piece, which net_af_xdp needs: leave "
+			"--iova-mode=pa out of dataplane.eal");
 	return 0;
 }
 

@@ -50,12 +50,14 @@
 #define CONNS_MIN 64
 #define CONNS_MAX (1u << 24) /* a worker; indices of lib/tcp's tables */
 
-static uint32_t mbuf_room(uint32_t mtu)
+static uint32_t mbuf_room(uint32_t mtu, bool paged)
 {
 	uint32_t room = mtu + MBUF_L2 + MBUF_HEADROOM + MBUF_DEVICE_ROOM;
 
 	room = (room + 63) & ~63u;
-	return room > MBUF_ROOM_MIN ? room : MBUF_ROOM_MIN;
+	if (room < MBUF_ROOM_MIN)
+		room = MBUF_ROOM_MIN;
+	return paged && room < PAGE - MBUF_OVERHEAD ? PAGE - MBUF_OVERHEAD : room;
 }
 
 bool tg_mbuf_fills_page(uint32_t room)
@@ -69,17 +71,13 @@ uint16_t tg_mtu_within_page(void)
 }
 
 /* A mempool object: whole cache lines, an odd number of them, so that the memory channels take
- * turns, unless it fills a page; on ordinary pages none crosses a page, if the device needs that.
- */
-static uint32_t mbuf_bytes(uint32_t room, bool paged)
+ * turns, unless it fills a page. */
+static uint32_t mbuf_bytes(uint32_t room)
 {
 	uint32_t n = (room + MBUF_OVERHEAD + 63) / 64 * 64;
 
 	if (!tg_mbuf_fills_page(room))
 		n |= 64;
-
-	if (paged)
-		n = n > PAGE ? (n + PAGE - 1) / PAGE * PAGE : PAGE / (PAGE / n);
 	return n + 8; /* its place in the mempool's ring */
 }
 
@@ -152,8 +150,8 @@ int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struc
 	uint64_t w = ask->workers, least_mbufs, fixed, need, rest, conn_bytes;
 	uint32_t conns = (uint32_t)((ask->max_connections + w - 1) / w);
 
-	*out = (struct tg_budget){.mbuf_room = mbuf_room(ask->mtu)};
-	out->mbuf_bytes = mbuf_bytes(out->mbuf_room, ask->paged);
+	*out = (struct tg_budget){.mbuf_room = mbuf_room(ask->mtu, ask->paged)};
+	out->mbuf_bytes = mbuf_bytes(out->mbuf_room);
 	least_mbufs =
 		ask->rx_queues * (uint64_t)MBUFS_A_QUEUE + w * MBUFS_A_WORKER + MBUFS_TO_WORK_WITH;
 	fixed = EAL_FIXED + w * EAL_A_WORKER + ask->ports * EAL_A_PORT;

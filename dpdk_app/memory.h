@@ -27,7 +27,7 @@ struct tg_budget_ask {
 	uint16_t mtu;       /* the largest of the ports */
 	bool log;           /* an access log is kept */
 	bool tls;           /* a listener or cluster speaks TLS */
-	bool paged;         /* packet buffers must not cross a page of 4 KiB */
+	bool paged;         /* no packet buffer crosses a page of 4 KiB, if it fits into one */
 };
 
 struct tg_budget {

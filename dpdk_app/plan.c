@@ -11,12 +11,11 @@
 #include "hugepages.h"
 #include "iface.h"
 
-static bool is_physical(const struct tg_port_conf *p)
+/* A NIC behind AF_XDP. */
+static bool is_xdp_nic(const struct tg_port_conf *p)
 {
 	char iface[64], path[128];
 
-	if (tg_device_is_pci(p->device))
-		return true;
 	if (strncmp(p->device, "net_af_xdp", 10) ||
 		!tg_device_arg(p->device, "iface=", iface, sizeof(iface)))
 		return false;
@@ -24,7 +23,7 @@ static bool is_physical(const struct tg_port_conf *p)
 	return access(path, F_OK) == 0;
 }
 
-static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask, bool *physical)
+static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask)
 {
 	const struct tg_dataplane_conf *d = &s->dataplane;
 
@@ -35,14 +34,15 @@ static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask, boo
 		.mtu = 1500,
 		.tls = s->n_tls > 0,
 		.log = s->admin.access_log && s->admin.access_log[0]};
-	*physical = false;
 	for (uint32_t i = 0; i < s->n_ports; i++) {
 		uint32_t q = s->ports[i].queues ? s->ports[i].queues : d->workers;
 
 		ask->rx_queues += q < d->workers ? q : d->workers;
 		if (s->ports[i].mtu > ask->mtu)
 			ask->mtu = s->ports[i].mtu;
-		*physical |= is_physical(&s->ports[i]);
+		/* Its kernel driver maps the buffers page by page and takes none that crosses from
+		 * one to another, hugepages or not. */
+		ask->paged |= is_xdp_nic(&s->ports[i]);
 	}
 }
 
@@ -182,10 +182,9 @@ int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
 	const char *eal = app->boot->dataplane.eal;
 	struct tg_args user = {0};
 	struct tg_budget_ask ask;
-	bool physical;
 	int rc = plan_cpus(app, e);
 
-	plan_ask(app->boot, &ask, &physical);
+	plan_ask(app->boot, &ask);
 	if (!rc)
 		rc = check_mtu(app->boot, &ask, e);
 	if (!rc)
@@ -197,10 +196,5 @@ int tg_plan_start(struct tg_app *app, struct tg_errbuf *e)
 		choose_memory(app);
 	tg_args_free(&user);
 	app->hugepages = app->memory_kind != TG_MEMORY_PLAIN;
-	/* Ordinary pages that lie side by side are not so for a device. Software devices do not
-	 * care, and buffers that begin wherever they end use the caches better. */
-	app->pages_matter = app->memory_kind == TG_MEMORY_PLAIN && physical;
-	ask.paged = app->pages_matter;
-	rc = tg_budget_make(&ask, &app->budget, e);
-	return rc ? rc : check_available(app, e);
+	return check_available(app, e);
 }

@@ -5,7 +5,7 @@
 
 #include "app.h"
 
-/* Fills app->cpus, memory_kind, hugepages, huge_dir, pages_matter and budget. */
+/* Fills app->cpus, memory_kind, hugepages, huge_dir and budget. */
 int tg_plan_start(struct tg_app *app, struct tg_errbuf *e);
 
 #endif
