@@ -233,6 +233,8 @@ struct tg_tls_info {
 	bool resumed;
 };
 bool tg_tls_info(const struct tg_conn *c, struct tg_tls_info *out);
+/* The first of it alone, for each request. */
+const struct tg_identity *tg_tls_peer(const struct tg_conn *c);
 /* A conn of dry runs, whose bit `dry` is set: there was no handshake, this is what it would have
  * shown. */
 struct tg_dry_conn {

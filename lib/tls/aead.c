@@ -4,6 +4,7 @@
 #include "aead.h"
 
 const struct tg_aead_ops *tg_aead_in_use;
+uint32_t tg_aead_key_bytes;
 
 /* The table of that name, or the best one for "auto". */
 static const struct tg_aead_ops *find(const char *impl, const char **detail)
@@ -25,6 +26,11 @@ const char *tg_aead_init(const char *impl)
 	if (!found)
 		return NULL;
 	tg_aead_in_use = found;
+	tg_aead_key_bytes = 0;
+	for (uint32_t i = 0; i < TG_AEAD_MAX; i++)
+		if (found[i].key_bytes > tg_aead_key_bytes)
+			tg_aead_key_bytes = found[i].key_bytes;
+	tg_aead_key_bytes = (tg_aead_key_bytes + 63) & ~UINT32_C(63);
 	if (found == tg_aead_evp())
 		return found->name;
 	snprintf(name, sizeof(name), "%s (%s)", found->name, detail);

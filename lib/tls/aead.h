@@ -32,9 +32,7 @@ enum tg_aead_id {
 #define TG_AEAD_NONCE 12
 #define TG_AEAD_KEY_MAX 32
 #define TG_AEAD_KEY_BYTES 1472 /* an expanded key of any implementation; asserted */
-#define TG_AEAD_KEY_HOT \
-	512 /* so many of them at most are touched by a record of some 100 bytes \
-	     */
+#define TG_AEAD_KEY_HOT 320    /* of which a record of moderate size touches the first, mostly */
 
 struct tg_aead_key {
 	uint8_t b[TG_AEAD_KEY_BYTES];
@@ -45,6 +43,7 @@ struct tg_aead_key {
 struct tg_aead_ops {
 	const char *name;     /* "ipsec-mb" or "evp" */
 	uint8_t key_size;     /* 16 or 32 */
+	uint16_t key_bytes;   /* of a struct tg_aead_key, what it uses: at most TG_AEAD_KEY_BYTES */
 	uint64_t max_records; /* key-use limit (RFC 8446 section 5.5), records of full size */
 
 	/* Expands key (key_size bytes) into k; false: the library refuses, and k is as it was. */
@@ -76,6 +75,9 @@ struct tg_aead_ops {
 const char *tg_aead_init(const char *impl);
 /* The implementation in use; set by tg_aead_init(), constant afterwards. */
 extern const struct tg_aead_ops *tg_aead_in_use;
+/* What keys of any of its ciphers use, a multiple of 64. Where very many are kept, each lies in so
+ * many bytes, not in a struct tg_aead_key. */
+extern uint32_t tg_aead_key_bytes;
 static inline const struct tg_aead_ops *tg_aead_get(enum tg_aead_id id)
 {
 	return &tg_aead_in_use[id];

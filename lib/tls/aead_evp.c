@@ -75,7 +75,7 @@ static void discard(struct tg_aead_key *k)
 
 	for (uint32_t i = 0; i < TG_AEAD_MAX; i++)
 		EVP_CIPHER_CTX_free(e->ctx[i]);
-	memset(k, 0, sizeof(*k));
+	memset(e, 0, sizeof(*e));
 }
 
 static void start(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
@@ -145,12 +145,12 @@ static bool open_(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONC
 }
 
 static const struct tg_aead_ops ops[TG_AEAD_MAX] = {
-	[TG_AEAD_AES_128_GCM] = {"evp", 16, TG_AEAD_GCM_RECORDS, expand_128, forget, discard, seal,
-		open_, start, step, finish},
-	[TG_AEAD_AES_256_GCM] = {"evp", 32, TG_AEAD_GCM_RECORDS, expand_256, forget, discard, seal,
-		open_, start, step, finish},
-	[TG_AEAD_CHACHA20_POLY1305] = {"evp", 32, TG_AEAD_CHACHA_RECORDS, expand_chacha, forget,
-		discard, seal, open_, start, step, finish},
+	[TG_AEAD_AES_128_GCM] = {"evp", 16, sizeof(struct evp), TG_AEAD_GCM_RECORDS, expand_128,
+		forget, discard, seal, open_, start, step, finish},
+	[TG_AEAD_AES_256_GCM] = {"evp", 32, sizeof(struct evp), TG_AEAD_GCM_RECORDS, expand_256,
+		forget, discard, seal, open_, start, step, finish},
+	[TG_AEAD_CHACHA20_POLY1305] = {"evp", 32, sizeof(struct evp), TG_AEAD_CHACHA_RECORDS,
+		expand_chacha, forget, discard, seal, open_, start, step, finish},
 };
 
 const struct tg_aead_ops *tg_aead_evp(void)

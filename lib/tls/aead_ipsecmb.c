@@ -1,6 +1,6 @@
 /* aead_ipsecmb.c: AEAD by intel-ipsec-mb's direct calls, which work synchronously: no jobs, no
- * queue. Where the CPU has VAES but no AVX-512, AES-GCM records in one piece go through
- * aead_vaes.c.
+ * queue. Where the CPU has VAES but no AVX-512, AES-GCM goes through aead_vaes.c, and only the key
+ * is expanded by the library.
  *
  * What this file relies on (tests/unit/tls/test_aead.c compares every cut with OpenSSL):
  *
@@ -60,14 +60,13 @@ struct chacha_calls {
 
 /* What one instance of the library offers. */
 struct calls {
+	keyexp_t keyexp128, keyexp256;
 	struct gcm_calls gcm128, gcm256;
 	struct chacha_calls chacha;
 };
 
-/* What a record touches stands at its front: of very many keys most are cold. */
 struct gcm {
-	struct tg_gcm_vaes vaes;
-	struct gcm_key_data key; /* begins with the round keys, in order */
+	struct gcm_key_data key;
 	/* Of a record in pieces; by whose functions is decided when it starts. */
 	struct gcm_context_data ctx;
 	const struct gcm_calls *calls;
@@ -75,7 +74,8 @@ struct gcm {
 };
 _Static_assert(sizeof(struct gcm) <= TG_AEAD_KEY_BYTES, "an expanded key");
 _Static_assert(_Alignof(struct gcm) <= _Alignof(struct tg_aead_key), "an expanded key");
-_Static_assert(offsetof(struct gcm, key) + 15 * 16 <= TG_AEAD_KEY_HOT + 64, "powers, round keys");
+_Static_assert(sizeof(struct tg_gcm_vaes) <= TG_AEAD_KEY_BYTES, "an expanded key");
+_Static_assert(offsetof(struct tg_gcm_vaes, round_key[11]) <= TG_AEAD_KEY_HOT, "AES-128's");
 
 struct chacha {
 	uint8_t key[32];
@@ -90,14 +90,6 @@ _Static_assert(sizeof(struct chacha) <= TG_AEAD_KEY_BYTES, "an expanded key");
 /* [0] is the one that is linked, filled by tg_aead_ipsecmb(); the others as threads ask. */
 static struct calls instance[INSTANCES];
 static _Thread_local const struct calls *here = &instance[0];
-
-/* Records in one piece go through aead_vaes.c. */
-static bool vaes;
-
-static void forget(struct tg_aead_key *k)
-{
-	explicit_bzero(k, sizeof(*k));
-}
 
 static void discard(struct tg_aead_key *k)
 {
@@ -117,49 +109,36 @@ static inline void forget_whole(void)
 	__asm__ volatile("" : : "r"(&whole) : "memory");
 }
 
-static inline bool by_vaes(struct tg_view aad)
+static void gcm_forget(struct tg_aead_key *k)
 {
-	return vaes && aad.n <= TG_GCM_VAES_AAD;
+	explicit_bzero(k, sizeof(struct gcm));
 }
 
-static inline void seal_by(aes_gcm_enc_dec_t enc, uint32_t rounds, struct tg_aead_key *k,
-	const uint8_t *nonce, struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n,
-	uint8_t *tag)
+static inline void seal_by(aes_gcm_enc_dec_t enc, struct tg_aead_key *k, const uint8_t *nonce,
+	struct tg_view aad, const uint8_t *in, uint8_t *out, uint32_t n, uint8_t *tag)
 {
 	struct gcm *g = (struct gcm *)k;
 
-	if (by_vaes(aad)) {
-		tg_gcm_vaes_seal(
-			&g->vaes, g->key.expanded_keys, rounds, nonce, aad, in, out, n, tag);
-		return;
-	}
 	enc(&g->key, &whole, out, in, n, nonce, aad.p, aad.n, tag, TG_AEAD_TAG);
 	forget_whole();
 }
 
-static inline bool open_by(aes_gcm_enc_dec_t dec, uint32_t rounds, struct tg_aead_key *k,
-	const uint8_t *nonce, struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t *tag)
+static inline bool open_by(aes_gcm_enc_dec_t dec, struct tg_aead_key *k, const uint8_t *nonce,
+	struct tg_view aad, uint8_t *io, uint32_t n, const uint8_t *tag)
 {
 	struct gcm *g = (struct gcm *)k;
 	uint8_t mine[TG_AEAD_TAG];
 
-	if (by_vaes(aad)) {
-		tg_gcm_vaes_open(&g->vaes, g->key.expanded_keys, rounds, nonce, aad, io, n, mine);
-	} else {
-		dec(&g->key, &whole, io, io, n, nonce, aad.p, aad.n, mine, TG_AEAD_TAG);
-		forget_whole();
-	}
+	dec(&g->key, &whole, io, io, n, nonce, aad.p, aad.n, mine, TG_AEAD_TAG);
+	forget_whole();
 	return tg_aead_tag_eq(mine, tag);
 }
 
-static inline bool expand_by(
-	aes_gcm_pre_t pre, uint32_t rounds, struct tg_aead_key *k, const uint8_t *key)
+static inline bool expand_by(aes_gcm_pre_t pre, struct tg_aead_key *k, const uint8_t *key)
 {
 	struct gcm *g = (struct gcm *)k;
 
 	pre(key, &g->key);
-	if (vaes)
-		tg_gcm_vaes_init(&g->vaes, g->key.expanded_keys, rounds);
 	return true;
 }
 
@@ -174,22 +153,22 @@ static inline void start_by(const struct gcm_calls *calls, struct tg_aead_key *k
 }
 
 /* The two differ in the library's functions. */
-#define GCM_OF(bits, rounds) \
+#define GCM_OF(bits) \
 	static bool gcm##bits##_expand(struct tg_aead_key *k, const uint8_t *key) \
 	{ \
-		return expand_by(here->gcm##bits.pre, rounds, k, key); \
+		return expand_by(here->gcm##bits.pre, k, key); \
 	} \
 	static void gcm##bits##_seal(struct tg_aead_key *k, \
 		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, const uint8_t *in, \
 		uint8_t *out, uint32_t n, uint8_t tag[static TG_AEAD_TAG]) \
 	{ \
-		seal_by(here->gcm##bits.enc, rounds, k, nonce, aad, in, out, n, tag); \
+		seal_by(here->gcm##bits.enc, k, nonce, aad, in, out, n, tag); \
 	} \
 	static bool gcm##bits##_open(struct tg_aead_key *k, \
 		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, uint8_t *io, \
 		uint32_t n, const uint8_t tag[static TG_AEAD_TAG]) \
 	{ \
-		return open_by(here->gcm##bits.dec, rounds, k, nonce, aad, io, n, tag); \
+		return open_by(here->gcm##bits.dec, k, nonce, aad, io, n, tag); \
 	} \
 	static void gcm##bits##_start(struct tg_aead_key *k, \
 		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, bool sealing) \
@@ -197,8 +176,8 @@ static inline void start_by(const struct gcm_calls *calls, struct tg_aead_key *k
 		start_by(&here->gcm##bits, k, nonce, aad, sealing); \
 	}
 
-GCM_OF(128, 10)
-GCM_OF(256, 14)
+GCM_OF(128)
+GCM_OF(256)
 
 static void gcm_step(struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n)
 {
@@ -225,7 +204,81 @@ static bool gcm_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG])
 	return tg_aead_tag_eq(mine, tag);
 }
 
+/* --- AES-GCM by aead_vaes.c --------------------------------------------------------------------
+ */
+
+static void vaes_forget(struct tg_aead_key *k)
+{
+	explicit_bzero(k, sizeof(struct tg_gcm_vaes));
+}
+
+static inline bool vaes_expand(
+	keyexp_t keyexp, uint32_t rounds, struct tg_aead_key *k, const uint8_t *key)
+{
+	struct tg_gcm_vaes *g = (struct tg_gcm_vaes *)k;
+	uint8_t other[sizeof(g->round_key)] __attribute__((aligned(16))); /* to decrypt with */
+
+	keyexp(key, g->round_key, other);
+	explicit_bzero(other, sizeof(other));
+	tg_gcm_vaes_init(g, rounds);
+	return true;
+}
+
+static void vaes_start(struct tg_aead_key *k, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, bool sealing)
+{
+	tg_gcm_vaes_start((struct tg_gcm_vaes *)k, nonce, aad, sealing);
+}
+
+static inline bool vaes_finish(struct tg_aead_key *k, uint32_t rounds, uint8_t *tag)
+{
+	struct tg_gcm_vaes *g = (struct tg_gcm_vaes *)k;
+	bool sealing = g->piece.sealing;
+	uint8_t mine[TG_AEAD_TAG];
+
+	tg_gcm_vaes_finish(g, rounds, sealing ? tag : mine);
+	return sealing || tg_aead_tag_eq(mine, tag);
+}
+
+#define VAES_OF(bits, rounds) \
+	static bool vaes##bits##_expand(struct tg_aead_key *k, const uint8_t *key) \
+	{ \
+		return vaes_expand(here->keyexp##bits, rounds, k, key); \
+	} \
+	static void vaes##bits##_seal(struct tg_aead_key *k, \
+		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, const uint8_t *in, \
+		uint8_t *out, uint32_t n, uint8_t tag[static TG_AEAD_TAG]) \
+	{ \
+		tg_gcm_vaes_seal((struct tg_gcm_vaes *)k, rounds, nonce, aad, in, out, n, tag); \
+	} \
+	static bool vaes##bits##_open(struct tg_aead_key *k, \
+		const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, uint8_t *io, \
+		uint32_t n, const uint8_t tag[static TG_AEAD_TAG]) \
+	{ \
+		uint8_t mine[TG_AEAD_TAG]; \
+\
+		tg_gcm_vaes_open((struct tg_gcm_vaes *)k, rounds, nonce, aad, io, n, mine); \
+		return tg_aead_tag_eq(mine, tag); \
+	} \
+	static void vaes##bits##_step( \
+		struct tg_aead_key *k, const uint8_t *in, uint8_t *out, uint32_t n) \
+	{ \
+		tg_gcm_vaes_step((struct tg_gcm_vaes *)k, rounds, in, out, n); \
+	} \
+	static bool vaes##bits##_finish(struct tg_aead_key *k, uint8_t tag[static TG_AEAD_TAG]) \
+	{ \
+		return vaes_finish(k, rounds, tag); \
+	}
+
+VAES_OF(128, 10)
+VAES_OF(256, 14)
+
 /* --- ChaCha20-Poly1305 ------------------------------------------------------------------------ */
+
+static void chacha_forget(struct tg_aead_key *k)
+{
+	explicit_bzero(k, sizeof(struct chacha));
+}
 
 static bool chacha_expand(struct tg_aead_key *k, const uint8_t *key)
 {
@@ -292,18 +345,38 @@ static bool chacha_open(struct tg_aead_key *k, const uint8_t nonce[static TG_AEA
 
 /* --- choosing --------------------------------------------------------------------------------- */
 
+#define CHACHA_OPS \
+	{ \
+		"ipsec-mb", 32, sizeof(struct chacha), TG_AEAD_CHACHA_RECORDS, chacha_expand, \
+			chacha_forget, discard, chacha_seal, chacha_open, chacha_start, \
+			chacha_step, chacha_finish \
+	}
+
 static const struct tg_aead_ops ops[TG_AEAD_MAX] = {
-	[TG_AEAD_AES_128_GCM] = {"ipsec-mb", 16, TG_AEAD_GCM_RECORDS, gcm128_expand, forget,
-		discard, gcm128_seal, gcm128_open, gcm128_start, gcm_step, gcm_finish},
-	[TG_AEAD_AES_256_GCM] = {"ipsec-mb", 32, TG_AEAD_GCM_RECORDS, gcm256_expand, forget,
-		discard, gcm256_seal, gcm256_open, gcm256_start, gcm_step, gcm_finish},
-	[TG_AEAD_CHACHA20_POLY1305] = {"ipsec-mb", 32, TG_AEAD_CHACHA_RECORDS, chacha_expand,
-		forget, discard, chacha_seal, chacha_open, chacha_start, chacha_step,
-		chacha_finish},
+	[TG_AEAD_AES_128_GCM] = {"ipsec-mb", 16, sizeof(struct gcm), TG_AEAD_GCM_RECORDS,
+		gcm128_expand, gcm_forget, discard, gcm128_seal, gcm128_open, gcm128_start,
+		gcm_step, gcm_finish},
+	[TG_AEAD_AES_256_GCM] = {"ipsec-mb", 32, sizeof(struct gcm), TG_AEAD_GCM_RECORDS,
+		gcm256_expand, gcm_forget, discard, gcm256_seal, gcm256_open, gcm256_start,
+		gcm_step, gcm_finish},
+	[TG_AEAD_CHACHA20_POLY1305] = CHACHA_OPS,
+};
+
+/* Where the CPU has VAES but no AVX-512, for which the library has better code of its own. */
+static const struct tg_aead_ops vaes_ops[TG_AEAD_MAX] = {
+	[TG_AEAD_AES_128_GCM] = {"ipsec-mb", 16, sizeof(struct tg_gcm_vaes), TG_AEAD_GCM_RECORDS,
+		vaes128_expand, vaes_forget, discard, vaes128_seal, vaes128_open, vaes_start,
+		vaes128_step, vaes128_finish},
+	[TG_AEAD_AES_256_GCM] = {"ipsec-mb", 32, sizeof(struct tg_gcm_vaes), TG_AEAD_GCM_RECORDS,
+		vaes256_expand, vaes_forget, discard, vaes256_seal, vaes256_open, vaes_start,
+		vaes256_step, vaes256_finish},
+	[TG_AEAD_CHACHA20_POLY1305] = CHACHA_OPS,
 };
 
 static void copy_calls(struct calls *c, const IMB_MGR *m)
 {
+	c->keyexp128 = m->keyexp_128;
+	c->keyexp256 = m->keyexp_256;
 	c->gcm128 = (struct gcm_calls){m->gcm128_pre, m->gcm128_enc, m->gcm128_dec, m->gcm128_init,
 		m->gcm128_enc_update, m->gcm128_dec_update, m->gcm128_enc_finalize,
 		m->gcm128_dec_finalize};
@@ -335,6 +408,7 @@ static const char *choice(const IMB_MGR *m, IMB_ARCH arch)
 
 const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
 {
+	static const struct tg_aead_ops *found;
 	static const char *chosen;
 	static bool tried;
 	IMB_ARCH arch = IMB_ARCH_NONE;
@@ -348,15 +422,17 @@ const struct tg_aead_ops *tg_aead_ipsecmb(const char **detail)
 			if (!imb_get_errno(m))
 				chosen = choice(m, arch);
 			copy_calls(&instance[0], m);
-			/* With AVX-512 the library has better code of its own. */
-			vaes = arch == IMB_ARCH_AVX2 && tg_gcm_vaes_here();
-			if (chosen && vaes)
+			if (chosen)
+				found = ops;
+			if (chosen && arch == IMB_ARCH_AVX2 && tg_gcm_vaes_here()) {
 				chosen = "avx2, vaes";
+				found = vaes_ops;
+			}
 			free_mb_mgr(m);
 		}
 	}
 	*detail = chosen;
-	return chosen ? ops : NULL;
+	return found;
 }
 
 /* --- an instance a thread ----------------------------------------------------------------------

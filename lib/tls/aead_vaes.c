@@ -2,16 +2,21 @@
  *
  * GHASH: blocks are reversed byte by byte, so that a 128-bit word holds the polynomial with its
  * bits in falling order; the hash key is multiplied by x once, which takes the one-bit shift of
- * reflected products away. A record of up to 16 blocks is one sum, reduced once, so that nothing
- * waits for a reduction but the tag:
+ * reflected products away. The sum S begins with A H (A: the additional data); each group of eight
+ * blocks, and at the end the k blocks that are left and the lengths L, go through one reduction:
  *
- *	S = A H^(k+2) + B1 H^(k+1) + ... + Bk H^2 + L H      A: additional data, L: the lengths
+ *	S' = (S + B1) H^8 + B2 H^7 + ... + B8 H
+ *	S' = (S + B1) H^(k+1) + B2 H^k + ... + Bk H^2 + L H
  *
- * A longer one begins with chunks of 16 blocks, each S' = (S + B1) H^16 + ... + B16 H. The
- *reduction is by x^128 + x^127 + x^126 + x^121 + 1, the reflected polynomial, 64 bits at a time.
+ * The pair of blocks that needs S comes last. Longer groups would save reductions, which stand
+ * beside other work anyway, and cost cache lines with more powers of H: of very many keys most are
+ * cold. The reduction is by x^128 + x^127 + x^126 + x^121 + 1, the reflected polynomial, 64 bits at
+ * a time.
  *
  * AES: all counters of a chunk go through the rounds side by side, and with those of the last one
- * the counter of the tag's mask.
+ * the counter of the tag's mask. Carry-less products are what most of the time goes into (three a
+ * block, by Karatsuba's method), and the CPU makes them beside AES if it finds both at the same
+ * time: so, opening, a pair of blocks is hashed beside each round.
  */
 #include "aead_vaes.h"
 
@@ -36,7 +41,8 @@ bool tg_gcm_vaes_here(void)
 #define PAIR 32u
 #define PAIRS 8u /* of blocks in a chunk */
 #define CHUNK (PAIRS * PAIR)
-_Static_assert(TG_GCM_VAES_POWERS == CHUNK / BLOCK + 2, "a chunk, additional data, lengths");
+#define GROUP 4u /* pairs that are hashed without a reduction in between */
+_Static_assert(TG_GCM_VAES_POWERS == 2 * GROUP + 1, "a group and the lengths");
 
 bool tg_gcm_vaes_here(void)
 {
@@ -53,6 +59,11 @@ bool tg_gcm_vaes_here(void)
 INLINE __m128i load(const uint8_t *p)
 {
 	return _mm_loadu_si128((const __m128i *)(const void *)p);
+}
+
+INLINE void store(uint8_t *p, __m128i v)
+{
+	_mm_storeu_si128((__m128i *)(void *)p, v);
 }
 
 INLINE __m256i load2(const uint8_t *p)
@@ -78,9 +89,10 @@ INLINE __m256i reversed2(__m256i v)
 			   4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
 }
 
-/* A sum of products, two sums side by side, in three parts that overlap by 64 bits. */
+/* A sum of products, two sums side by side: of the lower halves, of the upper halves, and of both
+ * halves' sums. */
 struct product {
-	__m256i lo, mid, hi;
+	__m256i lo, both, hi;
 };
 
 INLINE struct product nothing(void)
@@ -90,13 +102,24 @@ INLINE struct product nothing(void)
 	return (struct product){zero, zero, zero};
 }
 
+INLINE __m256i swapped_halves(__m256i v)
+{
+	return _mm256_shuffle_epi32(v, 0x4e);
+}
+
+/* In both halves. */
+INLINE __m256i sum_of_halves(__m256i v)
+{
+	return _mm256_xor_si256(v, swapped_halves(v));
+}
+
 /* p + b h, on both sides. */
 INLINE struct product plus_times(struct product p, __m256i b, __m256i h)
 {
 	p.lo = _mm256_xor_si256(p.lo, _mm256_clmulepi64_epi128(b, h, 0x00));
-	p.mid = _mm256_xor_si256(p.mid, _mm256_clmulepi64_epi128(b, h, 0x01));
-	p.mid = _mm256_xor_si256(p.mid, _mm256_clmulepi64_epi128(b, h, 0x10));
 	p.hi = _mm256_xor_si256(p.hi, _mm256_clmulepi64_epi128(b, h, 0x11));
+	p.both = _mm256_xor_si256(
+		p.both, _mm256_clmulepi64_epi128(sum_of_halves(b), sum_of_halves(h), 0x00));
 	return p;
 }
 
@@ -106,10 +129,11 @@ INLINE __m256i reduced2(struct product p)
 	const __m256i poly =
 		_mm256_set_epi64x((int64_t)0xc200000000000000, 1, (int64_t)0xc200000000000000, 1);
 	__m256i t = _mm256_clmulepi64_epi128(poly, p.lo, 0x01);
+	__m256i mid = _mm256_xor_si256(_mm256_xor_si256(p.both, p.hi), sum_of_halves(p.lo));
 
-	p.mid = _mm256_xor_si256(_mm256_xor_si256(p.mid, _mm256_shuffle_epi32(p.lo, 0x4e)), t);
-	t = _mm256_clmulepi64_epi128(poly, p.mid, 0x01);
-	return _mm256_xor_si256(_mm256_xor_si256(p.hi, _mm256_shuffle_epi32(p.mid, 0x4e)), t);
+	mid = _mm256_xor_si256(mid, t);
+	t = _mm256_clmulepi64_epi128(poly, mid, 0x01);
+	return _mm256_xor_si256(_mm256_xor_si256(p.hi, swapped_halves(mid)), t);
 }
 
 INLINE __m128i sum_of_both(__m256i v)
@@ -139,23 +163,6 @@ INLINE __m256i round_key(const uint8_t *keys, uint32_t i)
 	return _mm256_broadcastsi128_si256(load(keys + i * BLOCK));
 }
 
-/* Blocks through all rounds, in place. */
-INLINE void encrypt(__m256i *b, uint32_t pairs, const uint8_t *keys, uint32_t rounds)
-{
-	__m256i k = round_key(keys, 0);
-
-	EACH_PAIR
-	b[i] = _mm256_xor_si256(b[i], k);
-	for (uint32_t r = 1; r < rounds; r++) {
-		k = round_key(keys, r);
-		EACH_PAIR
-		b[i] = _mm256_aesenc_epi128(b[i], k);
-	}
-	k = round_key(keys, rounds);
-	EACH_PAIR
-	b[i] = _mm256_aesenclast_epi128(b[i], k);
-}
-
 /* The next counter blocks; *ctr: the first two, reversed. */
 INLINE void count(__m256i *ctr, uint32_t pairs, __m256i *b)
 {
@@ -173,11 +180,85 @@ struct gcm_state {
 	const uint8_t *keys;
 	uint32_t rounds;
 	bool sealing;
-	__m256i ctr; /* the next two, reversed */
-	__m128i y0;  /* the tag's counter block */
-	__m128i aad; /* A, reversed; zero once it is in S */
-	__m128i sum; /* S, reversed */
+	__m256i ctr;      /* the next two, reversed */
+	__m128i y0;       /* the tag's counter block */
+	__m128i sum;      /* S, reversed */
+	struct product p; /* of the group that is being added to it */
 };
+
+INLINE void hash_pair(struct gcm_state *s, __m256i b, const uint8_t *powers)
+{
+	s->p = plus_times(s->p, reversed2(b), load2(powers));
+}
+
+/* The first pair of a group, when the others are there. */
+INLINE void hash_first(struct gcm_state *s, __m256i b, const uint8_t *powers)
+{
+	b = _mm256_xor_si256(reversed2(b), pair_of(s->sum, _mm_setzero_si128()));
+	s->p = plus_times(s->p, b, load2(powers));
+}
+
+INLINE void end_group(struct gcm_state *s)
+{
+	s->sum = reduced(s->p);
+	s->p = nothing();
+}
+
+/* Whole groups of cipher text, and behind them the second pair and others of the last group, whose
+ * first pair goes with `last`: what is to be done when, one pair at a time. */
+struct hashing {
+	const uint8_t *text;
+	uint32_t groups;
+	const uint8_t *last;
+};
+
+INLINE void hash_step(struct gcm_state *s, const struct hashing *h, uint32_t step)
+{
+	uint32_t group = step / GROUP * GROUP, i = step + 1;
+	const uint8_t *powers = power(s->g, 2 * GROUP);
+
+	if (step >= h->groups * GROUP) {
+		group = h->groups * GROUP;
+		powers = h->last;
+	} else if (i % GROUP == 0) {
+		hash_first(s, load2(h->text + group * PAIR), powers);
+		end_group(s);
+		return;
+	}
+	hash_pair(s, load2(h->text + i * PAIR), powers + (i - group) * PAIR);
+}
+
+INLINE void hash_steps(struct gcm_state *s, const struct hashing *h, uint32_t steps)
+{
+	_Pragma("GCC unroll 8") for (uint32_t step = 0; step < steps; step++) hash_step(s, h, step);
+}
+
+/* Blocks through all rounds, in place; beside them so many steps of hashing. */
+INLINE void encrypt_and_hash(
+	__m256i *b, uint32_t pairs, struct gcm_state *s, const struct hashing *h, uint32_t steps)
+{
+	__m256i k = round_key(s->keys, 0);
+
+	EACH_PAIR
+	b[i] = _mm256_xor_si256(b[i], k);
+	_Pragma("GCC unroll 14") for (uint32_t r = 1; r < s->rounds; r++)
+	{
+		k = round_key(s->keys, r);
+		EACH_PAIR
+		b[i] = _mm256_aesenc_epi128(b[i], k);
+		if (r <= steps)
+			hash_step(s, h, r - 1);
+	}
+	k = round_key(s->keys, s->rounds);
+	EACH_PAIR
+	b[i] = _mm256_aesenclast_epi128(b[i], k);
+}
+
+INLINE void add_key_stream(const __m256i *b, uint32_t pairs, const uint8_t *in, uint8_t *out)
+{
+	EACH_PAIR
+	store2(out + i * PAIR, _mm256_xor_si256(load2(in + i * PAIR), b[i]));
+}
 
 /* n < 16 bytes, zeros behind them. Put together in registers: a load of what was just stored in
  * smaller pieces would wait for it to reach the cache. */
@@ -239,6 +320,16 @@ INLINE __m128i first_bytes(uint32_t n)
 		_mm_set_epi8(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0));
 }
 
+/* One block, reversed, into the sum. */
+INLINE void hash_block(struct gcm_state *s, __m128i b)
+{
+	const __m128i zero = _mm_setzero_si128();
+
+	s->p = plus_times(
+		s->p, pair_of(_mm_xor_si128(s->sum, b), zero), pair_of(load(power(s->g, 1)), zero));
+	end_group(s);
+}
+
 INLINE void begin(struct gcm_state *s, const uint8_t *nonce, struct tg_view aad)
 {
 	uint32_t first;
@@ -250,32 +341,24 @@ INLINE void begin(struct gcm_state *s, const uint8_t *nonce, struct tg_view aad)
 		(int64_t)(rest >> 32 | UINT64_C(1) << 56), (int64_t)(rest << 32 | first));
 	s->ctr = _mm256_add_epi32(_mm256_broadcastsi128_si256(reversed(s->y0)),
 		_mm256_set_epi32(0, 0, 0, 2, 0, 0, 0, 1));
-	s->aad = reversed(aad.n < BLOCK ? load_cut(aad.p, aad.n) : load(aad.p));
 	s->sum = _mm_setzero_si128();
+	s->p = nothing();
+	for (; aad.n >= BLOCK; aad.p += BLOCK, aad.n -= BLOCK)
+		hash_block(s, reversed(load(aad.p)));
+	if (aad.n)
+		hash_block(s, reversed(load_cut(aad.p, aad.n)));
 }
 
-INLINE void chunk(struct gcm_state *s, const uint8_t *in, uint8_t *out, bool first)
+INLINE void chunk(struct gcm_state *s, const uint8_t *in, uint8_t *out)
 {
-	const uint32_t pairs = PAIRS;
-	struct product p = nothing();
+	struct hashing h = {s->sealing ? out : in, PAIRS / GROUP, NULL};
 	__m256i b[PAIRS];
 
-	count(&s->ctr, pairs, b);
-	encrypt(b, pairs, s->keys, s->rounds);
-	if (first)
-		p = plus_times(p, pair_of(s->aad, s->sum), load2(power(s->g, 2 * PAIRS + 1)));
-	EACH_PAIR
-	{
-		__m256i v = load2(in + i * PAIR), x = _mm256_xor_si256(v, b[i]), c;
-
-		store2(out + i * PAIR, x);
-		c = reversed2(s->sealing ? x : v);
-		if (i == 0)
-			c = _mm256_xor_si256(c, pair_of(s->sum, _mm_setzero_si128()));
-		p = plus_times(p, c, load2(power(s->g, 2 * PAIRS) + i * PAIR));
-	}
-	s->aad = _mm_setzero_si128();
-	s->sum = reduced(p);
+	count(&s->ctr, PAIRS, b);
+	encrypt_and_hash(b, PAIRS, s, &h, s->sealing ? 0 : PAIRS);
+	add_key_stream(b, PAIRS, in, out);
+	if (s->sealing)
+		hash_steps(s, &h, PAIRS);
 }
 
 /* n < 16 bytes. Returns their cipher text, zeros behind it. */
@@ -287,62 +370,91 @@ INLINE __m128i cut_block(bool sealing, const uint8_t *in, uint8_t *out, uint32_t
 	return sealing ? x : v;
 }
 
+INLINE __m128i whole_block(bool sealing, const uint8_t *in, uint8_t *out, __m128i key)
+{
+	__m128i v = load(in), x = _mm_xor_si128(v, key);
+
+	store(out, x);
+	return sealing ? x : v;
+}
+
 /* Two blocks, which need not be whole. */
 INLINE __m256i last_pair(bool sealing, const uint8_t *in, uint8_t *out, uint32_t n, __m256i key)
 {
-	__m128i first = _mm256_castsi256_si128(key), second = _mm256_extracti128_si256(key, 1), v,
-		x;
+	__m128i first = _mm256_castsi256_si128(key), second = _mm256_extracti128_si256(key, 1);
 
 	if (n < BLOCK)
 		return pair_of(cut_block(sealing, in, out, n, first), _mm_setzero_si128());
-	v = load(in);
-	x = _mm_xor_si128(v, first);
-	if (n == PAIR) {
-		__m128i w = load(in + BLOCK), y = _mm_xor_si128(w, second);
-
-		_mm_storeu_si128((__m128i *)(void *)(out + BLOCK), y);
-		second = sealing ? y : w;
-	} else {
+	first = whole_block(sealing, in, out, first);
+	if (n == PAIR)
+		second = whole_block(sealing, in + BLOCK, out + BLOCK, second);
+	else
 		second = cut_block(sealing, in + BLOCK, out + BLOCK, n - BLOCK, second);
-	}
-	_mm_storeu_si128((__m128i *)(void *)out, x);
-	return pair_of(sealing ? x : v, second);
+	return pair_of(first, second);
 }
 
-/* The last n bytes, in `pairs` pairs of blocks, and the tag. */
+/* The blocks that are left, and the lengths, have gone into the sum. c: the last pair, reversed; it
+ * is the i-th of its group, head the first. cut: bytes in it. */
+INLINE __m128i end_sum(struct gcm_state *s, __m256i c, uint32_t i, __m256i head, uint32_t cut,
+	__m128i lengths, const uint8_t *powers)
+{
+	const __m128i zero = _mm_setzero_si128();
+
+	/* The lengths go beside a lone block. */
+	if (cut <= BLOCK)
+		c = _mm256_inserti128_si256(c, lengths, 1);
+	else
+		s->p = plus_times(
+			s->p, pair_of(lengths, zero), pair_of(load(power(s->g, 1)), zero));
+	if (i) {
+		s->p = plus_times(s->p, c, load2(powers + i * PAIR));
+		hash_first(s, head, powers);
+	} else {
+		s->p = plus_times(s->p, _mm256_xor_si256(c, pair_of(s->sum, zero)), load2(powers));
+	}
+	return reduced(s->p);
+}
+
+INLINE void put_tag(uint8_t *tag, __m128i sum, __m256i mask)
+{
+	store(tag, _mm_xor_si128(reversed(sum), _mm256_castsi256_si128(mask)));
+}
+
+/* No bytes at all. */
+INLINE void empty(struct gcm_state *s, __m128i lengths, uint8_t *tag)
+{
+	const struct hashing none = {0};
+	__m256i b = pair_of(s->y0, s->y0);
+	__m128i zero = _mm_setzero_si128();
+
+	encrypt_and_hash(&b, 1, s, &none, 0);
+	s->p = plus_times(s->p, pair_of(_mm_xor_si128(s->sum, lengths), zero),
+		pair_of(load(power(s->g, 1)), zero));
+	put_tag(tag, reduced(s->p), b);
+}
+
+/* The last n > 0 bytes, in `pairs` pairs of blocks, and the tag. */
 INLINE void tail(struct gcm_state *s, const uint8_t *in, uint8_t *out, uint32_t n, uint32_t pairs,
 	__m128i lengths, uint8_t *tag)
 {
-	uint32_t blocks = (n + BLOCK - 1) / BLOCK;
-	__m256i b[PAIRS + 1], ends = pair_of(s->aad, lengths);
-	const uint8_t *powers = power(s->g, blocks + 1);
-	struct product p;
+	uint32_t last = pairs - 1, groups = last / GROUP, first = groups * GROUP, i = last - first;
+	uint32_t cut = n - last * PAIR, blocks = (n + BLOCK - 1) / BLOCK - 2 * first;
+	uint32_t steps = i ? last - 1 : last;
+	struct hashing h = {s->sealing ? out : in, groups, power(s->g, blocks + 1)};
+	__m256i b[PAIRS + 1], c, head = _mm256_setzero_si256();
 
 	count(&s->ctr, pairs, b);
 	b[pairs] = pair_of(s->y0, s->y0);
-	encrypt(b, pairs + 1, s->keys, s->rounds);
-	p = plus_times(
-		nothing(), ends, pair_of(load(power(s->g, blocks + 2)), load(power(s->g, 1))));
-	EACH_PAIR
-	{
-		__m256i c;
-
-		if (i + 1 < pairs) {
-			__m256i v = load2(in + i * PAIR), x = _mm256_xor_si256(v, b[i]);
-
-			store2(out + i * PAIR, x);
-			c = s->sealing ? x : v;
-		} else {
-			c = last_pair(
-				s->sealing, in + i * PAIR, out + i * PAIR, n - i * PAIR, b[i]);
-		}
-		c = reversed2(c);
-		if (i == 0)
-			c = _mm256_xor_si256(c, pair_of(s->sum, _mm_setzero_si128()));
-		p = plus_times(p, c, load2(powers + i * PAIR));
-	}
-	_mm_storeu_si128((__m128i *)(void *)tag,
-		_mm_xor_si128(reversed(reduced(p)), _mm256_castsi256_si128(b[pairs])));
+	encrypt_and_hash(b, pairs + 1, s, &h, s->sealing ? 0 : steps);
+	if (i && !s->sealing)
+		head = load2(in + first * PAIR);
+	add_key_stream(b, last, in, out);
+	c = reversed2(last_pair(s->sealing, in + last * PAIR, out + last * PAIR, cut, b[last]));
+	if (s->sealing)
+		hash_steps(s, &h, steps);
+	if (i && s->sealing)
+		head = load2(out + first * PAIR);
+	put_tag(tag, end_sum(s, c, i, head, cut, lengths, h.last), b[pairs]);
 }
 
 INLINE void run(struct gcm_state *s, const uint8_t *nonce, struct tg_view aad, const uint8_t *in,
@@ -351,16 +463,12 @@ INLINE void run(struct gcm_state *s, const uint8_t *nonce, struct tg_view aad, c
 	__m128i lengths = _mm_set_epi64x((int64_t)aad.n * 8, (int64_t)n * 8);
 
 	begin(s, nonce, aad);
-	if (n > CHUNK) {
-		chunk(s, in, out, true);
-		for (n -= CHUNK, in += CHUNK, out += CHUNK; n > CHUNK;
-			n -= CHUNK, in += CHUNK, out += CHUNK)
-			chunk(s, in, out, false);
-	}
+	for (; n > CHUNK; n -= CHUNK, in += CHUNK, out += CHUNK)
+		chunk(s, in, out);
 	/* The number of pairs has to be a constant. */
 	switch ((n + PAIR - 1) / PAIR) {
 	case 0:
-		tail(s, in, out, n, 0, lengths, tag);
+		empty(s, lengths, tag);
 		break;
 	case 1:
 		tail(s, in, out, n, 1, lengths, tag);
@@ -388,22 +496,176 @@ INLINE void run(struct gcm_state *s, const uint8_t *nonce, struct tg_view aad, c
 	}
 }
 
-VAES void tg_gcm_vaes_seal(const struct tg_gcm_vaes *g, const uint8_t *round_keys, uint32_t rounds,
+/* The number of rounds has to be a constant, too. */
+INLINE struct gcm_state state_of(const struct tg_gcm_vaes *g, uint32_t rounds, bool sealing)
+{
+	return (struct gcm_state){
+		.g = g, .keys = g->round_key[0], .rounds = rounds, .sealing = sealing};
+}
+
+VAES void tg_gcm_vaes_seal(const struct tg_gcm_vaes *g, uint32_t rounds,
 	const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, const uint8_t *in,
 	uint8_t *out, uint32_t n, uint8_t tag[static TG_AEAD_TAG])
 {
-	struct gcm_state s = {.g = g, .keys = round_keys, .rounds = rounds, .sealing = true};
+	struct gcm_state s;
 
-	run(&s, nonce, aad, in, out, n, tag);
+	if (rounds == 10) {
+		s = state_of(g, 10, true);
+		run(&s, nonce, aad, in, out, n, tag);
+	} else {
+		s = state_of(g, 14, true);
+		run(&s, nonce, aad, in, out, n, tag);
+	}
 }
 
-VAES void tg_gcm_vaes_open(const struct tg_gcm_vaes *g, const uint8_t *round_keys, uint32_t rounds,
+VAES void tg_gcm_vaes_open(const struct tg_gcm_vaes *g, uint32_t rounds,
 	const uint8_t nonce[static TG_AEAD_NONCE], struct tg_view aad, uint8_t *io, uint32_t n,
 	uint8_t tag[static TG_AEAD_TAG])
 {
-	struct gcm_state s = {.g = g, .keys = round_keys, .rounds = rounds, .sealing = false};
+	struct gcm_state s;
 
-	run(&s, nonce, aad, io, io, n, tag);
+	if (rounds == 10) {
+		s = state_of(g, 10, false);
+		run(&s, nonce, aad, io, io, n, tag);
+	} else {
+		s = state_of(g, 14, false);
+		run(&s, nonce, aad, io, io, n, tag);
+	}
+}
+
+/* --- a record in pieces ----------------------------------------------------------------------- */
+
+/* Between two pieces. */
+INLINE void keep(struct tg_gcm_vaes *g, const struct gcm_state *s)
+{
+	store(g->piece.counter, _mm256_castsi256_si128(s->ctr));
+	store(g->piece.sum, s->sum);
+}
+
+INLINE struct gcm_state kept(const struct tg_gcm_vaes *g, uint32_t rounds)
+{
+	struct gcm_state s = state_of(g, rounds, g->piece.sealing);
+
+	s.ctr = _mm256_add_epi32(_mm256_broadcastsi128_si256(load(g->piece.counter)),
+		_mm256_set_epi32(0, 0, 0, 1, 0, 0, 0, 0));
+	s.sum = load(g->piece.sum);
+	s.p = nothing();
+	return s;
+}
+
+VAES void tg_gcm_vaes_start(struct tg_gcm_vaes *g, const uint8_t nonce[static TG_AEAD_NONCE],
+	struct tg_view aad, bool sealing)
+{
+	struct gcm_state s = state_of(g, 0, sealing);
+
+	begin(&s, nonce, aad);
+	keep(g, &s);
+	store(g->piece.first_counter, s.y0);
+	g->piece.n = 0;
+	g->piece.n_aad = aad.n;
+	g->piece.used = 0;
+	g->piece.sealing = sealing;
+}
+
+/* Up to GROUP whole pairs. */
+INLINE void whole_pairs(struct gcm_state *s, const uint8_t *in, uint8_t *out, uint32_t pairs)
+{
+	struct hashing h = {s->sealing ? out : in, 0, power(s->g, 2 * pairs)};
+	uint32_t steps = pairs - 1;
+	__m256i b[GROUP], first = load2(in);
+
+	count(&s->ctr, pairs, b);
+	encrypt_and_hash(b, pairs, s, &h, s->sealing ? 0 : steps);
+	add_key_stream(b, pairs, in, out);
+	if (s->sealing) {
+		hash_steps(s, &h, steps);
+		first = load2(out);
+	}
+	hash_first(s, first, h.last);
+	end_group(s);
+}
+
+/* Whole pairs, as many as there are; returns how many bytes. */
+INLINE uint32_t all_pairs(struct gcm_state *s, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	uint32_t i = 0;
+
+	for (; n - i >= CHUNK; i += CHUNK)
+		chunk(s, in + i, out + i);
+	for (; n - i >= GROUP * PAIR; i += GROUP * PAIR)
+		whole_pairs(s, in + i, out + i, GROUP);
+	for (; n - i >= PAIR; i += PAIR)
+		whole_pairs(s, in + i, out + i, 1);
+	return i;
+}
+
+INLINE void next_stream(struct tg_gcm_vaes *g, struct gcm_state *s)
+{
+	const struct hashing none = {0};
+	__m128i ctr = _mm256_castsi256_si128(s->ctr);
+	__m256i b = pair_of(reversed(ctr), _mm_setzero_si128());
+
+	encrypt_and_hash(&b, 1, s, &none, 0);
+	store(g->piece.stream, _mm256_castsi256_si128(b));
+	s->ctr = _mm256_add_epi32(s->ctr, _mm256_set_epi32(0, 0, 0, 1, 0, 0, 0, 1));
+}
+
+/* Of a block that is not complete up to n bytes; returns how many. */
+INLINE uint32_t part_of_block(
+	struct tg_gcm_vaes *g, struct gcm_state *s, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	uint32_t at = g->piece.used;
+
+	if (n > BLOCK - at)
+		n = BLOCK - at;
+	store(g->piece.text + at,
+		n < BLOCK ? cut_block(s->sealing, in, out, n, load(g->piece.stream + at))
+			  : whole_block(s->sealing, in, out, load(g->piece.stream)));
+	g->piece.used = (uint8_t)((at + n) % BLOCK);
+	if (!g->piece.used)
+		hash_block(s, reversed(load(g->piece.text)));
+	return n;
+}
+
+INLINE void step_of(
+	struct tg_gcm_vaes *g, uint32_t rounds, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	struct gcm_state s = kept(g, rounds);
+	uint32_t i = g->piece.used ? part_of_block(g, &s, in, out, n) : 0;
+
+	g->piece.n += n;
+	if (i < n)
+		i += all_pairs(&s, in + i, out + i, n - i);
+	while (i < n) {
+		next_stream(g, &s);
+		i += part_of_block(g, &s, in + i, out + i, n - i);
+	}
+	keep(g, &s);
+}
+
+VAES void tg_gcm_vaes_step(
+	struct tg_gcm_vaes *g, uint32_t rounds, const uint8_t *in, uint8_t *out, uint32_t n)
+{
+	if (rounds == 10)
+		step_of(g, 10, in, out, n);
+	else
+		step_of(g, 14, in, out, n);
+}
+
+VAES void tg_gcm_vaes_finish(
+	struct tg_gcm_vaes *g, uint32_t rounds, uint8_t tag[static TG_AEAD_TAG])
+{
+	const struct hashing none = {0};
+	struct gcm_state s = kept(g, rounds);
+	__m128i y0 = load(g->piece.first_counter);
+	__m256i b = pair_of(y0, y0);
+
+	if (g->piece.used)
+		hash_block(&s, reversed(load(g->piece.text)));
+	hash_block(&s, _mm_set_epi64x((int64_t)g->piece.n_aad * 8, (int64_t)g->piece.n * 8));
+	encrypt_and_hash(&b, 1, &s, &none, 0);
+	put_tag(tag, s.sum, b);
+	explicit_bzero(&g->piece, sizeof(g->piece));
 }
 
 /* --- powers of the hash key ------------------------------------------------------------------- */
@@ -424,16 +686,19 @@ INLINE __m256i times2(__m256i a, __m256i b)
 	return reduced2(plus_times(nothing(), a, b));
 }
 
-VAES void tg_gcm_vaes_init(struct tg_gcm_vaes *g, const uint8_t *round_keys, uint32_t rounds)
+VAES void tg_gcm_vaes_init(struct tg_gcm_vaes *g, uint32_t rounds)
 {
+	const struct hashing none = {0};
+	struct gcm_state s = state_of(g, rounds, true);
 	__m256i h = _mm256_setzero_si256(), two, pair;
 
-	encrypt(&h, 1, round_keys, rounds);
+	encrypt_and_hash(&h, 1, &s, &none, 0);
 	h = _mm256_broadcastsi128_si256(times_x(reversed(_mm256_castsi256_si128(h))));
 	two = times2(h, h);
-	/* H^2 and H; then two further down each time. */
-	pair = pair_of(_mm256_castsi256_si128(two), _mm256_castsi256_si128(h));
-	for (uint32_t k = 2; k <= TG_GCM_VAES_POWERS; k += 2) {
+	store(g->power[TG_GCM_VAES_POWERS - 1], _mm256_castsi256_si128(h));
+	/* H^3 and H^2; then two further down each time. */
+	pair = pair_of(_mm256_castsi256_si128(times2(two, h)), _mm256_castsi256_si128(two));
+	for (uint32_t k = 3; k <= TG_GCM_VAES_POWERS; k += 2) {
 		store2(g->power[TG_GCM_VAES_POWERS - k], pair);
 		pair = times2(pair, two);
 	}

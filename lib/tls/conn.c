@@ -136,9 +136,10 @@ static void on_lower_soon(const struct tg_conn *lower)
 {
 	const struct tls_conn *c = lower->owner;
 
+	__builtin_prefetch(c->conn.owner, 1);
 	__builtin_prefetch(&c->post, 1);
 	if (tls_mode(c) == TLS_OPEN && c->act)
-		tls_prefetch(c->act, &c->act->rx_key);
+		tls_prefetch(c->act, tls_rx_key(c->act));
 }
 
 /* The user will write: what sealing will need. */
@@ -146,10 +147,11 @@ static void tls_tx_soon(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
 
+	__builtin_prefetch(c->lower, 1);
 	__builtin_prefetch(&c->post, 1);
 	__builtin_prefetch(&c->tx, 1);
 	if (tls_mode(c) == TLS_OPEN && c->act)
-		tls_prefetch(c->act, &c->act->tx_key);
+		tls_prefetch(c->act, tls_tx_key(c->act));
 }
 
 static void on_lower_ready(struct tg_conn *lower, uint32_t ev)
@@ -305,14 +307,23 @@ bool tg_tls_info(const struct tg_conn *conn, struct tg_tls_info *out)
 	return true;
 }
 
+const struct tg_identity *tg_tls_peer(const struct tg_conn *conn)
+{
+	const struct tls_conn *c = tls_of(conn);
+
+	if (tg_unlikely(conn->dry))
+		return ((const struct tg_dry_conn *)conn)->tls.peer;
+	return is_tls(conn) && tls_mode(c) == TLS_OPEN ? c->peer : NULL;
+}
+
 uint64_t tg_tls_expires(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
 	int64_t ns;
 
-	if (!is_tls(conn) || c->expires >= INT64_MAX / (int64_t)TG_SEC)
+	if (!is_tls(conn) || c->expires == TLS_NEVER)
 		return UINT64_MAX;
-	ns = c->expires * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
+	ns = (int64_t)c->expires * (int64_t)TG_SEC - (int64_t)c->tls->conf.realtime_offset;
 	return ns > 0 ? (uint64_t)ns : 0;
 }
 

@@ -49,8 +49,9 @@ enum { I_MODE, I_WHY };
 #define F_RESUMED 0x100
 #define F_OWN_EXPIRES 0x200 /* what `expires` says is our SVID's end */
 
-/* What a connection needs while it moves data. The keys keep what the implementation of AEAD put
- * into them from one owner to the next: the pool's own link in a free one must not stand there. */
+/* What a connection needs while it moves data; behind it stand the keys, tg_aead_key_bytes each,
+ * for receiving and for sending. They keep what the implementation of AEAD put into them from one
+ * owner to the next: the pool's own link in a free one must not stand there. */
 struct tls_act {
 	uint32_t n_regions; /* above 0: the keys stay (pinned) */
 	uint32_t plain;     /* bytes of content opened and not consumed */
@@ -61,8 +62,20 @@ struct tls_act {
 		const uint8_t *p; /* where its content begins, if that is in one piece; else NULL */
 		uint32_t skip, plain;
 	} region[REGIONS];
-	struct tg_aead_key rx_key, tx_key;
-};
+} __attribute__((aligned(64)));
+
+static inline uint32_t tls_act_size(void)
+{
+	return sizeof(struct tls_act) + 2 * tg_aead_key_bytes;
+}
+static inline struct tg_aead_key *tls_rx_key(struct tls_act *a)
+{
+	return (struct tg_aead_key *)(a + 1);
+}
+static inline struct tg_aead_key *tls_tx_key(struct tls_act *a)
+{
+	return (struct tg_aead_key *)((uint8_t *)(a + 1) + tg_aead_key_bytes);
+}
 
 /* A handshake under way. */
 struct tls_hs {
@@ -74,7 +87,8 @@ struct tls_hs {
 	uint64_t since;       /* ns */
 };
 
-/* What a request touches stands in the first two cache lines, and in the fourth. */
+/* What a request touches stands in the first two cache lines, and in the fourth: of very many
+ * connections most are cold. */
 struct tls_conn {
 	struct tg_conn conn; /* first */
 	struct tg_tls *tls;
@@ -84,12 +98,13 @@ struct tls_conn {
 		struct tls_act *act; /* OPEN; NULL: at rest */
 	};
 	struct tg_post post;
-	int64_t expires; /* seconds since 1970: the peer's certificates, or our SVID */
+	struct tg_identity *peer;
+	uint32_t expires; /* seconds since 1970: the peer's certificates, or our SVID */
 	uint16_t flags;
 	struct tg_rec rx, tx;
 	struct tg_hs_resume *resume;
 	struct tg_name *sni, *alpn;
-	struct tg_identity *peer, *own;
+	struct tg_identity *own;
 	const char *cipher;
 	struct tg_link starved;
 };
@@ -116,13 +131,12 @@ struct tg_tls {
 	uint8_t scratch[TG_REC_BODY_MAX + 4096];
 };
 
-_Static_assert(offsetof(struct tls_act, rx_key) >= sizeof(struct tg_pool_node), "see there");
+#define TLS_NEVER UINT32_MAX /* expires: not within what it can say, which ends in 2106 */
 
-/* Brings near what one record of moderate size touches: of many connections most are cold. */
+/* Brings near what one record of moderate size touches. */
 static inline void tls_prefetch(const struct tls_act *a, const struct tg_aead_key *key)
 {
 	__builtin_prefetch(a, 1);
-	__builtin_prefetch(a->region, 1);
 	for (uint32_t i = 0; i < TG_AEAD_KEY_HOT; i += 64)
 		__builtin_prefetch(&key->b[i]);
 }

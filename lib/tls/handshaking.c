@@ -125,7 +125,7 @@ struct tg_conn *tls_begin(struct tg_tls *t, bool server, uint32_t conf_id, struc
 	c->lower = lower;
 	c->hs = h;
 	c->flags = server ? F_SERVER : 0;
-	c->expires = INT64_MAX;
+	c->expires = TLS_NEVER;
 	tg_list_init(&c->starved);
 	h->c = c;
 	h->since = t->conf.wheel->now;
@@ -191,8 +191,9 @@ void tg_tls_abort_handshakes(struct tg_tls *t, enum tg_why why)
 static void set_expires(struct tls_conn *c, int64_t peer)
 {
 	int64_t own = c->own && c->own->spiffe_id.n ? c->own->not_after : INT64_MAX;
+	int64_t end = own < peer ? own : peer;
 
-	c->expires = own < peer ? own : peer;
+	c->expires = end >= TLS_NEVER ? TLS_NEVER : end > 0 ? (uint32_t)end : 0;
 	c->flags |= own < peer ? F_OWN_EXPIRES : 0;
 }
 

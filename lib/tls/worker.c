@@ -85,7 +85,7 @@ static struct tls_act *wake(struct tls_conn *c)
 	a->owner = c;
 	a->n_regions = a->plain = a->tail_skip = 0;
 	a->used = true;
-	if (!tg_rec_wake(&c->rx, &a->rx_key) || !tg_rec_wake(&c->tx, &a->tx_key)) {
+	if (!tg_rec_wake(&c->rx, tls_rx_key(a)) || !tg_rec_wake(&c->tx, tls_tx_key(a))) {
 		tg_rec_rest(&c->rx);
 		tg_rec_rest(&c->tx);
 		tg_pool_put(&t->acts, a);
@@ -130,7 +130,7 @@ static int init_pools(struct tg_tls *t)
 		rc = tg_pool_init(
 			&t->hs, "tls_handshake", sizeof(struct tls_hs), c->max_handshakes);
 	if (!rc)
-		rc = tg_pool_init(&t->acts, "tls_active", sizeof(struct tls_act), c->max_active);
+		rc = tg_pool_init(&t->acts, "tls_active", tls_act_size(), c->max_active);
 	return rc;
 }
 
@@ -184,8 +184,8 @@ static void discard_keys(struct tg_tls *t)
 	for (uint32_t i = 0; i < t->acts.fresh; i++) {
 		struct tls_act *a = tg_pool_at(&t->acts, i);
 
-		ops->discard(&a->rx_key);
-		ops->discard(&a->tx_key);
+		ops->discard(tls_rx_key(a));
+		ops->discard(tls_tx_key(a));
 	}
 	ops->discard(&t->spare);
 }

@@ -541,6 +541,36 @@ static void *open_there(void *arg)
 	return o->open(k, nonce, TG_VIEW_NONE, b, sizeof(b), tag) && b[0] == 0 ? k : NULL;
 }
 
+/* Whoever keeps very many keys gives each tg_aead_key_bytes and no more. */
+static void key_bytes(void)
+{
+	static const uint8_t key[TG_AEAD_KEY_MAX] = {7}, nonce[TG_AEAD_NONCE] = {1};
+	struct tg_aead_key k;
+	uint8_t b[1000] = {0}, tag[TG_AEAD_TAG];
+
+	for (uint32_t impl = 0; impl < 2; impl++) {
+		if (!tg_aead_init(impls[impl]))
+			continue;
+		CU_ASSERT(tg_aead_key_bytes % 64 == 0 && tg_aead_key_bytes <= sizeof(k));
+		memset(k.b, 0, tg_aead_key_bytes);
+		memset(k.b + tg_aead_key_bytes, 0xa5, sizeof(k) - tg_aead_key_bytes);
+		for (int id = 0; id < TG_AEAD_MAX; id++) {
+			const struct tg_aead_ops *o = tg_aead_get((enum tg_aead_id)id);
+
+			CU_ASSERT_FATAL(o->expand(&k, key));
+			o->seal(&k, nonce, TG_VIEW_NONE, b, b, sizeof(b), tag);
+			o->start(&k, nonce, TG_VIEW_NONE, false);
+			o->step(&k, b, b, 333);
+			o->step(&k, b + 333, b + 333, 667);
+			CU_ASSERT(o->finish(&k, tag));
+			o->forget(&k);
+		}
+		tg_aead_get(TG_AEAD_AES_128_GCM)->discard(&k);
+		for (uint32_t i = 0; i < sizeof(k); i++)
+			CU_ASSERT(k.b[i] == (i < tg_aead_key_bytes ? 0 : 0xa5));
+	}
+}
+
 static void instances(void)
 {
 	static struct sealed first, other[THREADS];
@@ -575,7 +605,7 @@ static void instances(void)
 }
 
 TG_TEST_MAIN("aead", {"known answers", known_answers}, {"every cut", every_cut},
-	{"every length", every_length}, {"random cuts", random_cuts},
+	{"every length", every_length}, {"key bytes", key_bytes}, {"random cuts", random_cuts},
 	{"edge of memory", edge_of_memory}, {"flipped bits", flipped_bits},
 	{"tags compared", tags_compared}, {"key life", key_life},
 	{"allocates nothing", allocates_nothing}, {"choosing", choosing},
