@@ -43,6 +43,20 @@ bool tg_ready_cancel(struct tg_ready *r, struct tg_conn *c)
 	return true;
 }
 
+/* c comes next: time for what its user needs. A step of the way to that is made for each of the two
+ * behind it, so that none has to wait for the one before. */
+static inline void prepare(const struct tg_conn *c)
+{
+	const struct tg_conn *next = c->ready_next;
+
+	if (next) {
+		__builtin_prefetch(next->owner, 1);
+		__builtin_prefetch(next->ready_next, 1);
+	}
+	if (c->user->soon && c->ready_state == QUEUED)
+		c->user->soon(c);
+}
+
 uint32_t tg_ready_drain(struct tg_ready *r, uint32_t budget, tg_reap_fn *reap, void *ctx)
 {
 	uint32_t handled = 0;
@@ -54,8 +68,8 @@ uint32_t tg_ready_drain(struct tg_ready *r, uint32_t budget, tg_reap_fn *reap, v
 		r->head = c->ready_next;
 		if (!r->head)
 			r->tail = NULL;
-		else if (r->head->user->soon && r->head->ready_state == QUEUED)
-			r->head->user->soon(r->head);
+		else
+			prepare(r->head);
 		r->queued--;
 		c->ready_state = IDLE;
 		c->events = 0;

@@ -577,9 +577,9 @@ struct tg_view px_text_date(
 /* Who the client proved to be; .n 0: nobody. */
 static inline struct tg_view px_peer_uri(const struct tg_conn *c)
 {
-	struct tg_tls_info tls;
+	const struct tg_identity *peer = tg_tls_peer(c);
 
-	return tg_tls_info(c, &tls) && tls.peer ? tls.peer->uri : TG_VIEW_NONE;
+	return peer ? peer->uri : TG_VIEW_NONE;
 }
 
 /* What failed, if it was TLS. */

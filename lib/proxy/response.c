@@ -142,6 +142,7 @@ static int begin(struct px_exch *ex, struct tg_msg *m, uint32_t head_len)
 	uint64_t length = m->content_length;
 	struct tg_view lead;
 
+	tg_conn_tx_soon(ex->down->conn);
 	if (tg_unlikely(ex->cluster->outlier != NULL))
 		px_outlier_answer(ex, m->status);
 	if (tg_unlikely(ex->cluster->check != NULL))

@@ -689,7 +689,7 @@ static void busy_event(struct px_up *u, uint32_t ev)
 {
 	struct px_exch *ex = u->ex;
 
-	tg_conn_tx_soon(ex->down->conn);
+	__builtin_prefetch(ex->down->conn, 1); /* for response.c's tg_conn_tx_soon() */
 	u->eof |= (ev & TG_EV_EOF) != 0;
 	u->failed |= (ev & TG_EV_FAILED) != 0;
 	if (tg_unlikely(u->parked)) {

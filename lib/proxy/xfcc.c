@@ -153,7 +153,7 @@ bool px_set_xfcc(struct px_exch *ex)
 	struct tg_msg *m = &ex->req;
 	struct tg_tls_info tls;
 	struct tg_view v;
-	bool proven = tg_tls_info(ex->down->conn, &tls) && tls.peer;
+	bool proven = tg_tls_peer(ex->down->conn) != NULL;
 
 	if (how == TG_XFCC_ALWAYS_FORWARD_ONLY || (how == TG_XFCC_FORWARD_ONLY && proven))
 		return true;
@@ -161,6 +161,8 @@ bool px_set_xfcc(struct px_exch *ex)
 		tg_msg_remove(m, TG_FIELD_X_FORWARDED_CLIENT_CERT);
 		return true;
 	}
+	if (!tg_tls_info(ex->down->conn, &tls))
+		return false;
 	v = element(ex, &tls);
 	if (v.p && how == TG_XFCC_APPEND_FORWARD)
 		v = appended(ex, v);

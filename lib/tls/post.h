@@ -131,8 +131,9 @@ bool tg_post_wants_any(
 static inline bool tg_post_wants_tx(
 	const struct tg_post *p, const struct tg_rec *tx, const struct tg_rec *rx, bool data_left)
 {
-	if (tg_likely(!(p->alert | p->finish | p->answers | p->due) && !tg_rec_may_be_worn(tx) &&
-		      !tg_rec_may_be_worn(rx)))
+	/* Without data to send tx is not looked at: it is mostly cold then. */
+	if (tg_likely(!(p->alert | p->finish | p->answers | p->due) && !tg_rec_may_be_worn(rx) &&
+		      !(data_left && tg_rec_may_be_worn(tx))))
 		return false;
 	return tg_post_wants_any(p, tx, rx, data_left);
 }

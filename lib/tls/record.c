@@ -143,15 +143,31 @@ static void nonce_of_gcm12(const struct tg_rec *r, uint8_t nonce[TG_AEAD_NONCE])
 	memcpy(nonce + SALT, &tail, sizeof(tail));
 }
 
-/* TLS 1.2: what is authenticated beside n bytes of content. */
-static struct tg_view aad12(const struct tg_rec *r, uint8_t type, uint32_t n, uint8_t aad[AAD12])
+/* What stands before a record's content, and what goes into its tag. */
+struct frame {
+	uint8_t front[TG_REC_FRONT_MAX], nonce[TG_AEAD_NONCE], aad12[AAD12];
+	const uint8_t *aad;
+	uint32_t n_aad;
+};
+
+/* Not kept as one: a load of both halves would wait for the store of the shorter one. */
+static inline struct tg_view aad_of(const struct frame *f)
 {
+	return (struct tg_view){f->aad, f->n_aad};
+}
+
+/* TLS 1.2: what is authenticated beside n bytes of content. */
+static void aad12(const struct tg_rec *r, uint8_t type, uint32_t n, struct frame *f)
+{
+	uint8_t *aad = f->aad12;
+
 	tg_store_be32(aad, (uint32_t)(r->seq >> 32));
 	tg_store_be32(aad + 4, (uint32_t)r->seq);
 	aad[8] = type;
 	aad[9] = aad[10] = 3;
 	tg_store_be16(aad + 11, (uint16_t)n);
-	return (struct tg_view){aad, AAD12};
+	f->aad = aad;
+	f->n_aad = AAD12;
 }
 
 /* --- pieces ----------------------------------------------------------------------------------- */
@@ -227,12 +243,6 @@ static inline void get(struct place *at, uint8_t *p, uint32_t n)
 	at->off += n;
 }
 
-/* What stands before a record's content, and what goes into its tag. */
-struct frame {
-	uint8_t front[TG_REC_FRONT_MAX], nonce[TG_AEAD_NONCE], aad12[AAD12];
-	struct tg_view aad;
-};
-
 /* --- sealing ---------------------------------------------------------------------------------- */
 
 static void frame_make(const struct tg_rec *r, uint8_t type, uint32_t n, struct frame *f)
@@ -242,13 +252,14 @@ static void frame_make(const struct tg_rec *r, uint8_t type, uint32_t n, struct 
 	/* In the pieces in which it is read: a load of several stores would wait for them. */
 	tg_store_be32(f->front, TG_REC_DATA << 24 | 0x030300 | body >> 8);
 	f->front[4] = (uint8_t)body;
-	f->aad = (struct tg_view){f->front, TG_REC_HEADER};
+	f->aad = f->front;
+	f->n_aad = TG_REC_HEADER;
 	if (!tg_rec_is12(r)) {
 		nonce_of(r, f->nonce);
 		return;
 	}
 	f->front[0] = type;
-	f->aad = aad12(r, type, n, f->aad12);
+	aad12(r, type, n, f);
 	if (r->front == TG_REC_HEADER) {
 		nonce_of(r, f->nonce);
 		return;
@@ -275,7 +286,7 @@ static void seal_pieces(const struct tg_rec *r, uint8_t type, const struct tg_vi
 	const struct tg_aead_ops *ops = ops_of(r);
 	uint8_t tag[TG_AEAD_TAG];
 
-	ops->start(r->key, f->nonce, f->aad, true);
+	ops->start(r->key, f->nonce, aad_of(f), true);
 	for (uint32_t i = 0; i < n_in; i++)
 		step_all(r, ops, in[i].p, in[i].n, out);
 	if (!tg_rec_is12(r))
@@ -297,7 +308,21 @@ static void seal_small(const struct tg_rec *r, uint8_t type, const struct tg_vie
 	}
 	if (!tg_rec_is12(r))
 		out[n++] = type;
-	ops_of(r)->seal(r->key, f->nonce, f->aad, out, out, n, out + n);
+	ops_of(r)->seal(r->key, f->nonce, aad_of(f), out, out, n, out + n);
+}
+
+static void put_front(const struct tg_rec *r, const struct frame *f, struct place *out)
+{
+	uint8_t *p = out->v->p;
+
+	if (tg_unlikely(out->v->n < TG_REC_FRONT_MAX || r->front != TG_REC_HEADER)) {
+		put(out, f->front, r->front);
+		return;
+	}
+	/* In the pieces in which it was made, too. */
+	memcpy(p, f->front, 4);
+	p[4] = f->front[4];
+	out->off = TG_REC_HEADER;
 }
 
 void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint32_t n_in,
@@ -307,7 +332,7 @@ void tg_rec_seal(struct tg_rec *r, uint8_t type, const struct tg_view *in, uint3
 	struct frame f;
 
 	frame_make(r, type, n, &f);
-	put(&at, f.front, r->front);
+	put_front(r, &f, &at);
 	settle(&at);
 	if (n <= COPY_MAX && at.v->n - at.off >= n + tg_rec_overhead(r) - r->front)
 		seal_small(r, type, in, n_in, &f, at.v->p + at.off);
@@ -348,13 +373,15 @@ int32_t tg_rec_frame_odd(const struct tg_rec *r, const uint8_t header[static TG_
 	return TG_REC_HEADER + n;
 }
 
-/* f from the record's front: its header is there already, and the body long enough. n: bytes
- * between front and tag. */
-static void frame_read(const struct tg_rec *r, struct place *at, uint32_t n, struct frame *f)
+/* f from the record's front, of which the header is read and the body long enough. n: bytes between
+ * front and tag. */
+static void frame_read(const struct tg_rec *r, const uint8_t *header, struct place *at, uint32_t n,
+	struct frame *f)
 {
-	f->aad = (struct tg_view){f->front, TG_REC_HEADER};
+	f->aad = header;
+	f->n_aad = TG_REC_HEADER;
 	if (tg_rec_is12(r))
-		f->aad = aad12(r, f->front[0], n, f->aad12);
+		aad12(r, header[0], n, f);
 	if (r->front == TG_REC_HEADER) {
 		nonce_of(r, f->nonce);
 		return;
@@ -366,7 +393,7 @@ static void frame_read(const struct tg_rec *r, struct place *at, uint32_t n, str
 /* Content and tag stand in one piece. */
 static bool open_whole(const struct tg_rec *r, uint8_t *body, uint32_t n, const struct frame *f)
 {
-	return ops_of(r)->open(r->key, f->nonce, f->aad, body, n, body + n);
+	return ops_of(r)->open(r->key, f->nonce, aad_of(f), body, n, body + n);
 }
 
 static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, const struct frame *f)
@@ -374,7 +401,7 @@ static bool open_pieces(const struct tg_rec *r, struct place at, uint32_t n, con
 	const struct tg_aead_ops *ops = ops_of(r);
 	uint8_t tag[TG_AEAD_TAG];
 
-	ops->start(r->key, f->nonce, f->aad, false);
+	ops->start(r->key, f->nonce, aad_of(f), false);
 	while (n) {
 		struct tg_span run = take(&at, n);
 
@@ -456,24 +483,29 @@ static int32_t check12(const struct tg_rec *r, uint8_t type, uint32_t len)
 
 int32_t tg_rec_open(struct tg_rec *r, const struct tg_span *rec, uint32_t cnt, uint8_t *type)
 {
-	struct place at = {rec, 0};
+	struct place at = {rec, TG_REC_HEADER};
+	const uint8_t *header = rec->p;
 	struct frame f;
 	uint32_t n, len;
 
-	get(&at, f.front, TG_REC_HEADER);
-	n = tg_load_be16(f.front + 3) + TG_REC_HEADER;
+	if (tg_unlikely(rec->n < TG_REC_HEADER)) {
+		at.off = 0;
+		get_cut(&at, f.front, TG_REC_HEADER);
+		header = f.front;
+	}
+	n = tg_load_be16(header + 3) + TG_REC_HEADER;
 	/* Nonce and tag at least, and in TLS 1.3 a type. The alerts are OpenSSL 3.0's. */
 	if (n < tg_rec_overhead(r))
 		return tg_rec_is12(r) ? -TG_ALERT_INTERNAL_ERROR : -TG_ALERT_BAD_RECORD_MAC;
 	n -= r->front + TG_AEAD_TAG;
-	frame_read(r, &at, n, &f);
+	frame_read(r, header, &at, n, &f);
 	settle(&at);
 	if (!(at.v->n - at.off >= n + TG_AEAD_TAG ? open_whole(r, at.v->p + at.off, n, &f)
 						  : open_pieces(r, at, n, &f)))
 		return -TG_ALERT_BAD_RECORD_MAC;
 	r->seq++;
 	if (tg_rec_is12(r)) {
-		*type = f.front[0];
+		*type = header[0];
 		return check12(r, *type, n);
 	}
 	*type = inner_type(at, n, &len);

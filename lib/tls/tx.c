@@ -114,7 +114,7 @@ static bool tx_open(const struct tls_conn *c)
 uint32_t tls_tx_space(const struct tg_conn *conn)
 {
 	const struct tls_conn *c = tls_of(conn);
-	uint32_t space, records = 1, most, more = tg_rec_overhead(&c->tx);
+	uint32_t space, records, more = tg_rec_overhead(&c->tx);
 
 	if (!tx_open(c))
 		return 0;
@@ -122,9 +122,7 @@ uint32_t tls_tx_space(const struct tg_conn *conn)
 	if (space <= TX_RESERVE + more)
 		return 0;
 	space -= TX_RESERVE;
-	most = tg_rec_content_max(&c->tx) + more;
-	if (space >= most)
-		records += space / most;
+	records = 1 + (space >> c->tx.max_log2); /* as many at least as it takes */
 	return space > records * more ? space - records * more : 0;
 }
 
