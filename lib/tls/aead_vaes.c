@@ -37,6 +37,10 @@ bool tg_gcm_vaes_here(void)
 /* Pairs of blocks stand in registers: their number is a constant wherever this is used. */
 #define EACH_PAIR _Pragma("GCC unroll 9") for (uint32_t i = 0; i < pairs; i++)
 
+/* What p points to is loaded anew: what the compiler would keep of a key from one use to the next
+ * it would keep on the stack, and nobody wipes that. */
+#define ANEW(p) __asm__ volatile("" : "+r"(p))
+
 #define BLOCK 16u
 #define PAIR 32u
 #define PAIRS 8u /* of blocks in a chunk */
@@ -153,6 +157,7 @@ INLINE __m256i pair_of(__m128i first, __m128i second)
 
 INLINE const uint8_t *power(const struct tg_gcm_vaes *g, uint32_t k)
 {
+	ANEW(g);
 	return g->power[TG_GCM_VAES_POWERS - k];
 }
 
@@ -160,6 +165,7 @@ INLINE const uint8_t *power(const struct tg_gcm_vaes *g, uint32_t k)
 
 INLINE __m256i round_key(const uint8_t *keys, uint32_t i)
 {
+	ANEW(keys);
 	return _mm256_broadcastsi128_si256(load(keys + i * BLOCK));
 }
 
@@ -665,7 +671,7 @@ VAES void tg_gcm_vaes_finish(
 	hash_block(&s, _mm_set_epi64x((int64_t)g->piece.n_aad * 8, (int64_t)g->piece.n * 8));
 	encrypt_and_hash(&b, 1, &s, &none, 0);
 	put_tag(tag, s.sum, b);
-	explicit_bzero(&g->piece, sizeof(g->piece));
+	explicit_bzero((uint8_t *)g + offsetof(struct tg_gcm_vaes, piece), sizeof(g->piece));
 }
 
 /* --- powers of the hash key ------------------------------------------------------------------- */
