@@ -131,15 +131,18 @@ static void open_event(struct tls_conn *c, uint32_t ev)
 	tls_deliver(c, up);
 }
 
-/* What opening a record will need. */
+/* What opening a record will need, and what comes of it. */
 static void on_lower_soon(const struct tg_conn *lower)
 {
 	const struct tls_conn *c = lower->owner;
 
 	__builtin_prefetch(c->conn.owner, 1);
 	__builtin_prefetch(&c->post, 1);
-	if (tls_mode(c) == TLS_OPEN && c->act)
+	if (tls_mode(c) == TLS_OPEN && c->act) {
 		tls_prefetch(c->act, tls_rx_key(c->act));
+		/* The answer goes out here, a while later. */
+		tls_prefetch(c->act, tls_tx_key(c->act));
+	}
 }
 
 /* The user will write: what sealing will need. */
