@@ -351,8 +351,12 @@ int tg_mbufs_start(struct tg_app *app, struct tg_errbuf *e)
 			b->n_mbufs, b->mbuf_bytes, rte_strerror(rte_errno), tg_eal_said());
 	if (any_device(app->boot, "net_af_xdp") && !tg_mbufs_side_by_side(app->mbufs))
 		return tg_fail(e, TG_ENOMEM,
-			"the packet buffers do not lie in one piece, which net_af_xdp needs: leave "
-			"--iova-mode=pa out of dataplane.eal");
+			"the packet buffers do not lie side by side in one piece, which net_af_xdp "
+			"needs: %s",
+			rte_eal_iova_mode() == RTE_IOVA_PA
+				? "leave --iova-mode=pa out of dataplane.eal"
+				: "use larger hugepages, or more of them on one NUMA node, or a "
+				  "smaller dataplane.memory, or dataplane.eal = \"--no-huge\"");
 	return 0;
 }
 

@@ -22,27 +22,30 @@ static void free_zone(struct rte_mempool_memhdr *chunk, void *zone)
 	rte_memzone_free(zone);
 }
 
-/* Buffers lie where devices find them at the address that we use, so none has to keep within a page
- * for their sake. */
-static bool ours_are_theirs(void)
+/* Devices use our addresses, so what is contiguous for us is so for them, pages or not. */
+static bool iova_is_va(void)
 {
 	return rte_eal_iova_mode() == RTE_IOVA_VA;
 }
 
-/* From a page on, so that buffers which fill a page cross none. */
+/* In one piece without gaps if there is such a piece; from a page on, so that buffers which fill a
+ * page cross none. Else anyhow: only net_af_xdp minds. */
 static int populate(struct rte_mempool *mp)
 {
-	const unsigned int flags =
-		RTE_MEMZONE_1GB | RTE_MEMZONE_SIZE_HINT_ONLY | RTE_MEMZONE_IOVA_CONTIG;
+	const unsigned int flags = RTE_MEMZONE_1GB | RTE_MEMZONE_SIZE_HINT_ONLY;
 	const struct rte_memzone *zone;
 	int rc;
 
-	if (!ours_are_theirs())
+	if (!iova_is_va())
 		return rte_mempool_populate_default(mp);
 	zone = rte_memzone_reserve_aligned("mbufs", mp->size * total_size(mp), mp->socket_id, flags,
 		(unsigned int)sysconf(_SC_PAGESIZE));
 	if (!zone)
-		return -rte_errno;
+		return rte_mempool_populate_default(mp);
+	/* The first: no gap where a page ends. It would leave the second set, which tells drivers
+	 * that no device reads these buffers. */
+	mp->flags |= RTE_MEMPOOL_F_NO_IOVA_CONTIG;
+	mp->flags &= ~(unsigned int)RTE_MEMPOOL_F_NON_IO;
 	rc = rte_mempool_populate_iova(
 		mp, zone->addr, zone->iova, zone->len, free_zone, (void *)(uintptr_t)zone);
 	if (rc <= 0)
@@ -55,8 +58,7 @@ struct rte_mempool *tg_mbufs_make(uint32_t n, uint32_t room, uint32_t cache)
 {
 	struct rte_pktmbuf_pool_private priv = {.mbuf_data_room_size = (uint16_t)room};
 	/* What fills a page is not spread over the memory channels, which would make it larger. */
-	unsigned int flags = (tg_mbuf_fills_page(room) ? RTE_MEMPOOL_F_NO_SPREAD : 0) |
-			     (ours_are_theirs() ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	unsigned int flags = tg_mbuf_fills_page(room) ? RTE_MEMPOOL_F_NO_SPREAD : 0;
 	struct rte_mempool *mp =
 		rte_mempool_create_empty("mbufs", n, (unsigned int)sizeof(struct rte_mbuf) + room,
 			cache, sizeof(priv), (int)rte_socket_id(), flags);
@@ -79,15 +81,14 @@ struct rte_mempool *tg_mbufs_make(uint32_t n, uint32_t room, uint32_t cache)
 
 bool tg_mbufs_side_by_side(const struct rte_mempool *mp)
 {
-	const struct rte_mempool_memhdr *chunk = STAILQ_FIRST(&mp->mem_list);
-	uintptr_t base = chunk ? (uintptr_t)chunk->addr : 0;
 	size_t end = mp->populated_size * total_size(mp);
 	const struct rte_mempool_objhdr *h;
+	uintptr_t base;
 
 	if (mp->nb_mem_chunks != 1)
 		return false;
-	STAILQ_FOREACH(h, &mp->elt_list, next)
-	{
+	base = (uintptr_t)STAILQ_FIRST(&mp->mem_list)->addr;
+	STAILQ_FOREACH (h, &mp->elt_list, next) {
 		uintptr_t at = (uintptr_t)(h + 1) - mp->header_size;
 
 		if (at < base || at - base + total_size(mp) > end)

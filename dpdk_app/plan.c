@@ -40,8 +40,9 @@ static void plan_ask(const struct tg_snapshot *s, struct tg_budget_ask *ask)
 		ask->rx_queues += q < d->workers ? q : d->workers;
 		if (s->ports[i].mtu > ask->mtu)
 			ask->mtu = s->ports[i].mtu;
-		/* Its kernel driver maps the buffers page by page and takes none that crosses from
-		 * one to another, hugepages or not. */
+		/* Without copies its kernel driver maps page by page, and drops what crosses to a
+		 * page that does not follow for the device: at the end of a hugepage, or anywhere
+		 * behind an IOMMU. */
 		ask->paged |= is_xdp_nic(&s->ports[i]);
 	}
 }
