@@ -7,7 +7,7 @@
  * that crosses, but for a NIC behind AF_XDP, whose buffers fill a page of 4 KiB each (plan.c).
  *
  * Made and freed by the main thread, while EAL is up. Bounds: n buffers of struct rte_mbuf, room
- * and 64 bytes, and n pointers in a ring.
+ * and a cache line, and n pointers in a ring.
  */
 #ifndef TIDEGATE_APP_MBUFS_H
 #define TIDEGATE_APP_MBUFS_H

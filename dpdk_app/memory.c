@@ -2,13 +2,17 @@
 
 #include <stdbool.h>
 
+#include <rte_common.h>
+
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)
 
-/* Packet buffers: struct rte_mbuf (128 bytes), the mempool's header (64), headroom (128). A device
- * may put more in front of the data (AF_XDP: 256). The room of 2048 is what devices expect at
- * least; its sum stays below a page, which AF_XDP asks for. */
-#define MBUF_OVERHEAD (128 + 64)
+/* Packet buffers: struct rte_mbuf (128 bytes), the mempool's header (a cache line, which DPDK takes
+ * for 64 bytes on x86-64 and for 128 on arm64), headroom (128). A device may put more in front of
+ * the data (AF_XDP: 256). The room of 2048 is what devices expect at least; its sum stays below a
+ * page, which AF_XDP asks for. */
+#define LINE RTE_CACHE_LINE_SIZE
+#define MBUF_OVERHEAD (128 + LINE)
 #define MBUF_HEADROOM 128
 #define MBUF_DEVICE_ROOM 256
 #define MBUF_L2 22 /* Ethernet header, a VLAN tag, FCS */
@@ -74,10 +78,10 @@ uint16_t tg_mtu_within_page(void)
  * turns, unless it fills a page. */
 static uint32_t mbuf_bytes(uint32_t room)
 {
-	uint32_t n = (room + MBUF_OVERHEAD + 63) / 64 * 64;
+	uint32_t n = (room + MBUF_OVERHEAD + LINE - 1) / LINE * LINE;
 
 	if (!tg_mbuf_fills_page(room))
-		n |= 64;
+		n |= LINE;
 	return n + 8; /* its place in the mempool's ring */
 }
 

@@ -44,7 +44,8 @@ struct tg_budget {
 /* TG_ENOMEM with a text that says how much memory is needed. */
 int tg_budget_make(const struct tg_budget_ask *ask, struct tg_budget *out, struct tg_errbuf *e);
 
-/* The largest mtu whose buffers lie within a page of 4 KiB each, as AF_XDP wants them: 3498. */
+/* The largest mtu whose buffers lie within a page of 4 KiB each, as AF_XDP wants them: 3498 on
+ * x86-64, 3434 on arm64. */
 uint16_t tg_mtu_within_page(void);
 /* A buffer with this data room takes just a page: nothing may be added to it. */
 bool tg_mbuf_fills_page(uint32_t mbuf_room);

@@ -40,7 +40,7 @@ static void side_by_side(void)
 /* 4,096 bytes with mbuf and header: none of them crosses a page. */
 static void pages(void)
 {
-	struct rte_mempool *mp = tg_mbufs_make(N, 4096 - 192, 64);
+	struct rte_mempool *mp = tg_mbufs_make(N, 4096 - 128 - RTE_CACHE_LINE_SIZE, 64);
 	struct rte_mempool_objhdr *h;
 	uint32_t crossing = 0;
 

@@ -1,6 +1,8 @@
 /* How dataplane.memory is divided: the sum is kept, more memory never means less of anything. */
 #include "../../../dpdk_app/memory.h"
 
+#include <rte_common.h>
+
 #include "../tgtest.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -121,10 +123,10 @@ static void large_frames(void)
 	CU_ASSERT(b.mbuf_room >= 3000 + 18 + 128 + 256);
 	CU_ASSERT(b.mbuf_bytes <= 4096);
 	CU_ASSERT_FALSE(tg_mbuf_fills_page(b.mbuf_room));
-	CU_ASSERT_EQUAL(tg_mtu_within_page(), 3498);
+	CU_ASSERT_EQUAL(tg_mtu_within_page(), RTE_CACHE_LINE_SIZE == 64 ? 3498 : 3434);
 	a.mtu = tg_mtu_within_page(); /* just a page; the pool's own 8 bytes lie elsewhere */
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
-	CU_ASSERT(b.mbuf_room >= 3498 + 22 + 128 + 256);
+	CU_ASSERT(b.mbuf_room >= a.mtu + 22u + 128 + 256);
 	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 8);
 	CU_ASSERT(tg_mbuf_fills_page(b.mbuf_room));
 	a.mtu++;
