@@ -82,7 +82,7 @@ static uint32_t mbuf_bytes(uint32_t room)
 
 	if (!tg_mbuf_fills_page(room))
 		n |= LINE;
-	return n + 8; /* its place in the mempool's ring */
+	return n + 16; /* its place in the mempool's ring, whose size is a power of two above all */
 }
 
 /* Each exchange under way has a connection on both sides, so half as many suffice; of very many

@@ -124,14 +124,14 @@ static void large_frames(void)
 	CU_ASSERT(b.mbuf_bytes <= 4096);
 	CU_ASSERT_FALSE(tg_mbuf_fills_page(b.mbuf_room));
 	CU_ASSERT_EQUAL(tg_mtu_within_page(), RTE_CACHE_LINE_SIZE == 64 ? 3498 : 3434);
-	a.mtu = tg_mtu_within_page(); /* just a page; the pool's own 8 bytes lie elsewhere */
+	a.mtu = tg_mtu_within_page(); /* just a page; the pool's own 16 bytes lie elsewhere */
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
 	CU_ASSERT(b.mbuf_room >= a.mtu + 22u + 128 + 256);
-	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 8);
+	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 16);
 	CU_ASSERT(tg_mbuf_fills_page(b.mbuf_room));
 	a.mtu++;
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
-	CU_ASSERT(b.mbuf_bytes > 4096 + 8);
+	CU_ASSERT(b.mbuf_bytes > 4096 + 16);
 }
 
 /* A NIC behind AF_XDP: a buffer of 2368 bytes takes a page of its own, and all of it. */
@@ -142,11 +142,27 @@ static void paged(void)
 
 	a.paged = true;
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
-	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 8);
+	CU_ASSERT_EQUAL(b.mbuf_bytes, 4096 + 16);
 	CU_ASSERT(tg_mbuf_fills_page(b.mbuf_room));
 	a.mtu = 9000; /* crosses, whatever is done */
 	CU_ASSERT_EQUAL(tg_budget_make(&a, &b, NULL), 0);
 	CU_ASSERT(b.mbuf_room >= 9000 + 22 + 128 + 256);
+}
+
+/* The mempool's ring has a power of two of places. */
+static void ring_fits(void)
+{
+	for (uint64_t mib = 64; mib <= 65536; mib += 25) {
+		struct tg_budget_ask a = ask(mib, 1);
+		struct tg_budget b;
+		uint32_t object;
+
+		if (tg_budget_make(&a, &b, NULL))
+			continue;
+		object = b.mbuf_room + 128 + RTE_CACHE_LINE_SIZE;
+		CU_ASSERT(b.n_mbufs * (uint64_t)(b.mbuf_bytes - object) >=
+			  8 * (uint64_t)rte_align32pow2(b.n_mbufs + 1));
+	}
 }
 
 static void no_log_no_ring(void)
@@ -166,4 +182,5 @@ TG_TEST_MAIN("memory", {"the default is useful", default_is_useful},
 	{"more memory is never less", more_is_never_less},
 	{"a refusal says how much is needed", refusal_says_how_much},
 	{"max_connections is kept", connections_are_kept}, {"large frames", large_frames},
-	{"buffers within pages", paged}, {"no log, no ring", no_log_no_ring})
+	{"buffers within pages", paged}, {"the ring fits", ring_fits},
+	{"no log, no ring", no_log_no_ring})
