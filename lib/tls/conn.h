@@ -63,6 +63,8 @@ struct tls_act {
 		uint32_t skip, plain;
 	} region[REGIONS];
 } __attribute__((aligned(64)));
+_Static_assert(
+	sizeof(struct tls_act) >= sizeof(struct tg_pool_node), "the link stands before the keys");
 
 static inline uint32_t tls_act_size(void)
 {
